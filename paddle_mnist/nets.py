@@ -1,0 +1,76 @@
+"""The course's networks, as ``paddle.nn.Layer``s that return raw outputs.
+
+No net here ends in a softmax: the loss applies it when it is needed (``cross_entropy`` does so itself, and a second one
+would flatten the gradient), and so does whoever shows probabilities to a person.
+"""
+
+from __future__ import annotations
+
+import paddle
+import paddle.nn.functional as F
+from paddle.nn import Conv2D, Linear, MaxPool2D
+
+
+class FC(paddle.nn.Layer):
+    """The fully connected net of the course: two hidden layers of ten sigmoids.
+
+    Args:
+        num_outputs: 1 to predict the digit as a number on a line (regression), 10 for one score per digit.
+    """
+
+    def __init__(self, num_outputs: int = 1) -> None:
+        super().__init__()
+        self.fc1 = Linear(in_features=784, out_features=10)
+        self.fc2 = Linear(in_features=10, out_features=10)
+        self.fc3 = Linear(in_features=10, out_features=num_outputs)
+
+    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
+        """Map images [n, 1, 28, 28] to raw outputs [n, num_outputs]."""
+        x = paddle.flatten(images, start_axis=1)  # [n, 784]
+        x = F.sigmoid(self.fc1(x))  # [n, 10]
+        x = F.sigmoid(self.fc2(x))  # [n, 10]
+        return self.fc3(x)
+
+
+class CNN(paddle.nn.Layer):
+    """The convolutional net of the course: two 5×5 convolutions of 20 channels, each halved by max pooling.
+
+    Args:
+        num_outputs: 1 to predict the digit as a number on a line (regression), 10 for one score per digit.
+    """
+
+    def __init__(self, num_outputs: int = 1) -> None:
+        super().__init__()
+        self.conv1 = Conv2D(in_channels=1, out_channels=20, kernel_size=5, stride=1, padding=2)
+        self.max_pool1 = MaxPool2D(kernel_size=2, stride=2)
+        self.conv2 = Conv2D(in_channels=20, out_channels=20, kernel_size=5, stride=1, padding=2)
+        self.max_pool2 = MaxPool2D(kernel_size=2, stride=2)
+        self.fc = Linear(in_features=980, out_features=num_outputs)
+
+    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
+        """Map images [n, 1, 28, 28] to raw outputs [n, num_outputs]."""
+        x = F.relu(self.conv1(images))  # [n, 20, 28, 28]
+        x = self.max_pool1(x)  # [n, 20, 14, 14]
+        x = F.relu(self.conv2(x))  # [n, 20, 14, 14]
+        x = self.max_pool2(x)  # [n, 20, 7, 7]
+        x = paddle.flatten(x, start_axis=1)  # [n, 980]
+        return self.fc(x)
+
+
+class MLP(paddle.nn.Layer):
+    """One hidden layer of 512 rectified units, as in the book *Deep Learning with Python*, chapter 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1 = Linear(in_features=784, out_features=512)
+        self.fc2 = Linear(in_features=512, out_features=10)
+
+    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
+        """Map images [n, 1, 28, 28] to one raw score per digit [n, 10]."""
+        x = paddle.flatten(images, start_axis=1)  # [n, 784]
+        x = F.relu(self.fc1(x))  # [n, 512]
+        return self.fc2(x)
+
+
+# What ``--net`` may name. The NumPy nets are in ``paddle_mnist.scratch``.
+NETS = {"fc": FC, "cnn": CNN, "mlp": MLP}

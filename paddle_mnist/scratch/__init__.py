@@ -1,0 +1,1 @@
+"""The networks written by hand in NumPy, without Paddle."""
