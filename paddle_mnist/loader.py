@@ -1,0 +1,120 @@
+"""The generator of batches: digits in, arrays for a net out.
+
+One call of ``load_data`` opens the data; each call of the function that it returns is one epoch:
+
+    train_loader = load_data("train", batch_size=100, seed=0)
+    for epoch in range(10):
+        for images, labels in train_loader():
+            ...
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from paddle_mnist.dataset import open_dataset
+from paddle_mnist.errors import UserError
+from paddle_mnist.splits import Split
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+MODES = ("train", "valid", "eval")
+TASKS = ("regress", "classify")
+PIXEL_RANGES = ("01", "pm1", "raw")
+
+
+def load_data(
+    mode: str = "train",
+    data: str = "auto",
+    batch_size: int = 100,
+    task: str = "regress",
+    seed: int | None = None,
+    pixel_range: str = "01",
+) -> Callable[[], Iterator[Batch]]:
+    """Open a split of the digits and return the function that makes one epoch of batches.
+
+    Args:
+        mode: ``"train"`` (shuffled anew each epoch), ``"valid"`` or ``"eval"`` (in the file's order).
+        data: where the digits come from, as ``dataset.open_dataset`` takes it.
+        batch_size: samples in a batch; the last one of an epoch holds what is left.
+        task: ``"regress"`` or ``"classify"``; decides the labels' dtype.
+        seed: fixes every epoch's order; ``None`` draws one from the operating system.
+        pixel_range: ``"01"`` for [0, 1], ``"pm1"`` for [-1, 1], ``"raw"`` for 0 to 255.
+
+    Returns:
+        A function without arguments. Each call is an epoch: an iterator of ``(images, labels)``, images
+        float32 [n, 1, 28, 28], labels [n, 1], float32 to regress and int64 to classify.
+
+    Raises:
+        UserError: an argument is not one of the above, or the data cannot be read.
+    """
+    _check_choice("mode", mode, MODES)
+    split = getattr(open_dataset(data), mode)
+    epochs = itertools.count()
+    if seed is None:
+        seed = np.random.SeedSequence().entropy
+
+    def one_epoch() -> Iterator[Batch]:
+        order = shuffled(len(split.labels), seed, next(epochs)) if mode == "train" else None
+        return batches(split, batch_size, task, pixel_range, order)
+
+    # A wrong argument is said here, by the line that holds it, and not when the first batch is drawn.
+    next(batches(split, batch_size, task, pixel_range), None)
+    return one_epoch
+
+
+def batches(
+    split: Split,
+    batch_size: int = 100,
+    task: str = "regress",
+    pixel_range: str = "01",
+    order: np.ndarray | None = None,
+    start: int = 0,
+) -> Iterator[Batch]:
+    """Yield a split batch by batch; arguments and arrays as in ``load_data``.
+
+    Args:
+        order: the samples' order, integers [n]; ``None`` is the split's own.
+        start: the number of batches to pass over, for a run that goes on in the middle of an epoch.
+    """
+    _check_choice("task", task, TASKS)
+    _check_choice("pixel_range", pixel_range, PIXEL_RANGES)
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}, where at least 1 is needed")
+    for first in range(start * batch_size, len(split.labels), batch_size):
+        chosen = slice(first, first + batch_size)
+        if order is not None:
+            chosen = order[chosen]
+        yield to_input(split.images[chosen], pixel_range), to_target(split.labels[chosen], task)
+
+
+def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order of ``n`` samples in one epoch, integers [n].
+
+    It depends on the seed and the epoch alone, so that a run resumed in its seventh epoch sees the same
+    batches as the run that never stopped.
+    """
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def to_input(images: np.ndarray, pixel_range: str) -> np.ndarray:
+    """Scale images uint8 [n, 28, 28] to a net's input, float32 [n, 1, 28, 28]."""
+    pixels = images[:, np.newaxis].astype(np.float32)
+    if pixel_range != "raw":
+        pixels /= 255
+    if pixel_range == "pm1":
+        pixels = pixels * 2 - 1
+    return pixels
+
+
+def to_target(labels: np.ndarray, task: str) -> np.ndarray:
+    """Turn labels uint8 [n] into a loss's target [n, 1]: float32 to regress, int64 to classify."""
+    return labels[:, np.newaxis].astype(np.float32 if task == "regress" else np.int64)
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"{name} is {value!r}, where one of {', '.join(map(repr, choices))} is needed")
