@@ -141,12 +141,12 @@ def load(folder: PathLike) -> tuple[StateDict, dict[str, Any], dict[str, Any]]:
     digests = state.pop("sha256", None)
     _check_digests(digests, folder)
     if digests[STATE] != _digest(records.dump(state).encode()):
-        raise UserError(f"{folder / STATE} is damaged: it does not match its own sha256; use an earlier checkpoint")
+        raise UserError(f"{folder / STATE} is damaged: it does not match its own sha256")
     parts = {}
     for part in digests.keys() - {STATE}:
         parts[part] = records.read_bytes(folder / part, MAX_FILE_BYTES)
         if _digest(parts[part]) != digests[part]:
-            raise UserError(f"{folder / part} is damaged: it does not match its sha256; use an earlier checkpoint")
+            raise UserError(f"{folder / part} is damaged: it does not match its sha256 in state.json")
     weights = next(part for part in (*PADDLE_WEIGHTS, *NUMPY_WEIGHTS) if part in parts)
     model = parse_state_dict(parts[weights], folder / weights)
     return model, parse_optimizer_state(parts[OPTIMIZER], folder / OPTIMIZER), state

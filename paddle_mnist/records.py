@@ -7,6 +7,7 @@ writes one; every other line has to be whole.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -24,7 +25,8 @@ PathLike = str | os.PathLike[str]
 
 MAX_JSON_BYTES = 1 << 20
 MAX_HISTORY_BYTES = 64 << 20
-MAX_LINE_BYTES = 1 << 16
+MAX_HISTORY_VALUES = 2_000_000
+MAX_LINE_BYTES = 4096
 MAX_DEPTH = 32
 # Longer integers are nobody's measurement; the longest honest one is a random generator's 128-bit state.
 MAX_DIGITS = 80
@@ -161,14 +163,21 @@ def truncate_history(path: PathLike, epoch: int, batch: int) -> None:
 
 def _lines(path: Path, data: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Yield each whole line, its line feed included, with the record in it."""
-    lines = data.splitlines(keepends=True)
+    lines = io.BytesIO(data)
+    values = 0
     for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number},"
-        torn = number == len(lines) and not line.endswith(b"\n")
-        if len(line) > MAX_LINE_BYTES and not torn:
+        if not line.endswith(b"\n"):
+            return  # torn: only the last line can lack its end
+        if len(line) > MAX_LINE_BYTES:
             raise UserError(f"{where} has {len(line):,} bytes, more than the {MAX_LINE_BYTES:,} of a history's line")
-        if not torn:
-            yield line, parse_object(line, where)
+        record = parse_object(line, where)
+        if any(isinstance(value, (dict, list)) for value in record.values()):
+            raise UserError(f"{where} holds a list or an object, where a history has plain values")
+        values += len(record) + 1
+        if values > MAX_HISTORY_VALUES:
+            raise UserError(f"{where} is beyond the {MAX_HISTORY_VALUES:,} values that are read of a history")
+        yield line, record
 
 
 def _is_before(record: dict[str, Any], epoch: int, batch: int) -> bool:

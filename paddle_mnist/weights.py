@@ -170,7 +170,9 @@ def explaining(what: str) -> Iterator[None]:
 def _unpickled(data: bytes, where: str) -> dict[Any, Any]:
     content = unpickle.load(data, max_bytes=MAX_FILE_BYTES, name=where)
     if not isinstance(content, dict):
-        raise UserError(f"{where} holds a {type(content).__name__}, where a dict of named arrays is needed")
+        raise UserError(
+            f"{where} holds an object of type {type(content).__name__}, where a dict of named arrays is needed"
+        )
     return {name: value for name, value in content.items() if name != NAME_TABLE}
 
 
@@ -314,7 +316,7 @@ class _Copier:
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
             value = value[1]
         if not isinstance(value, np.ndarray):
-            raise UserError(f"{self.where}: {_shown(name)} is a {type(value).__name__}, where an array is needed")
+            raise UserError(f"{self.where}: {_shown(name)} is of type {type(value).__name__}, where an array is needed")
         _check_dtype(value.dtype, name, self.where)
         self._spend(name, value.nbytes)
         # A fresh array of a built-in dtype: shared or exotic objects would show in the bytes of a pickle.
@@ -372,7 +374,7 @@ def _check_dtype(dtype: np.dtype, name: str, where: str) -> None:
 
 def _shown(name: Any) -> str:
     """Quote a name out of a file so that it stays on one line and sends nothing to a terminal."""
-    text = ascii(name) if isinstance(name, (str, bytes, int, float)) else f"a {type(name).__name__}"
+    text = ascii(name) if isinstance(name, (str, bytes, int, float)) else f"of type {type(name).__name__}"
     return text if len(text) <= 80 else text[:79] + "…"
 
 
