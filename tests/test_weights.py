@@ -1,0 +1,385 @@
+"""Bare weight files: what goes in comes out, Paddle reads it too, and nothing that does not fit gets through."""
+
+import io
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.weights import (
+    check_state_dict,
+    load_optimizer_state,
+    load_state_dict,
+    save_optimizer_state,
+    save_state_dict,
+)
+
+SUFFIXES = (".pdparams", ".safetensors", ".npz")
+
+
+@pytest.fixture
+def weights():
+    generator = np.random.default_rng(0)
+    return {
+        "fc.weight": generator.standard_normal((4, 3)).astype(np.float32),
+        "fc.bias": np.zeros(3, np.float32),
+        "steps": np.array(7, np.int64),
+        "double": generator.standard_normal((2, 0, 5)),
+        "mask": np.array([True, False]),
+    }
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype
+        assert found[name].shape == array.shape
+        assert found[name].flags.c_contiguous and found[name].flags.writeable
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_saved_is_loaded(tmp_path, weights, suffix):
+    path = tmp_path / f"model{suffix}"
+    save_state_dict(path, weights)
+    assert_same(load_state_dict(path), weights)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_layout_in_memory_does_not_show_in_the_bytes(tmp_path, weights, suffix):
+    first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
+    save_state_dict(first, weights)
+    shared = np.zeros(3, np.float32)
+    disguised = {
+        "".join(list(name)): np.asfortranarray(array).astype(array.dtype.newbyteorder(">"))
+        if array.ndim > 1
+        else array.copy()
+        for name, array in weights.items()
+    }
+    disguised["fc.bias"] = shared
+    save_state_dict(second, disguised)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_two_names_of_one_array_are_two_arrays(tmp_path):
+    array = np.ones(3, np.float32)
+    save_state_dict(tmp_path / "shared.pdparams", {"a": array, "b": array})
+    save_state_dict(tmp_path / "apart.pdparams", {"a": array, "b": array.copy()})
+    assert (tmp_path / "shared.pdparams").read_bytes() == (tmp_path / "apart.pdparams").read_bytes()
+
+
+def test_an_npz_opens_with_numpy(tmp_path, weights):
+    save_state_dict(tmp_path / "model.npz", weights)
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as archive:
+        assert_same({name: archive[name].copy() for name in archive.files}, weights)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_numpys_own_npz_opens(tmp_path, weights, save):
+    save(tmp_path / "model.npz", **weights, fortran=np.asfortranarray(np.arange(6.0).reshape(2, 3)))
+    found = load_state_dict(tmp_path / "model.npz")
+    np.testing.assert_array_equal(found.pop("fortran"), np.arange(6.0).reshape(2, 3))
+    assert_same(found, weights)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_not_saved(tmp_path, suffix, value):
+    with pytest.raises(UserError, match=r"'fc\.weight' has 1 of 4 values that are NaN or infinite"):
+        save_state_dict(tmp_path / f"model{suffix}", {"fc.weight": np.array([0, 1, value, 2], np.float32)})
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+def test_numbers_that_are_not_finite_are_not_loaded(tmp_path):
+    bad = {"fc.bias": np.array([np.nan, np.inf, 0.0], np.float32)}
+    (tmp_path / "m.pdparams").write_bytes(pickle.dumps(bad, protocol=2))
+    np.savez(tmp_path / "m.npz", **bad)
+    from safetensors.numpy import save_file
+
+    save_file(bad, tmp_path / "m.safetensors")
+    for suffix in SUFFIXES:
+        with pytest.raises(UserError, match=r"m\..*'fc\.bias' has 2 of 3 values that are NaN or infinite"):
+            load_state_dict(tmp_path / f"m{suffix}")
+
+
+@pytest.mark.parametrize("array", [np.array([None]), np.array(["a"]), np.array([1j]), np.array([1], "M8[s]")])
+def test_arrays_of_no_real_numbers_are_refused(tmp_path, array):
+    for suffix in SUFFIXES:
+        with pytest.raises(UserError, match="'x' holds .*, where an array of real numbers is needed"):
+            save_state_dict(tmp_path / f"m{suffix}", {"x": array})
+    np.savez(tmp_path / "m.npz", x=array, allow_pickle=True)
+    with pytest.raises(UserError, match="'x' holds|'x.npy' holds"):
+        load_state_dict(tmp_path / "m.npz")
+
+
+def test_an_unknown_suffix_is_named(tmp_path, weights):
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(UserError, match=r"model\.onnx ends in '\.onnx', where one of \.pdparams, \.safetensors, \.npz"):
+        load_state_dict(tmp_path / "model.onnx")
+    with pytest.raises(UserError, match="ends in 'nothing'"):
+        save_state_dict(tmp_path / "model", weights)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.npz cannot be read: No such file"):
+        load_state_dict(tmp_path / "gone.npz")
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(UserError, match=r"folder\.npz is a folder|folder\.npz is not an ordinary file"):
+        load_state_dict(tmp_path / "folder.npz")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_truncation_is_one_sentence(tmp_path, weights, suffix):
+    path = tmp_path / f"model{suffix}"
+    save_state_dict(path, weights)
+    data = path.read_bytes()
+    for length in [*range(0, len(data), 7), *range(len(data) - 40, len(data))]:
+        path.write_bytes(data[:length])
+        with pytest.raises(UserError, match="model"):
+            load_state_dict(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_flipped_bits_end_in_one_sentence_or_in_arrays(tmp_path, weights, suffix):
+    path = tmp_path / f"model{suffix}"
+    save_state_dict(path, weights)
+    data = path.read_bytes()
+    generator = np.random.default_rng(1)
+    for _ in range(150):
+        flipped = bytearray(data)
+        flipped[generator.integers(len(data))] ^= 1 << generator.integers(8)
+        path.write_bytes(flipped)
+        try:
+            found = load_state_dict(path)
+        except UserError as error:
+            assert "\n" not in str(error)
+        else:
+            assert all(np.isfinite(array).all() for array in found.values())
+
+
+# What a net expects.
+
+
+def test_weights_that_fit_pass(weights):
+    check_state_dict(weights, weights)
+    check_state_dict(weights, {name: (array.shape, array.dtype.name) for name, array in weights.items()})
+
+
+def test_weights_of_another_net_are_named(weights):
+    expected = {"fc.weight": ((4, 3), "float32"), "fc1.bias": ((3,), "float32")}
+    with pytest.raises(UserError, match=r"^model lacks 'fc1\.bias' and has 'fc\.bias', .* too many"):
+        check_state_dict(weights, expected, "model")
+
+
+def test_another_shape_or_dtype_is_named(weights):
+    for change, message in (
+        (np.zeros((3, 4), np.float32), r"'fc\.weight' has the shape \[4, 3\], where the net needs \[3, 4\]"),
+        (np.zeros((4, 3), np.float64), r"'fc\.weight' is float32, where the net needs float64"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_state_dict(weights, {**weights, "fc.weight": change})
+
+
+# What Paddle wrote over the years, built by hand.
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_the_name_table_of_paddle_2_is_dropped(tmp_path, weights, protocol):
+    saved = {**weights, "StructuredToParameterName@@": {"fc.weight": "linear_0.w_0", "fc.bias": "linear_0.b_0"}}
+    (tmp_path / "m.pdparams").write_bytes(pickle.dumps(saved, protocol=protocol))
+    assert_same(load_state_dict(tmp_path / "m.pdparams"), weights)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_tensors_of_paddle_2_1_are_pairs_of_name_and_array(tmp_path, weights, protocol):
+    saved = OrderedDict((name, (f"linear_0.{name}", array)) for name, array in weights.items())
+    (tmp_path / "m.pdparams").write_bytes(pickle.dumps(saved, protocol=protocol))
+    assert_same(load_state_dict(tmp_path / "m.pdparams"), weights)
+
+
+class DenseTensor:
+    """Pickles as ``paddle.save`` pickles a dense tensor of a static program."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __reduce__(self):
+        return eval, ("data", {"data": self.array})
+
+
+def test_dense_tensors_of_static_programs_are_read_without_eval(tmp_path, weights):
+    saved = {name: DenseTensor(array) for name, array in weights.items()}
+    (tmp_path / "m.pdparams").write_bytes(pickle.dumps(saved, protocol=2))
+    assert_same(load_state_dict(tmp_path / "m.pdparams"), weights)
+
+
+def test_a_training_state_is_not_taken_for_weights(tmp_path, weights):
+    (tmp_path / "m.pdparams").write_bytes(pickle.dumps({"model": weights, "epoch": 3}))
+    with pytest.raises(UserError, match="'model' is of type dict, where an array is needed"):
+        load_state_dict(tmp_path / "m.pdparams")
+    (tmp_path / "m.pdparams").write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(UserError, match="holds an object of type list, where a dict of named arrays is needed"):
+        load_state_dict(tmp_path / "m.pdparams")
+
+
+# The optimizer's state.
+
+
+def test_an_optimizers_state_goes_in_and_out(tmp_path, weights):
+    state = {
+        "fc.w_0_moment1_0": weights["fc.weight"],
+        "LR_Scheduler": {"last_epoch": 3, "last_lr": 0.1, "milestones": [1, 2], "verbose": False, "best": None},
+        "master_weights": {"fc.w_0": weights["double"]},
+    }
+    save_optimizer_state(tmp_path / "o.pdopt", state)
+    found = load_optimizer_state(tmp_path / "o.pdopt")
+    assert found["LR_Scheduler"] == state["LR_Scheduler"]
+    assert_same(found["master_weights"], state["master_weights"])
+    assert_same({"a": found["fc.w_0_moment1_0"]}, {"a": weights["fc.weight"]})
+    first = (tmp_path / "o.pdopt").read_bytes()
+    save_optimizer_state(tmp_path / "o.pdopt", found)
+    assert (tmp_path / "o.pdopt").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"LR_Scheduler": {"last_lr": float("nan")}}, r"'LR_Scheduler\.last_lr' is nan"),
+        ({"moment": np.array([np.inf])}, "'moment' has 1 of 1 values that are NaN"),
+        ({"function": print}, "'function' is of type builtin_function_or_method"),
+        ({1: 2}, "names an entry 1, where a text"),
+        ({"deep": [[[[[[[[[[1]]]]]]]]]]}, "nests more than 8 levels deep"),
+    ],
+)
+def test_what_no_optimizer_has_is_refused(tmp_path, state, message):
+    with pytest.raises(UserError, match=message):
+        save_optimizer_state(tmp_path / "o.pdopt", state)
+
+
+# Paddle itself.
+
+
+def optimizer_of(name, parameters):
+    import paddle
+
+    schedule = paddle.optimizer.lr.StepDecay(0.05, step_size=2, gamma=0.5)
+    classes = {"sgd": paddle.optimizer.SGD, "momentum": paddle.optimizer.Momentum, "adam": paddle.optimizer.Adam}
+    return classes[name](schedule, parameters=parameters), schedule
+
+
+def steps(net, optimizer, schedule, count):
+    import paddle
+
+    images = paddle.to_tensor(np.random.default_rng(0).random((8, 1, 28, 28), dtype=np.float32))
+    losses = []
+    for _ in range(count):
+        loss = (net(images) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        schedule.step()
+        losses.append(float(loss))
+    return losses
+
+
+def as_numpy(state):
+    return {name: value.numpy() if hasattr(value, "numpy") else value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
+def test_what_paddle_saves_is_read(tmp_path, name, protocol):
+    import paddle
+
+    from paddle_mnist.nets import FC
+
+    net = FC()
+    optimizer, schedule = optimizer_of(name, net.parameters())
+    steps(net, optimizer, schedule, 3)
+    paddle.save(net.state_dict(), str(tmp_path / "m.pdparams"), protocol=protocol)
+    paddle.save(optimizer.state_dict(), str(tmp_path / "o.pdopt"), protocol=protocol)
+    assert_same(load_state_dict(tmp_path / "m.pdparams"), as_numpy(net.state_dict()))
+    found, expected = load_optimizer_state(tmp_path / "o.pdopt"), as_numpy(optimizer.state_dict())
+    assert found.pop("LR_Scheduler") == expected.pop("LR_Scheduler")
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_tensors_that_paddle_saves_one_by_one_are_read(tmp_path, protocol):
+    import paddle
+
+    # A tuple keeps Paddle from seeing a state dict, and it writes each tensor as a pair.
+    paddle.save({"a": paddle.ones([2, 3]), "extra": ()}, str(tmp_path / "m.pdopt"), protocol=protocol)
+    paddle.save({"a": paddle.ones([2, 3]), "b": [paddle.zeros([1])]}, str(tmp_path / "o.pdopt"), protocol=protocol)
+    np.testing.assert_array_equal(load_optimizer_state(tmp_path / "o.pdopt")["a"], np.ones((2, 3), np.float32))
+    with pytest.raises(UserError, match="'extra' is of type tuple, where an array is needed"):
+        load_optimizer_state(tmp_path / "m.pdopt")
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
+def test_paddle_goes_on_from_what_is_saved_here(tmp_path, name):
+    import paddle
+
+    from paddle_mnist.nets import FC
+
+    with paddle.utils.unique_name.guard():
+        net = FC()
+        optimizer, schedule = optimizer_of(name, net.parameters())
+        steps(net, optimizer, schedule, 3)
+        save_state_dict(tmp_path / "m.pdparams", as_numpy(net.state_dict()))
+        save_state_dict(tmp_path / "m.safetensors", as_numpy(net.state_dict()))
+        save_optimizer_state(tmp_path / "o.pdopt", as_numpy(optimizer.state_dict()))
+        uninterrupted = steps(net, optimizer, schedule, 3)
+    with paddle.utils.unique_name.guard():
+        net = FC()
+        optimizer, schedule = optimizer_of(name, net.parameters())
+        assert net.set_state_dict(paddle.load(str(tmp_path / "m.pdparams"))) == ([], [])
+        optimizer.set_state_dict(paddle.load(str(tmp_path / "o.pdopt")))
+        assert steps(net, optimizer, schedule, 3) == uninterrupted
+    from safetensors.paddle import load_file
+
+    assert FC().set_state_dict(load_file(tmp_path / "m.safetensors")) == ([], [])
+
+
+# Sizes that are claimed and not there.
+
+
+def npy(shape, dtype="<f4", body=b""):
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + body
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        npy("(1000000000000,)"),
+        npy("(-1,)"),
+        npy("(4,)", body=b"\0" * 15),
+        npy("(0, 9223372036854775807, 9223372036854775807)"),
+        npy("(1,)", "|O", pickle.dumps(1)),
+        npy("(1,)", "<U4", b"\0" * 16),
+        b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
+        b"\x93NUMPY\x09\x00\x00\x00",
+        b"nothing of the kind",
+        b"",
+    ],
+)
+def test_arrays_that_claim_what_they_do_not_have_are_refused(tmp_path, member):
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("x.npy", member)
+    with pytest.raises(UserError, match=r"m\.npz"):
+        load_state_dict(tmp_path / "m.npz")
+
+
+def test_a_name_out_of_a_file_cannot_reach_the_terminal(tmp_path):
+    stream = io.BytesIO()
+    np.savez(stream, **{"\x1b[2J\n" + "x" * 500: np.zeros(1)})
+    (tmp_path / "m.npz").write_bytes(stream.getvalue())
+    with pytest.raises(UserError) as caught:
+        load_state_dict(tmp_path / "m.npz")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400 + len(str(tmp_path))
