@@ -58,15 +58,19 @@ class CNN(paddle.nn.Layer):
 
 
 class MLP(paddle.nn.Layer):
-    """One hidden layer of 512 rectified units, as in the book *Deep Learning with Python*, chapter 2."""
+    """One hidden layer of 512 rectified units, as in the book *Deep Learning with Python*, chapter 2.
 
-    def __init__(self) -> None:
+    Args:
+        num_outputs: one score per digit.
+    """
+
+    def __init__(self, num_outputs: int = 10) -> None:
         super().__init__()
         self.fc1 = Linear(in_features=784, out_features=512)
-        self.fc2 = Linear(in_features=512, out_features=10)
+        self.fc2 = Linear(in_features=512, out_features=num_outputs)
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        """Map images [n, 1, 28, 28] to one raw score per digit [n, 10]."""
+        """Map images [n, 1, 28, 28] to raw outputs [n, num_outputs]."""
         x = paddle.flatten(images, start_axis=1)  # [n, 784]
         x = F.relu(self.fc1(x))  # [n, 512]
         return self.fc2(x)

@@ -49,9 +49,7 @@ class Settings:
         """Refuse what cannot be trained, naming the setting."""
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise UserError(
-                    f"{name} is {getattr(self, name)!r}, where one of {', '.join(choices)} is needed"
-                )
+                raise UserError(f"{name} is {getattr(self, name)!r}, where one of {', '.join(choices)} is needed")
         for name in ("epochs", "batch_size", "lr", "lr_decay"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(f"{name} is {getattr(self, name)}, where a number above 0 is needed")
@@ -62,22 +60,23 @@ class Settings:
 
     def _check_net(self) -> None:
         if self.task == "regress" and self.net not in ("fc", "cnn"):
-            raise UserError(
-                f"the net {self.net} has ten outputs and only classifies; --task regress needs fc or cnn"
-            )
-        if self.net in NUMPY_NETS and (self.optimizer != "sgd" or self.clip_norm or self.weight_decay):
+            raise UserError(f"the net {self.net} has ten outputs and only classifies; --task regress needs fc or cnn")
+        if self.is_numpy and (self.optimizer != "sgd" or self.clip_norm or self.weight_decay):
             raise UserError(
                 f"the net {self.net} is written by hand in NumPy with plain SGD: "
                 "leave --optimizer at sgd, --clip-norm and --weight-decay at 0"
             )
         if self.hidden is not None and (self.net != "nielsen" or self.hidden < 1):
-            raise UserError(
-                f"hidden is {self.hidden}, where only the net nielsen takes a number of units, at least 1"
-            )
+            raise UserError(f"hidden is {self.hidden}, where only the net nielsen takes a number of units, at least 1")
 
     def lr_of(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
         return self.lr * self.lr_decay**epoch
+
+    @property
+    def is_numpy(self) -> bool:
+        """Whether the net is one of those written by hand, without Paddle."""
+        return self.net in NUMPY_NETS
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for ``run.json``."""

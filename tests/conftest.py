@@ -1,0 +1,47 @@
+"""What the tests share: made-up digits that can be learnt in seconds, and a folder of their own to work in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddle_mnist import cpu, mnist_json
+from paddle_mnist.splits import Split, Splits
+
+cpu.tune()  # as every command line does, before anything imports Paddle
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run each test in an empty folder, without a network, a cache or data of the user's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PADDLE_MNIST_DATA", raising=False)
+    monkeypatch.setenv("PADDLE_MNIST_OFFLINE", "1")
+    monkeypatch.setenv("PADDLE_MNIST_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "work").mkdir()
+    return tmp_path
+
+
+def made_up_split(n: int, seed: int) -> Split:
+    """Return ``n`` images of ten patterns with noise; every class equally often."""
+    patterns = np.random.default_rng(0).integers(0, 2, (10, 7, 7)).repeat(4, axis=1).repeat(4, axis=2) * 200
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
+    noise = rng.integers(0, 56, (n, 28, 28))
+    return Split((patterns[labels] + noise).astype(np.uint8), labels)
+
+
+@pytest.fixture(scope="session")
+def splits() -> Splits:
+    """Return 230 / 50 / 50 made-up digits; 230 leaves a smaller last batch."""
+    return Splits(made_up_split(230, 1), made_up_split(50, 2), made_up_split(50, 3))
+
+
+@pytest.fixture
+def data_file(splits: Splits, own_folder: Path) -> Path:
+    """Return the made-up digits as a file in the course's form."""
+    path = own_folder / "digits.json.gz"
+    mnist_json.write(path, splits)
+    return path

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.loader import batches, load_data, shuffled, to_input
+
+
+def test_an_epoch_shows_every_sample_once_with_its_label(data_file, splits):
+    images, labels = map(
+        np.concatenate, zip(*load_data("train", str(data_file), batch_size=100, seed=3)(), strict=True)
+    )
+    assert images.shape == (230, 1, 28, 28) and labels.shape == (230, 1)
+    shown = sorted(zip((images[:, 0] * 255).round().reshape(230, -1).tolist(), labels[:, 0].tolist(), strict=True))
+    held = sorted(zip(splits.train.images.reshape(230, -1).tolist(), splits.train.labels.tolist(), strict=True))
+    assert shown == held
+
+
+def test_the_last_batch_holds_what_is_left(data_file):
+    sizes = [len(labels) for _, labels in load_data("train", str(data_file), batch_size=100)()]
+    assert sizes == [100, 100, 30]
+
+
+def test_training_is_shuffled_anew_each_epoch_and_repeats_with_its_seed(data_file):
+    def epochs(seed):
+        loader = load_data("train", str(data_file), seed=seed)
+        return [np.concatenate([labels for _, labels in loader()])[:, 0].tolist() for _ in range(2)]
+
+    first, second = epochs(7)
+    assert first != second
+    assert sorted(first) == sorted(second)
+    assert epochs(7) == [first, second]
+    assert epochs(8) != [first, second]
+    assert epochs(None) != epochs(None)
+
+
+@pytest.mark.parametrize("mode", ["valid", "eval"])
+def test_what_is_measured_keeps_the_files_order(data_file, splits, mode):
+    labels = np.concatenate([labels for _, labels in load_data(mode, str(data_file), batch_size=7)()])
+    assert labels[:, 0].tolist() == getattr(splits, mode).labels.tolist()
+
+
+@pytest.mark.parametrize(("task", "dtype"), [("regress", np.float32), ("classify", np.int64)])
+def test_dtypes_are_those_that_the_task_needs(data_file, task, dtype):
+    images, labels = next(load_data("train", str(data_file), task=task)())
+    assert images.dtype == np.float32 and images.flags.c_contiguous
+    assert labels.dtype == dtype
+
+
+def test_pixels_are_exact_in_every_range():
+    every = np.arange(256, dtype=np.uint8).repeat(784).reshape(256, 28, 28)
+    unit = np.array([np.float32(k / 255) for k in range(256)])
+    assert (to_input(every, "01")[:, 0, 0, 0] == unit).all()
+    assert (to_input(every, "pm1")[:, 0, 0, 0] == unit * np.float32(2) - np.float32(1)).all()
+    assert (to_input(every, "raw")[:, 0, 0, 0] == np.arange(256)).all()
+
+
+def test_going_on_in_an_epoch_gives_the_batches_that_were_left(splits):
+    order = shuffled(230, seed=0, epoch=4)
+    whole = [labels.tolist() for _, labels in batches(splits.train, 50, order=order)]
+    rest = [labels.tolist() for _, labels in batches(splits.train, 50, order=order, start=2)]
+    assert rest == whole[2:]
+
+
+def test_batches_are_the_callers_to_change(splits):
+    before = splits.valid.images.copy()
+    for images, labels in batches(splits.valid, 20, pixel_range="raw"):
+        images *= 0
+        labels *= 0
+    assert (splits.valid.images == before).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"mode": "test"}, "mode is 'test', where one of 'train', 'valid', 'eval'"),
+        ({"task": "sort"}, "task is 'sort'"),
+        ({"pixel_range": "02"}, "pixel_range is '02'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_a_wrong_argument_is_refused_at_the_call(data_file, arguments, words):
+    with pytest.raises(UserError, match=words):
+        load_data(data=str(data_file), **arguments)
