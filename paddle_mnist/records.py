@@ -166,7 +166,7 @@ def _lines(path: Path, data: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
     lines = io.BytesIO(data)
     values = 0
     for number, line in enumerate(lines, start=1):
-        where = f"{path}, line {number},"
+        where = f"{path}, line {number}"
         if not line.endswith(b"\n"):
             return  # torn: only the last line can lack its end
         if len(line) > MAX_LINE_BYTES:

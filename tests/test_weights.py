@@ -110,10 +110,10 @@ def test_numbers_that_are_not_finite_are_not_loaded(tmp_path):
 @pytest.mark.parametrize("array", [np.array([None]), np.array(["a"]), np.array([1j]), np.array([1], "M8[s]")])
 def test_arrays_of_no_real_numbers_are_refused(tmp_path, array):
     for suffix in SUFFIXES:
-        with pytest.raises(UserError, match="'x' holds .*, where an array of real numbers is needed"):
+        with pytest.raises(UserError, match=r"'x' holds .*, where an array of real numbers is needed"):
             save_state_dict(tmp_path / f"m{suffix}", {"x": array})
     np.savez(tmp_path / "m.npz", x=array, allow_pickle=True)
-    with pytest.raises(UserError, match="'x' holds|'x.npy' holds"):
+    with pytest.raises(UserError, match=r"'x(\.npy)?' holds"):
         load_state_dict(tmp_path / "m.npz")
 
 
