@@ -1,0 +1,122 @@
+"""The hand-written nets behind one interface, so that one training loop serves them all.
+
+Each takes images as rows [n, 784] and labels as integers [n], and knows its own loss:
+
+    net.train_step(images, labels, lr) -> float     one step of plain gradient descent; the mean loss before it
+    net.outputs(images) -> [n, 10]                  scores, of which the largest is the answer; nothing changes
+    net.loss(outputs, labels) -> [n]                each sample's loss
+    net.state_dict(), net.load_state_dict(state)    the weights by name
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.scratch.checks import check_weights, class_indices
+from paddle_mnist.scratch.layers import cross_entropy
+from paddle_mnist.scratch.network import Network
+from paddle_mnist.scratch.three_layer_net import ThreeLayerNet, scores
+from paddle_mnist.scratch.two_layer_net import TwoLayerNet
+
+
+def build(
+    net: str, hidden: int | None = None, seed: int | None = None, dtype: type[np.floating] = np.float32
+) -> LayeredLearner | SigmoidLearner:
+    """Make the net that a recipe names.
+
+    Args:
+        net: ``"two-layer"``, ``"three-layer"`` or ``"nielsen"``.
+        hidden: units of the hidden layer of ``"two-layer"`` (50 by default) and of ``"nielsen"`` (15).
+        seed: fixes the initial weights.
+        dtype: of weights and activations. float32 trains in half the time, to the same accuracy.
+
+    Raises:
+        UserError: there is no such net.
+    """
+    if net == "two-layer":
+        return LayeredLearner(TwoLayerNet(784, hidden or 50, 10, seed=seed, dtype=dtype))
+    if net == "three-layer":
+        return LayeredLearner(ThreeLayerNet(seed=seed, dtype=dtype))
+    if net == "nielsen":
+        return SigmoidLearner(Network([784, hidden or 15, 10], seed=seed, dtype=dtype))
+    raise UserError(f"net is {net!r}, where one of 'two-layer', 'three-layer', 'nielsen' is needed")
+
+
+class LayeredLearner:
+    """A net with ``params`` and ``loss_and_gradient``, under softmax and cross entropy."""
+
+    def __init__(self, net: TwoLayerNet | ThreeLayerNet) -> None:
+        self.net = net
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> float:
+        """Descend once along the gradient of the batch's mean loss, and return that loss."""
+        loss, gradient = self.net.loss_and_gradient(images, labels)
+        for name, parameter in self.net.params.items():
+            parameter -= parameter.dtype.type(lr) * gradient[name]
+        return loss
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the raw scores [n, 10]; their softmax are the probabilities."""
+        return self.net.predict(images) if isinstance(self.net, TwoLayerNet) else scores(self.net.params, images)
+
+    def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return each sample's cross entropy, float64 [n]."""
+        return cross_entropy(outputs.astype(np.float64), class_indices(labels, *outputs.shape))
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return a copy of the weights by name."""
+        return {name: value.copy() for name, value in self.net.params.items()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over weights.
+
+        Raises:
+            UserError: a name, a shape or a dtype is not the net's, or a value is not finite; nothing is changed.
+        """
+        check_weights(state, {name: value.shape for name, value in self.net.params.items()})
+        for name, parameter in self.net.params.items():
+            parameter[...] = state[name]
+
+
+class SigmoidLearner:
+    """A ``Network`` under the quadratic cost; its outputs are activations between 0 and 1."""
+
+    def __init__(self, net: Network) -> None:
+        self.net = net
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> float:
+        """Descend once along the gradient of the batch's mean cost, and return that cost."""
+        outputs = self.net.update_mini_batch((images, labels), lr).T
+        return float(self.loss(outputs, labels).mean())
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the output units' activations [n, 10]."""
+        return self.net.feedforward(images.T).T
+
+    def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return each sample's quadratic cost ½‖a - y‖², float64 [n], y being the one-hot label."""
+        difference = outputs.astype(np.float64)
+        difference[np.arange(len(outputs)), class_indices(labels, *outputs.shape)] -= 1
+        return 0.5 * (difference**2).sum(axis=1)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return a copy of the weights by name: W1 [hidden, 784], b1 [hidden, 1], W2, …"""
+        return {name: value.copy() for name, value in self._params().items()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over weights; errors as in ``LayeredLearner``."""
+        params = self._params()
+        check_weights(state, {name: value.shape for name, value in params.items()})
+        for name, parameter in params.items():
+            parameter[...] = state[name]
+
+    def _params(self) -> dict[str, np.ndarray]:
+        pairs = zip(self.net.weights, self.net.biases, strict=True)
+        return {
+            f"{kind}{layer}": value
+            for layer, pair in enumerate(pairs, start=1)
+            for kind, value in zip("Wb", pair, strict=True)
+        }

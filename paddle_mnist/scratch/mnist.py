@@ -1,0 +1,43 @@
+"""MNIST as the book *Deep Learning from Scratch* loads it: two pairs of arrays."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def load_mnist(
+    normalize: bool = True,
+    flatten: bool = True,
+    one_hot_label: bool = False,
+    data: str | os.PathLike[str] = "auto",
+) -> tuple[Pair, Pair]:
+    """Return ``(x_train, t_train), (x_test, t_test)``.
+
+    The training set is the data's training and validation digits together: 60,000 of MNIST, with 10,000 to test.
+
+    Args:
+        normalize: pixels as float32 in [0, 1]; otherwise as uint8, 0 to 255.
+        flatten: images [n, 784]; otherwise [n, 1, 28, 28].
+        one_hot_label: labels as rows [n, 10], float64, a single 1 in each; otherwise as uint8 [n], 0 to 9.
+        data: where the digits come from, as ``dataset.open_dataset`` takes it.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    from paddle_mnist.dataset import open_dataset
+
+    digits = open_dataset(data)
+
+    def pair(images: np.ndarray, labels: np.ndarray) -> Pair:
+        x = images.reshape((len(images), -1) if flatten else (len(images), 1, *images.shape[1:]))
+        return x.astype(np.float32) / 255 if normalize else x, np.eye(10)[labels] if one_hot_label else labels
+
+    train, valid = digits.train, digits.valid
+    return (
+        pair(np.concatenate([train.images, valid.images]), np.concatenate([train.labels, valid.labels])),
+        pair(digits.eval.images, digits.eval.labels),
+    )

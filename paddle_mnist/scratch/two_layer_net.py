@@ -1,0 +1,103 @@
+"""A net of two layers, taught by the backward passes of its layers.
+
+From chapter 5 of *Deep Learning from Scratch* (Koki Saitoh, O'Reilly Japan, 2016), in the variant of the course, which
+has a ReLU after the last layer too:
+
+    pixels [784] → Affine → ReLU → [50] → Affine → ReLU → ten scores → softmax and cross entropy
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paddle_mnist.scratch.checks import check_not_empty, check_positive, check_sizes, class_indices
+from paddle_mnist.scratch.layers import Affine, ReLU, SoftmaxWithLoss
+
+
+class TwoLayerNet:
+    """Affine, ReLU, Affine, ReLU: as many scores out as there are classes, none of them below 0.
+
+    The last ReLU is a danger. A score that is 0 for every digit of its class passes no gradient back, and the class is
+    lost for good: with every bias at 0, as the book begins, 2 of the seeds 0 to 9 end at 78 % and 88 % on the test
+    digits and their mean is 93.5 %. So the biases of the last layer begin at 1. All scores are then above 0 when
+    training begins; the same ten seeds end between 95.9 % and 96.6 %.
+
+    Args:
+        input_size: numbers in a sample, 784 for a digit.
+        hidden_size: units of the hidden layer.
+        output_size: classes.
+        weight_init_std: the standard deviation of the initial weights.
+        seed: fixes the initial weights; ``None`` draws them anew each time.
+        dtype: of the parameters; float64 to check gradients, float32 to train fast.
+        last_bias: where the biases of the last layer begin; those of the first begin at 0.
+
+    Attributes:
+        params: ``W1`` [input_size, hidden_size], ``b1`` [hidden_size], ``W2`` [hidden_size, output_size], ``b2``
+            [output_size]. To train is to change these, in place or by setting new arrays.
+
+    Raises:
+        UserError: a size or the standard deviation is not a number above 0.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        weight_init_std: float = 0.01,
+        seed: int | None = None,
+        dtype: type[np.floating] = np.float64,
+        last_bias: float = 1.0,
+    ) -> None:
+        check_sizes([input_size, hidden_size, output_size])
+        check_positive("weight_init_std", weight_init_std)
+        rng = np.random.default_rng(seed)
+        self.params = {
+            "W1": (weight_init_std * rng.standard_normal((input_size, hidden_size))).astype(dtype),
+            "b1": np.zeros(hidden_size, dtype),
+            "W2": (weight_init_std * rng.standard_normal((hidden_size, output_size))).astype(dtype),
+            "b2": np.full(output_size, last_bias, dtype),
+        }
+
+    def layers(self) -> list[Affine | ReLU]:
+        """Return the layers in their order, made anew.
+
+        A layer holds one pass's intermediate values, the net holds the parameters. Made for one pass and then
+        forgotten, layers can neither go on using weights that were replaced nor mix up two passes.
+        """
+        p = self.params
+        return [Affine(p["W1"], p["b1"]), ReLU(), Affine(p["W2"], p["b2"]), ReLU()]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the scores [n, output_size] for samples x [n, input_size]; the largest is the net's answer."""
+        for layer in self.layers():
+            x = layer.forward(x)
+        return x
+
+    def loss(self, x: np.ndarray, t: np.ndarray) -> float:
+        """Return the mean cross entropy of samples x with their labels t, integers [n] or one-hot rows."""
+        return SoftmaxWithLoss().forward(self.predict(x), t)
+
+    def accuracy(self, x: np.ndarray, t: np.ndarray) -> float:
+        """Return the share of samples x whose label in t is the net's answer."""
+        scores = self.predict(x)
+        check_not_empty(x)
+        return float((scores.argmax(axis=1) == class_indices(t, *scores.shape)).mean())
+
+    def gradient(self, x: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the gradient of ``loss(x, t)`` with respect to each parameter, under the parameter's name."""
+        return self.loss_and_gradient(x, t)[1]
+
+    def loss_and_gradient(self, x: np.ndarray, t: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
+        """Return ``loss(x, t)`` and ``gradient(x, t)`` out of a single pass there and back."""
+        layers = self.layers()
+        for layer in layers:
+            x = layer.forward(x)
+        last = SoftmaxWithLoss()
+        loss = last.forward(x, t)
+
+        dy = last.backward()
+        for layer in reversed(layers):
+            dy = layer.backward(dy)
+        first, second = layers[0], layers[2]
+        return loss, {"W1": first.dW, "b1": first.db, "W2": second.dW, "b2": second.db}
