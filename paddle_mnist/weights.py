@@ -17,8 +17,10 @@ import os
 import pickle
 import struct
 import sys
+import tokenize
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,10 @@ MAX_NAME = 256
 MAX_SAFETENSORS_HEADER = 1 << 20
 MAX_NPY_HEADER = 4096
 MAX_STATE_DEPTH = 8
+
+# What unpacking, and parsing a header as Python does, may raise on damaged bytes.
+_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError)
+_NPY_ERRORS = (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
 
 # Where ``paddle.save`` notes which parameter each name stands for; no net needs it to be loaded.
 NAME_TABLE = "StructuredToParameterName@@"
@@ -184,7 +190,7 @@ def _read_safetensors(data: bytes, where: str) -> StateDict:
         raise UserError(f"{where} has {len(data)} bytes, too few for a safetensors file, so it is cut off")
     (header,) = struct.unpack_from("<Q", data)
     if header > min(len(data) - 8, MAX_SAFETENSORS_HEADER):
-        raise UserError(f"{where} claims a header of {header:,} bytes, which it does not have or is too much")
+        raise UserError(f"{where} claims a header of {header:,} bytes, more than it has or than are read")
     try:
         # The library compares every declared offset with the bytes that are there before it copies any.
         return load(data)
@@ -210,18 +216,18 @@ def _read_npz(data: bytes, where: str) -> StateDict:
                 member.filename.removesuffix(".npy"): _read_npy(_member(archive, member), member.filename, where)
                 for member in members
             }
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{where} is not a whole .npz file: {_one_line(error)}") from error
-    except Exception as error:  # zlib.error and struct.error have no common base
+    except UserError:
+        raise
+    except (*_ZIP_ERRORS, OSError, RuntimeError, ValueError) as error:
         raise UserError(f"{where} is not a whole .npz file: {_one_line(error)}") from error
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{_shown(member.filename)} is packed in a way that NumPy does not use")
-    return archive.read(member)
+    with archive.open(member) as file:
+        # Asked for no size, it would unpack all there is, whatever size was declared.
+        return file.read(member.file_size)
 
 
 def _read_npy(data: bytes, name: str, where: str) -> np.ndarray:
@@ -233,7 +239,7 @@ def _read_npy(data: bytes, name: str, where: str) -> np.ndarray:
             version = np.lib.format.read_magic(stream)
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, fortran, dtype = read(stream, max_header_size=MAX_NPY_HEADER)
-    except (ValueError, KeyError, SyntaxError, TypeError, RecursionError, MemoryError, Warning) as error:
+    except (*_NPY_ERRORS, Warning) as error:
         raise UserError(f"{where}: {_shown(name)} is not an array: {_one_line(error)}") from error
     _check_dtype(dtype, name, where)
     body = data[stream.tell() :]

@@ -121,7 +121,7 @@ def test_when_all_are_damaged_nothing_is_made_up(run):
     for epoch in (1, 2):
         (save(run, epoch) / "model.pdparams").write_bytes(b"")
     said = []
-    with pytest.raises(UserError, match="every checkpoint in .* is damaged"):
+    with pytest.raises(UserError, match=r"every checkpoint in .* is damaged"):
         checkpoint.latest(run, say=said.append)
     assert len(said) == 2
 
@@ -307,7 +307,7 @@ with checkpoint.lock(sys.argv[1]):
 def test_a_second_process_is_refused_until_the_first_ends(run):
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(run)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="another process is training in .*run"), checkpoint.lock(run):
+        with pytest.raises(UserError, match=r"another process is training in .*run"), checkpoint.lock(run):
             pytest.fail("two hold the lock")
         holder.kill()
         holder.wait()

@@ -1,0 +1,45 @@
+"""Weight files from strangers: each hostile one ends in one sentence, and does nothing else."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOSTILE = Path(__file__).with_name("hostile.py")
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    done = subprocess.run([sys.executable, str(HOSTILE), str(folder)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "ran").exists(), "a payload ran"
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_there_are_many(reports):
+    suffixes = [Path(report["file"]).suffix for report in reports]
+    assert {suffix: suffixes.count(suffix) >= 10 for suffix in (".pdparams", ".pdopt", ".npz", ".safetensors")} == {
+        ".pdparams": True,
+        ".pdopt": True,
+        ".npz": True,
+        ".safetensors": True,
+    }
+    assert len(reports) > 200
+
+
+def test_each_is_refused_in_one_sentence(reports):
+    """A ``MemoryError`` here would mean more than 100 MB."""
+    wrong = [report for report in reports if report["error"] != "UserError" or report["file"] not in report["message"]]
+    assert not wrong
+    assert not [report for report in reports if "\n" in report["message"] or len(report["message"]) > 700]
+
+
+def test_none_imports_runs_or_opens_anything(reports):
+    assert not [report for report in reports if report["asked"]]
+
+
+def test_none_takes_a_second(reports):
+    assert not [report for report in reports if report["seconds"] > 1]
