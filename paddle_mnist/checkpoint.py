@@ -38,6 +38,7 @@ from paddle_mnist.weights import (
     MAX_FILE_BYTES,
     PathLike,
     StateDict,
+    check_optimizer_state,
     check_state_dict,
     dump_optimizer_state,
     dump_state_dict,
@@ -51,6 +52,7 @@ from paddle_mnist.weights import (
 )
 
 __all__ = [
+    "check_optimizer_state",
     "check_state_dict",
     "latest",
     "load",

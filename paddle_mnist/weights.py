@@ -21,7 +21,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +114,50 @@ def check_state_dict(state: Mapping[str, np.ndarray], expected: Mapping[str, Any
         found = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has {_listed(surplus)} too many"] * bool(surplus)
         raise UserError(f"{where} {' and '.join(found)}, so it belongs to another net")
     for name, pattern in expected.items():
-        shape, dtype = (pattern.shape, pattern.dtype) if hasattr(pattern, "shape") else pattern
+        shape, dtype = _shape_and_dtype(pattern)
         if state[name].shape != tuple(shape):
             raise UserError(
                 f"{where}: {_shown(name)} has the shape {list(state[name].shape)}, where the net needs {list(shape)}"
             )
         if state[name].dtype != np.dtype(dtype):
             raise UserError(f"{where}: {_shown(name)} is {state[name].dtype}, where the net needs {np.dtype(dtype)}")
+
+
+def check_optimizer_state(
+    state: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    accumulators: Collection[str],
+    where: str = "the optimizer's state",
+) -> None:
+    """Make sure that an optimizer's state fits a net, before any of it is assigned.
+
+    Args:
+        state: what ``load_optimizer_state`` returned; an empty one, of an optimizer that has not stepped yet, fits.
+        parameters: for each of Paddle's own parameter names (``linear_0.w_0``) an array of the right shape and dtype,
+            or a pair ``(shape, dtype)``.
+        accumulators: what the optimizer keeps of each parameter, such as ``{"velocity_0"}`` of ``Momentum``; Paddle
+            names the array of the first ``linear_0.w_0_velocity_0``.
+        where: names the file in the error.
+
+    Raises:
+        UserError: names what is missing, what is not expected, or whose shape or dtype is another. An array has its
+            parameter's shape; the powers of Adam's betas (``…_pow_acc_0``) have one element.
+    """
+    arrays = {name: value for name, value in state.items() if name != "LR_Scheduler"}
+    patterns = {
+        f"{name}_{accumulator}": pattern for name, pattern in parameters.items() for accumulator in accumulators
+    }
+    for name, value in arrays.items():
+        if not isinstance(value, np.ndarray):
+            raise UserError(f"{where} has {_shown(name)}, which this optimizer does not keep")
+    for name in patterns:
+        if name.endswith("_pow_acc_0"):
+            patterns[name] = ((1,), _shape_and_dtype(patterns[name])[1])
+    if arrays:
+        check_state_dict(arrays, patterns, where)
+    schedule = state.get("LR_Scheduler", {})
+    if not isinstance(schedule, dict) or any(isinstance(value, (dict, np.ndarray)) for value in schedule.values()):
+        raise UserError(f"{where}: 'LR_Scheduler' is no dict of plain values")
 
 
 def load_optimizer_state(path: PathLike) -> dict[str, Any]:
@@ -371,6 +408,10 @@ def _arrays(entries: Mapping[Any, Any], where: str) -> StateDict:
 def _states(entries: Mapping[Any, Any], where: str) -> dict[str, Any]:
     copier = _Copier(where)
     return {_name(name, where): copier.nested(name, value) for name, value in entries.items()}
+
+
+def _shape_and_dtype(pattern: Any) -> tuple[Any, Any]:
+    return (pattern.shape, pattern.dtype) if hasattr(pattern, "shape") else pattern
 
 
 def _check_dtype(dtype: np.dtype, name: str, where: str) -> None:

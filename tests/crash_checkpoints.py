@@ -54,6 +54,9 @@ def verify(run: Path, at_least: int) -> int:
         assert at_least == 0, f"epoch {at_least} was saved, and there is no checkpoint"
         return 0
     model, optimizer, state = found
+    # Those that are being pruned have lost their name before they lose a file.
+    for folder in checkpoint.checkpoints(run):
+        checkpoint.load(folder)
     epoch = state["epoch"]
     assert epoch >= at_least, f"epoch {at_least} was saved, and the newest checkpoint is of epoch {epoch}"
     for name, array in weights(epoch).items():

@@ -11,6 +11,7 @@ import pytest
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.weights import (
+    check_optimizer_state,
     check_state_dict,
     load_optimizer_state,
     load_state_dict,
@@ -259,6 +260,45 @@ def test_an_optimizers_state_goes_in_and_out(tmp_path, weights):
 def test_what_no_optimizer_has_is_refused(tmp_path, state, message):
     with pytest.raises(UserError, match=message):
         save_optimizer_state(tmp_path / "o.pdopt", state)
+
+
+ADAM = ("moment1_0", "moment2_0", "beta1_pow_acc_0")
+
+
+def adam_state(**changes):
+    state = {
+        "linear_0.w_0_moment1_0": np.zeros((4, 3), np.float32),
+        "linear_0.w_0_moment2_0": np.zeros((4, 3), np.float32),
+        "linear_0.w_0_beta1_pow_acc_0": np.ones(1, np.float32),
+        "LR_Scheduler": {"last_epoch": 1},
+    }
+    return {name: value for name, value in (state | changes).items() if value is not None}
+
+
+def test_an_optimizers_state_that_fits_passes():
+    parameters = {"linear_0.w_0": ((4, 3), "float32")}
+    check_optimizer_state(adam_state(), parameters, ADAM)
+    check_optimizer_state({}, parameters, ADAM)
+    check_optimizer_state({"LR_Scheduler": {"last_lr": 0.1}}, parameters, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"linear_0.w_0_moment2_0": None}, r"o\.pdopt lacks 'linear_0\.w_0_moment2_0'"),
+        ({"linear_1.w_0_moment1_0": np.zeros(1)}, r"has 'linear_1\.w_0_moment1_0' too many"),
+        ({"linear_0.w_0_moment1_0": np.zeros((3, 4), np.float32)}, r"shape \[3, 4\], where the net needs \[4, 3\]"),
+        ({"linear_0.w_0_moment1_0": np.zeros(1, np.float32)}, r"shape \[1\], where the net needs \[4, 3\]"),
+        ({"linear_0.w_0_moment1_0": np.zeros((4, 3))}, "is float64, where the net needs float32"),
+        ({"linear_0.w_0_beta1_pow_acc_0": np.ones(1, np.int64)}, "is int64, where the net needs float32"),
+        ({"master_weights": {"linear_0.w_0": np.zeros(1)}}, "has 'master_weights', which this optimizer does not keep"),
+        ({"LR_Scheduler": np.zeros(1)}, "'LR_Scheduler' is no dict of plain values"),
+        ({"LR_Scheduler": {"last_lr": np.zeros(1)}}, "'LR_Scheduler' is no dict of plain values"),
+    ],
+)
+def test_an_optimizers_state_of_another_net_is_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        check_optimizer_state(adam_state(**changes), {"linear_0.w_0": ((4, 3), "float32")}, ADAM, "o.pdopt")
 
 
 # Paddle itself.
