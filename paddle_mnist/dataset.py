@@ -45,6 +45,4 @@ def open_dataset(data: str | os.PathLike[str] = "auto", say: Callable[[str], Non
         say(f"digits from {path}")
     splits = mnist_json.read(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Dataset(
-        splits.train, splits.valid, splits.eval, splits.encoding, name=str(path), sha256=digest
-    )
+    return Dataset(splits.train, splits.valid, splits.eval, splits.encoding, name=str(path), sha256=digest)

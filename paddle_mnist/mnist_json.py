@@ -1,65 +1,79 @@
-"""The course's file format: one JSON array of three splits, read as a stream in bounded memory, and written."""
+"""The course's file format: one JSON array of three splits, read as a stream in bounded memory, and written.
+
+    [[train_images, train_labels], [valid_images, valid_labels], [eval_images, eval_labels]]
+
+An image is a list of 784 numbers, row by row from the top left; a label is an integer 0 to 9. The numbers are grey levels k = 0..255
+in one of four encodings, the same throughout a file: ``"uint8"`` (k itself), ``"k/255"``, ``"k/256"`` or ``"pm1"``
+(``float32(k / 255) * 2 - 1``, from -1 to 1). Any white space that JSON allows may stand between them.
+"""
 
 from __future__ import annotations
 
 import gzip
+import io
 import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import orjson
 
+from paddle_mnist._json_text import Text, open_text, shorten
+from paddle_mnist._pixel_levels import ENCODINGS, Levels, pixel_values
+from paddle_mnist._pixel_rows import PIXELS, RowTable, without_space
 from paddle_mnist.errors import UserError
 from paddle_mnist.files import atomic_write
 from paddle_mnist.splits import Split, Splits
 
-ENCODINGS = ("uint8", "k/255", "k/256", "pm1")
+__all__ = ["ENCODINGS", "MAX_SAMPLES", "read", "write"]
+
+NAMES = ("train", "valid", "eval")
+MAX_SAMPLES = 2_000_000  # what one file may hold: 1.6 GB of pixels; a small packed file could claim any number
+_MAX_ROW = 1 << 20
+_MAX_LABELS = 1 << 26
+_SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 
 
-def pixel_values(encoding: str) -> list[int] | list[float]:
-    """Return how an encoding writes the 256 grey levels, in order from paper to full ink."""
-    levels = np.arange(256)
-    if encoding == "uint8":
-        return levels.tolist()
-    if encoding == "k/255":
-        return (levels / 255).tolist()
-    if encoding == "k/256":
-        return (levels / 256).tolist()
-    if encoding == "pm1":
-        return ((levels / 255).astype(np.float32) * 2 - 1).tolist()
-    raise UserError(f"encoding is {encoding!r}, where one of {', '.join(map(repr, ENCODINGS))} is needed")
+def read(path: str | os.PathLike[str], spool: IO[bytes] | None = None) -> Splits:
+    """Read a file in the course's form, packed by gzip or not.
 
+    Memory is that of the arrays (784 bytes a digit) and some megabytes, whatever the file's size.
 
-def read(path: str | os.PathLike[str]) -> Splits:
-    """Read a file in the course's form."""
-    data = Path(path).read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    parts = orjson.loads(data)
-    for encoding in ENCODINGS:
-        levels = pixel_values(encoding)
-        try:
-            table = {value: k for k, value in enumerate(levels)}
-            splits = [
-                Split(
-                    np.frombuffer(b"".join(bytes(map(table.__getitem__, row)) for row in images), np.uint8).reshape(
-                        -1, 28, 28
-                    ),
-                    np.array(labels, np.uint8),
-                )
-                for images, labels in parts
-            ]
-            return Splits(*splits, encoding=encoding)
-        except KeyError:
-            continue
-    raise UserError(f"{path} holds pixels in no known encoding")
+    Args:
+        path: the file.
+        spool: a file open for reading and writing in binary mode, empty, that takes the pixels; the images are then a
+            memory map of it. ``None`` keeps them in memory.
+
+    Returns:
+        The three splits, images uint8 [n, 28, 28] and labels uint8 [n], and the encoding that was recognised. Every
+        pixel of the file was checked against it.
+
+    Raises:
+        UserError: the file is damaged, is not JSON, is not in this form, or mixes encodings; the sentence names the split
+            and the sample (counted from 0).
+        OSError: as the operating system reports it.
+    """
+    spool = spool if spool is not None else io.BytesIO()
+    with open_text(path) as text:
+        reader = _Reader(text, spool)
+        counts, labels = reader.read()
+    try:
+        encoding, levels = reader.levels.lookup()
+    except ValueError as error:
+        raise UserError(f"{path}: {error}, so that the file cannot be read") from None
+    pixels = _stored(spool)
+    for first in range(0, len(pixels), 1 << 20):
+        part = pixels[first : first + (1 << 20)]
+        np.take(levels, part, out=part)
+    images = np.split(pixels.reshape(-1, 28, 28), np.cumsum(counts)[:-1])
+    return Splits(*map(Split, images, labels), encoding=encoding)
 
 
 def write(path: str | os.PathLike[str], splits: Splits, encoding: str = "uint8") -> None:
-    """Write the course's form: the same digits always give the same bytes.
+    """Write the course's form: the same digits always give the same text.
 
     Args:
-        path: where to; a name that ends in ``.gz`` is compressed, and gzip's header then holds neither a time nor a name.
+        path: where to; a name that ends in ``.gz`` is packed, and gzip's header then holds neither a time nor a name.
         splits: what to write.
         encoding: how a pixel is written: ``"uint8"``, ``"k/255"``, ``"k/256"`` or ``"pm1"``.
 
@@ -67,7 +81,10 @@ def write(path: str | os.PathLike[str], splits: Splits, encoding: str = "uint8")
         UserError: the encoding is none of these.
         OSError: as the operating system reports it; what was there before stays.
     """
-    cells = [repr(value).encode() for value in pixel_values(encoding)]
+    try:
+        cells = [repr(value).encode() for value in pixel_values(encoding)]
+    except ValueError as error:
+        raise UserError(str(error)) from None
     with atomic_write(path) as file:
         if not Path(path).name.endswith(".gz"):
             _write_text(file, splits, cells)
@@ -76,16 +93,143 @@ def write(path: str | os.PathLike[str], splits: Splits, encoding: str = "uint8")
             _write_text(packed, splits, cells)
 
 
-def _write_text(file, splits: Splits, cells: list[bytes]) -> None:
+def _write_text(file: IO[bytes], splits: Splits, cells: list[bytes]) -> None:
     before = b"["
     for split in (splits.train, splits.valid, splits.eval):
-        opening = before + b"[["
+        before += b"[["
         for image in split.images:
-            row = b", ".join([cells[k] for k in image.tobytes()])
-            file.write(b"%s[%s]" % (opening, row))
-            opening = b",\n"
-        if not len(split.images):
-            file.write(opening)
+            file.write(b"%s[%s]" % (before, b", ".join([cells[k] for k in image.tobytes()])))
+            before = b",\n"
         file.write(b"], [%s]]" % b", ".join(b"%d" % label for label in split.labels))
         before = b",\n"
     file.write(b"]\n")
+
+
+def _stored(spool: IO[bytes]) -> np.ndarray:
+    """Return the pixels that were spooled, uint8 [n], to be changed in place."""
+    if isinstance(spool, io.BytesIO):
+        return np.frombuffer(spool.getbuffer(), np.uint8)
+    spool.flush()
+    return np.memmap(spool, np.uint8, "r+")
+
+
+class _Reader:
+    """The grammar of the format: which bracket stands where, and what is said when it does not."""
+
+    def __init__(self, text: Text, spool: IO[bytes]) -> None:
+        self.levels = Levels()
+        self._text = text
+        self._spool = spool
+        self._table = RowTable(self.levels)
+        self._bare_table = RowTable(self.levels)  # for rows whose white space was taken out
+        self._squeezed = 0
+        self._read = 0
+
+    def read(self) -> tuple[list[int], list[np.ndarray]]:
+        """Read the whole file; return each split's number of images and its labels, uint8 [n]."""
+        counts, labels = [], []
+        self._expect(b"[", "the file", "a list of three splits")
+        for i, name in enumerate(NAMES):
+            if i:
+                self._expect(b",", f"after {NAMES[i - 1]}", f"a comma and the split {name} (three splits are needed)")
+            self._expect(b"[", name, "a list of images and labels")
+            counts.append(self._images(name))
+            self._expect(b",", f"after the images of {name}", "a comma and the labels")
+            labels.append(self._labels(name, counts[-1]))
+            self._expect(b"]", f"after the labels of {name}", "the end of the split, ']'")
+        self._expect(b"]", f"after {NAMES[-1]}", "the end of the three splits, ']'")
+        if self._text.peek():
+            self._fail("after the end of the data", self._text.around(), "nothing more")
+        return counts, labels
+
+    def _images(self, name: str) -> int:
+        self._expect(b"[", f"the images of {name}", "a list of images")
+        if self._text.peek() == b"]":
+            self._fail(name, "no images", "one at least")
+        count = slow = 0
+        while True:
+            if self._text.peek() != b"[":
+                self._fail(f"{name}, sample {count}", self._text.around(), "a list of 784 pixels")
+            block = b"" if slow > 0 else self._text.sequences()
+            rows = self._look_up(block) if block else None
+            if rows is None:
+                slow = slow if slow > 0 else len(block)
+                block, rows = self._row(f"{name}, sample {count}")
+            slow -= len(block)
+            self._text.advance(len(block))
+            self._spool.write(rows)
+            count += len(rows) // PIXELS
+            self._read += len(rows) // PIXELS
+            if self._read > MAX_SAMPLES:
+                self._fail(name, "more digits", f"no more than {MAX_SAMPLES:,} in a file")
+            if self._text.peek() == b"]":
+                self._text.skip()
+                return count
+            self._expect(b",", f"{name}, after sample {count - 1}", "a comma or the end of the images, ']'")
+            slow -= 1
+
+    def _look_up(self, block: bytes) -> np.ndarray | None:
+        """Return the identifiers of whole rows, uint8 [n * 784], or ``None`` if they must be read one by one."""
+        if self._squeezed < _SQUEEZES:
+            found = self._table.parse(block)
+            if found is not None:
+                return found.reshape(-1)
+        bare = without_space(block)
+        if bare is None or (len(bare) == len(block) and self._squeezed < _SQUEEZES):
+            return None
+        found = self._bare_table.parse(bare)
+        if found is None:
+            return None
+        self._squeezed += 1
+        return found.reshape(-1)
+
+    def _row(self, where: str) -> tuple[bytes, bytes]:
+        """Return the text of the row that begins here, and its pixels' identifiers."""
+        text = self._text.sequence(_MAX_ROW)
+        if text is None:
+            self._fail(where, f"no end within {_MAX_ROW >> 20} MB or the file", "784 pixels and ']'")
+        values = self._parse(text, where, "784 pixels")
+        if len(values) != PIXELS:
+            self._fail(where, f"{len(values)} pixels", f"{PIXELS}")
+        identifiers = bytearray(PIXELS)
+        for i, value in enumerate(values):
+            place = f"{where}, pixel {i}"
+            if type(value) not in (int, float):
+                self._fail(place, shorten(orjson.dumps(value)), "a number")
+            try:
+                identifiers[i] = self.levels.of_value(float(value), isinstance(value, int))
+            except (ValueError, OverflowError) as error:
+                raise UserError(f"{self._text.path}: {place} is {error} and all of a file is written alike") from None
+        return text, bytes(identifiers)
+
+    def _labels(self, name: str, count: int) -> np.ndarray:
+        where = f"the labels of {name}"
+        if self._text.peek() != b"[":
+            self._fail(where, self._text.around(), "a list of integers 0 to 9")
+        text = self._text.sequence(_MAX_LABELS)
+        if text is None:
+            self._fail(where, "no end", "']'")
+        values = self._parse(text, where, "integers 0 to 9")
+        self._text.advance(len(text))
+        for i, value in enumerate(values):
+            if type(value) is not int or not 0 <= value <= 9:
+                self._fail(f"{name}, the label of sample {i}", shorten(orjson.dumps(value)), "an integer 0 to 9")
+        if len(values) != count:
+            self._fail(name, f"{count} images and {len(values)} labels", "as many of one as of the other")
+        return np.array(values, np.uint8)
+
+    def _parse(self, text: bytes, where: str, expected: str) -> list:
+        if b"[" in text[1:]:
+            self._fail(where, "a list within the list", expected)
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            self._fail(where, f"text that is not JSON ({error})", expected)
+
+    def _expect(self, character: bytes, where: str, expected: str) -> None:
+        if self._text.peek() != character:
+            self._fail(where, self._text.around(), expected)
+        self._text.skip()
+
+    def _fail(self, where: str, found: str, expected: str) -> None:
+        raise UserError(f"{self._text.path}: {where}: found {found}, where {expected} is needed")
