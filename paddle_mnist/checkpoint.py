@@ -289,7 +289,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _write_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
-    folder.mkdir()
+    os.mkdir(folder)
     for part, data in parts.items():
         with open(folder / part, "xb") as file:
             file.write(data)
@@ -318,7 +318,8 @@ def _move_into_place(new: Path, place: Path) -> None:
 def _best_name(state: Mapping[str, Any]) -> str | None:
     """Name the checkpoint of the best epoch; ``state["best"]["epoch"]`` counts epochs from 0."""
     best = state.get("best")
-    return checkpoint_name(best["epoch"] + 1) if best else None
+    epoch = best.get("epoch") if isinstance(best, Mapping) else None
+    return checkpoint_name(epoch + 1) if isinstance(epoch, int) else None
 
 
 # Reading.
