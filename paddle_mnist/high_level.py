@@ -50,6 +50,8 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train as ``engine.fit`` does, with the same arguments and the same result, by ``paddle.Model.fit``."""
     progress = progress or Progress()
+    if progress.epoch >= settings.epochs:  # ``Model.fit`` cannot be asked for no epochs
+        return []
     recorder = Recorder(learner, valid, settings, progress, on_step, on_epoch)
     model = prepare(learner.net, learner.optimizer)
     with paddle.utils.unique_name.guard():  # accumulators named as in a fresh process, for the checkpoints

@@ -10,7 +10,8 @@ import numpy as np
 
 from paddle_mnist import checkpoint, learners, runs, trainer
 from paddle_mnist.errors import UserError
-from paddle_mnist.recipes import Settings, settings_for
+from paddle_mnist.recipes import NET_NAMES, Settings, settings_for
+from paddle_mnist.scratch.three_layer_net import load_weights
 
 # The parameter whose last axis is as wide as the net's output, for each net; the other names and shapes
 # are checked against the net itself once this has told which net it is.
@@ -28,7 +29,8 @@ def restore(
     """Load a trained net, ready to be asked.
 
     Args:
-        path: a run folder, or a file of weights (``.pdparams``, ``.safetensors``, ``.npz``).
+        path: a run folder, or a file of weights (``.pdparams``, ``.safetensors``, ``.npz``, or the
+            three-layer net's ``.pkl``).
         pixel_range: what the net was trained on, ``"01"``, ``"pm1"`` or ``"raw"``; ``None`` takes the run's own, and
             for a bare file [0, 1].
         plain: run Paddle's layers as they come.
@@ -44,7 +46,9 @@ def restore(
         run = runs.open_run(path)
         settings, state, where = run.settings, trainer.best_state(run), str(run.best_path)
     else:
-        state, where = checkpoint.load_state_dict(path), str(path)
+        # The book that the three-layer net comes from ships its weights as a pickle.
+        load = load_weights if path.suffix == ".pkl" else checkpoint.load_state_dict
+        state, where = load(path), str(path)
         settings = recognise(state, where)
     if pixel_range is not None:
         settings = dataclasses.replace(settings, pixel_range=pixel_range)
@@ -68,12 +72,20 @@ def recognise(state: dict[str, np.ndarray], where: str) -> Settings:
                     f"{where}: {head} has {width} outputs, where 1 (regression) or 10 (classes) are expected"
                 )
             return settings_for(net, "regress" if width == 1 else "classify")
-    from paddle_mnist.scratch import learners as scratch
-
-    found = scratch.recognise(state)
-    if found is not None:
-        return settings_for(found[0], hidden=found[1])
+    numpy_net = _numpy_net(state)
+    if numpy_net is not None:
+        return numpy_net
     names = ", ".join(f"{name} {list(array.shape)}" for name, array in list(state.items())[:12])
-    raise UserError(
-        f"{where}: these weights belong to none of the nets {', '.join(PADDLE_NETS)} and the NumPy nets: {names}"
-    )
+    raise UserError(f"{where}: these weights belong to none of the nets {', '.join(NET_NAMES)}: {names}")
+
+
+def _numpy_net(state: dict[str, np.ndarray]) -> Settings | None:
+    """Tell which net written by hand has these weights; W1 of Nielsen's stands the other way round."""
+    shape = state["W1"].shape if "W1" in state else ()
+    if state.keys() == {"W1", "b1", "W2", "b2", "W3", "b3"}:
+        return settings_for("three-layer")
+    if state.keys() == {"W1", "b1", "W2", "b2"} and len(shape) == 2 and 784 in shape:
+        return (
+            settings_for("two-layer", hidden=shape[1]) if shape[0] == 784 else settings_for("nielsen", hidden=shape[0])
+        )
+    return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paddle_mnist import checkpoint
 from paddle_mnist.errors import UserError
 from paddle_mnist.files import atomic_write
 from paddle_mnist.recipes import Settings
@@ -109,3 +110,25 @@ def _next_free(runs: Path, name: str) -> Path:
             return path
         except FileExistsError:
             number += 1
+
+
+def reproducible_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return all that a run's settings decide, and nothing that hangs on the clock or the folder.
+
+    Two runs with equal settings, data, machine and thread count have equal states, to the bit, however often either was
+    stopped and resumed. ``numpy.testing.assert_equal`` compares them.
+
+    Returns:
+        ``weights``, ``optimizer`` and ``progress`` of the newest checkpoint, the ``best`` weights, the ``history``
+        without its times, and the test ``result``.
+    """
+    run = open_run(path)
+    weights, optimizer, state = checkpoint.latest(run.path)
+    return {
+        "weights": weights,
+        "optimizer": optimizer,
+        "progress": state["progress"],
+        "best": checkpoint.load_state_dict(run.best_path),
+        "history": [{k: v for k, v in line.items() if k not in ("ms_per_step", "seconds")} for line in run.history()],
+        "result": run.document.get("result"),
+    }

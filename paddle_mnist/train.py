@@ -66,7 +66,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--weight-decay", type=float, metavar="W", help="coefficient of the L2 penalty (0)")
     add("--pixel-range", choices=CHOICES["pixel_range"], help="what the net sees: [0, 1], [-1, 1] or 0..255")
     add("--train-on", choices=CHOICES["train_on"], help="the digits to learn from")
-    add("--hidden", type=int, metavar="N", help="units of nielsen's hidden layer (15)")
+    add("--hidden", type=int, metavar="N", help="units of the hidden layer of nielsen (15) and two-layer (50)")
     add("--seed", type=int, metavar="N", help="fixes the first weights and the order of the samples (0)")
     add("--resume", metavar="RUN", help="go on with a run from its last whole checkpoint; --epochs may ask for more")
     add(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 from paddle_mnist import checkpoint, console, engine
 from paddle_mnist.errors import UserError
+from paddle_mnist.recipes import Settings
 from paddle_mnist.records import truncate_history
 from paddle_mnist.runs import Run
 from paddle_mnist.splits import Split, Splits
@@ -100,7 +101,7 @@ class Trainer:
         """
         with self._bar() as self.bar, self._listening():
             try:
-                self._fit()(
+                loop_for(self.settings)(
                     self.learner,
                     self.train,
                     self.valid,
@@ -115,14 +116,6 @@ class Trainer:
                     f"{self.run.path}: {error}; the run has diverged and is stopped, the last good checkpoint is kept: "
                     "train anew with a smaller --lr, or with --clip-norm 5"
                 ) from None
-
-    def _fit(self):
-        """Choose the loop: Paddle's high-level API for the net that teaches it, else our own."""
-        if self.settings.net == "mlp":
-            from paddle_mnist.high_level import fit
-
-            return fit
-        return engine.fit
 
     def _on_step(self, step: engine.Step) -> None:
         if step.step % self.log_every == 0:
@@ -224,6 +217,15 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def loop_for(settings: Settings) -> Callable[..., list[dict[str, Any]]]:
+    """Return the loop that trains a net: Paddle's high-level API for the one that teaches it, else our own."""
+    if settings.net == "mlp":
+        from paddle_mnist.high_level import fit
+
+        return fit
+    return engine.fit
 
 
 def splits_for(splits: Splits, train_on: str) -> tuple[Split, Split]:

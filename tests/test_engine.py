@@ -118,7 +118,7 @@ def test_measuring_changes_nothing_that_training_sees(splits, net, task):
 
 @pytest.mark.parametrize(("net", "task"), [("cnn", "regress"), ("cnn", "classify"), ("mlp", "classify")])
 def test_made_up_digits_are_learnt(splits, net, task):
-    settings = settings_for(net, task, epochs=12, batch_size=10, train_on="train")
+    settings = settings_for(net, task, epochs=12, batch_size=10, lr=0.001, optimizer="adam", train_on="train")
     learner = learners.build(settings)
     history = engine.fit(learner, splits.train, splits.valid, settings)
     assert history[-1]["accuracy"] > 0.9

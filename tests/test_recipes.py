@@ -43,7 +43,7 @@ def test_the_rate_decays_by_epoch():
         ("cnn", {"lr": -0.1}, "lr is -0.1"),
         ("cnn", {"clip_norm": -1.0}, "clip_norm is -1.0"),
         ("cnn", {"seed": -1}, "seed is -1"),
-        ("cnn", {"hidden": 20}, "only the net nielsen"),
+        ("cnn", {"hidden": 20}, "two-layer and nielsen alone"),
         ("cnn", {"warmup": 3}, "no setting named warmup"),
         ("mlp", {"task": "regress"}, "mlp has ten outputs and only classifies"),
         ("two-layer", {"optimizer": "adam"}, "plain SGD"),
