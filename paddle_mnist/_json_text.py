@@ -13,7 +13,7 @@ from typing import IO
 
 from paddle_mnist.errors import UserError
 
-BLOCK = 1 << 18  # fits a core's second-level cache, with what is derived from it
+BLOCK = 1 << 19  # with what is derived from it, about what a core keeps in its second-level cache
 _MAX_SPACE = 1 << 26
 _SPACE = b" \t\r\n"
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -108,8 +108,11 @@ class Text:
                 return None
 
     def sequences(self) -> bytes:
-        """Return the text from here to the last ``]`` that is in memory, without moving."""
-        end = self._text.rfind(b"]", self._at)
+        """Return the text from here to the last ``]`` in memory, with another block there if need be, without moving."""
+        for _ in range(2):
+            end = self._text.rfind(b"]", self._at)
+            if end >= 0 or not self.more():
+                break
         return self._text[self._at : end + 1]
 
     def around(self) -> str:

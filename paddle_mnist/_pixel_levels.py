@@ -8,8 +8,8 @@ import numpy as np
 
 ENCODINGS = ("uint8", "k/255", "k/256", "pm1")
 
-# Levels of one encoding lie 1/256 apart, and k/255 and k/256 differ by 1.5e-5 or more for every k but 0. So this tells them
-# apart, and takes whatever rounding a number went through: float32, float64, six decimals.
+# Levels of one encoding lie 1/256 apart, and k/255 and k/256 differ by 1.5e-5 or more for every k but 0. So this
+# tells them apart, and takes whatever rounding a number went through: float32, float64, six decimals.
 _TOLERANCE = 1e-6
 
 
@@ -100,8 +100,8 @@ class Levels:
     def lookup(self) -> tuple[str, np.ndarray]:
         """Decide the encoding.
 
-        Values that fit several encodings are no matter if they mean the same grey levels. Whole numbers 0 and 1 alone are
-        taken as they are written, as levels 0 and 1; 0.0 and 1.0 alone as paper and full ink.
+        Values that fit several encodings are no matter if they mean the same grey levels. Whole numbers 0 and 1 alone
+        are taken as they are written, as levels 0 and 1; 0.0 and 1.0 alone as paper and full ink.
 
         Returns:
             The encoding, and the grey level of each identifier, uint8 [256].

@@ -1,16 +1,16 @@
 """Turn the text of many rows of pixels into one array at once, without looking at each number by itself.
 
-A file of MNIST has 55 million pixels, but only 256 different ones. So a number is parsed when its text is met for the first
-time; from then on, its bytes are looked up:
+A file of MNIST has 55 million pixels, but only 256 different ones. So a number is parsed when its text is met for the
+first time; from then on, its bytes are looked up:
 
 1. The commas of a block of text are found; what lies between two commas is a *cell*, such as ``b" 0.99609375"``.
    A row's first cell also holds the bracket that opens the row, its last cell the one that closes it.
 2. Four cells in five are paper. Those are recognised by comparing bytes with the paper's cell.
-3. Each other cell is loaded as a few 64-bit words, hashed to a slot, and compared with the cell in that slot, all of it.
+3. Each other cell is loaded as a few 64-bit words, hashed to a slot, and compared with all of the cell in that slot.
 4. A cell that is not in the table is parsed strictly and put into it, and the block is looked up again.
 
-Every byte of a block is thereby either a comma or part of a cell that was parsed. A block for which any of this does not
-work out is handed back, for the row-by-row reader to read it or to say what is wrong.
+Every byte of a block is thereby either a comma or part of a cell that was parsed. A block for which any of this does
+not work out is handed back, for the row-by-row reader to read it or to say what is wrong.
 """
 
 from __future__ import annotations

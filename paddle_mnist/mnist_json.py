@@ -2,8 +2,8 @@
 
     [[train_images, train_labels], [valid_images, valid_labels], [eval_images, eval_labels]]
 
-An image is a list of 784 numbers, row by row from the top left; a label is an integer 0 to 9. The numbers are grey levels k = 0..255
-in one of four encodings, the same throughout a file: ``"uint8"`` (k itself), ``"k/255"``, ``"k/256"`` or ``"pm1"``
+An image is a list of 784 numbers, row by row from the top left; a label is an integer 0 to 9. The numbers are grey
+levels k = 0..255 in one of four encodings, the same throughout a file: ``"uint8"`` (k itself), ``"k/255"``, ``"k/256"`` or ``"pm1"``
 (``float32(k / 255) * 2 - 1``, from -1 to 1). Any white space that JSON allows may stand between them.
 """
 
@@ -49,8 +49,8 @@ def read(path: str | os.PathLike[str], spool: IO[bytes] | None = None) -> Splits
         pixel of the file was checked against it.
 
     Raises:
-        UserError: the file is damaged, is not JSON, is not in this form, or mixes encodings; the sentence names the split
-            and the sample (counted from 0).
+        UserError: the file is damaged, is not JSON, is not in this form, or mixes encodings; the sentence names the
+            split and the sample (counted from 0).
         OSError: as the operating system reports it.
     """
     spool = spool if spool is not None else io.BytesIO()

