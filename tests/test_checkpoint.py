@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,31 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(run, part, ho
     said = []
     assert checkpoint.latest(run, say=said.append)[2]["epoch"] == 1
     assert len(said) == 1 and str(path) in said[0]
+
+
+def test_no_flipped_bit_goes_unnoticed(run):
+    folder = save(run, 1)
+    expected = checkpoint.load(folder)[2]
+    generator = np.random.default_rng(3)
+    for path in sorted(folder.iterdir()):
+        data = path.read_bytes()
+        for _ in range(60):
+            flipped = bytearray(data)
+            flipped[generator.integers(len(data))] ^= 1 << generator.integers(8)
+            path.write_bytes(flipped)
+            if path.name == "state.json" and json.loads(data) == _json_or_none(flipped):
+                continue  # a space became another white space
+            with pytest.raises(UserError, match=re.escape(str(folder))):
+                checkpoint.load(folder)
+        path.write_bytes(data)
+    assert checkpoint.load(folder)[2] == expected
+
+
+def _json_or_none(data):
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
 
 
 def test_when_all_are_damaged_nothing_is_made_up(run):

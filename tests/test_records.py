@@ -79,6 +79,32 @@ def test_a_named_pipe_does_not_block(tmp_path):
         read_json(tmp_path / "run.json")
 
 
+def test_mutated_files_end_in_one_sentence_or_in_an_object(tmp_path):
+    """Flipped bits, bytes put in or taken out, pieces doubled: as a disk, a network or an editor leaves them."""
+    value = {"epoch": 3, "batch": 0, "best": {"epoch": 1, "valid_loss": 0.25}, "name": "é\n", "list": [1.5e-7, None]}
+    data = records.dump(value, indent=1).encode()
+    generator = np.random.default_rng(2)
+    path = tmp_path / "state.json"
+    refused = 0
+    for _ in range(400):
+        mutated = bytearray(data)
+        for _ in range(generator.integers(1, 4)):
+            begin, length = generator.integers(len(mutated)), generator.integers(1, 12)
+            piece = mutated[begin : begin + length]
+            way = generator.integers(4)
+            if way == 0:
+                mutated[begin] ^= 1 << generator.integers(8)
+            else:
+                mutated[begin : begin + length] = [b"", piece * 3, generator.bytes(length)][way - 1]
+        path.write_bytes(mutated)
+        try:
+            assert isinstance(read_json(path), dict)
+        except UserError as error:
+            refused += 1
+            assert str(path) in str(error) and "\n" not in str(error)
+    assert refused > 200
+
+
 # Histories.
 
 
