@@ -295,7 +295,8 @@ def write_all(folder: Path) -> list[Path]:
     paths = []
     for make, suffixes in (
         (pickles_that_call, (".pdparams", ".pdopt")),
-        (pickles_that_swell, (".pdparams", ".pdopt")),
+        # Both kinds go through the same reader of pickles; an optimizer's state may nest, and so swell, further.
+        (pickles_that_swell, (".pdopt",)),
         (npz_files, (".npz",)),
         (safetensors_files, (".safetensors",)),
     ):
