@@ -36,12 +36,15 @@ def build(
     Raises:
         UserError: there is no such net.
     """
+    # A stream of its own: ``[seed, 0]``, from which the loop draws its first order, would begin with the same numbers
+    # as ``seed`` does.
+    (own,) = np.random.SeedSequence(seed).spawn(1)
     if net == "two-layer":
-        return LayeredLearner(TwoLayerNet(784, hidden or 50, 10, seed=seed, dtype=dtype))
+        return LayeredLearner(TwoLayerNet(784, hidden or 50, 10, seed=own, dtype=dtype))
     if net == "three-layer":
-        return LayeredLearner(ThreeLayerNet(seed=seed, dtype=dtype))
+        return LayeredLearner(ThreeLayerNet(seed=own, dtype=dtype))
     if net == "nielsen":
-        return SigmoidLearner(Network([784, hidden or 15, 10], seed=seed, dtype=dtype))
+        return SigmoidLearner(Network([784, hidden or 15, 10], seed=own, dtype=dtype))
     raise UserError(f"net is {net!r}, where one of 'two-layer', 'three-layer', 'nielsen' is needed")
 
 

@@ -42,7 +42,10 @@ class Network:
     """
 
     def __init__(
-        self, sizes: Sequence[int] = (784, 15, 10), seed: int | None = None, dtype: type[np.floating] = np.float64
+        self,
+        sizes: Sequence[int] = (784, 15, 10),
+        seed: int | np.random.SeedSequence | None = None,
+        dtype: type[np.floating] = np.float64,
     ) -> None:
         check_sizes(sizes)
         self.sizes = [int(size) for size in sizes]
@@ -224,6 +227,8 @@ class Network:
 
     def _stack_pairs(self, pairs: Iterable[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, np.ndarray]:
         """Gather (x, y) pairs: columns become rows; targets that are single labels stay labels."""
+        if not isinstance(pairs, Iterable):
+            raise UserError(f"the data are a {type(pairs).__name__}, where (x, y) pairs or two arrays are needed")
         pairs = list(pairs)
         for place, pair in enumerate(pairs):
             if not isinstance(pair, (tuple, list)) or len(pair) != 2 or np.size(pair[0]) != self.sizes[0]:

@@ -29,13 +29,13 @@ from paddle_mnist.scratch.checks import (
 )
 from paddle_mnist.scratch.layers import Affine, Sigmoid, SoftmaxWithLoss, sigmoid, softmax
 from paddle_mnist.scratch.mnist import load_mnist
+from paddle_mnist.weights import MAX_FILE_BYTES, load_state_dict
 
 __all__ = ["ThreeLayerNet", "WalkThrough", "accuracy", "load_mnist", "load_weights", "predict", "walk_through"]
 
 Weights = Mapping[str, np.ndarray]
 
 SIZES = (784, 50, 100, 10)
-MAX_FILE_BYTES = 64 << 20
 
 
 def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -53,32 +53,10 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         UserError: the file is neither, or holds other than finite floats of these names and shapes.
         OSError: the file cannot be read.
     """
-    where = os.fspath(path)
-    weights = _load_npz(path) if Path(path).suffix == ".npz" else unpickle.load(path, max_bytes=MAX_FILE_BYTES)
-    check_weights(weights, shapes(SIZES), where)
-    return {name: weights[name] for name in shapes(SIZES)}
-
-
-def _load_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read an archive of arrays; members are sized before any of them is unpacked."""
-    import zipfile
-
-    expected = shapes(SIZES)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
-            # A header and 16 bytes a number are more than any float array of the right shape takes.
-            for name, size in members.items():
-                if name in expected and size > 4096 + 16 * int(np.prod(expected[name])):
-                    raise UserError(f"{path}: {name} takes {size} bytes, more than its shape {expected[name]} needs")
-        if members.keys() != expected.keys():
-            return dict.fromkeys(members)  # type: ignore[arg-type]  # refused for its names, none of them read
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in expected}
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path}: not an archive of NumPy arrays ({error}); write one with numpy.savez") from None
+    path = Path(path)
+    found = load_state_dict(path) if path.suffix == ".npz" else unpickle.load(path, max_bytes=MAX_FILE_BYTES)
+    check_weights(found, shapes(SIZES), str(path))
+    return {name: found[name] for name in shapes(SIZES)}
 
 
 def shapes(sizes: tuple[int, int, int, int]) -> dict[str, tuple[int, ...]]:
@@ -193,7 +171,7 @@ class ThreeLayerNet:
     def __init__(
         self,
         sizes: tuple[int, int, int, int] = SIZES,
-        seed: int | None = None,
+        seed: int | np.random.SeedSequence | None = None,
         dtype: type[np.floating] = np.float64,
     ) -> None:
         check_sizes(sizes, at_least=4)

@@ -45,9 +45,9 @@ class TwoLayerNet:
         hidden_size: int,
         output_size: int,
         weight_init_std: float = 0.01,
-        seed: int | None = None,
+        seed: int | np.random.SeedSequence | None = None,
         dtype: type[np.floating] = np.float64,
-        last_bias: float = 1.0,
+        last_bias: float = 5.0,
     ) -> None:
         check_sizes([input_size, hidden_size, output_size])
         check_positive("weight_init_std", weight_init_std)

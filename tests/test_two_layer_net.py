@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.scratch import learners
+from paddle_mnist.scratch.gradient_check import numerical_gradient, relative_error
+from paddle_mnist.scratch.two_layer_net import TwoLayerNet
+
+
+def small_net() -> tuple[TwoLayerNet, np.ndarray, np.ndarray]:
+    """A net whose ReLUs are partly on and partly off for its samples."""
+    rng = np.random.default_rng(5)
+    return (
+        TwoLayerNet(6, 5, 3, weight_init_std=0.8, seed=1, last_bias=0.1),
+        rng.normal(size=(7, 6)),
+        rng.integers(0, 3, 7),
+    )
+
+
+def test_gradient_against_finite_differences():
+    net, x, t = small_net()
+    scores = net.predict(x)
+    assert 0 < (scores == 0).mean() < 1  # both sides of the last ReLU are tried
+    gradient = net.gradient(x, t)
+    assert gradient.keys() == net.params.keys()
+    for name in gradient:
+
+        def loss(value, name=name):
+            other = TwoLayerNet(6, 5, 3)
+            other.params = {**net.params, name: value}
+            return other.loss(x, t)
+
+        assert relative_error(gradient[name], numerical_gradient(loss, net.params[name])) < 1e-6, name
+
+
+def test_gradient_against_paddle():
+    import paddle
+    import paddle.nn.functional as F
+
+    net, x, t = small_net()
+    p = {name: paddle.to_tensor(value, stop_gradient=False) for name, value in net.params.items()}
+    scores = F.relu(F.linear(F.relu(F.linear(paddle.to_tensor(x), p["W1"], p["b1"])), p["W2"], p["b2"]))
+    loss = F.cross_entropy(scores, paddle.to_tensor(t))
+    loss.backward()
+    np.testing.assert_allclose(net.predict(x), scores.numpy(), rtol=1e-12, atol=1e-15)
+    assert net.loss(x, t) == pytest.approx(float(loss), rel=1e-12)
+    for name, gradient in net.gradient(x, t).items():
+        np.testing.assert_allclose(gradient, p[name].grad.numpy(), rtol=1e-9, atol=1e-14, err_msg=name)
+
+
+def test_labels_may_be_one_hot():
+    net, x, t = small_net()
+    assert net.loss(x, np.eye(3)[t]) == net.loss(x, t)
+    assert net.accuracy(x, np.eye(3)[t]) == net.accuracy(x, t)
+
+
+def test_accuracy_counts():
+    net, x, _ = small_net()
+    answers = net.predict(x).argmax(axis=1)
+    assert net.accuracy(x, answers) == 1
+    answers[0] = (answers[0] + 1) % 3
+    assert net.accuracy(x, answers) == pytest.approx(6 / 7)
+
+
+def test_replaced_parameters_take_effect():
+    net, x, _ = small_net()
+    net.params["W2"] = np.zeros_like(net.params["W2"])
+    np.testing.assert_allclose(net.predict(x), 0.1)
+
+
+def test_the_seed_decides():
+    first, again, other = (TwoLayerNet(784, 50, 10, seed=seed) for seed in (4, 4, 5))
+    for name in first.params:
+        np.testing.assert_array_equal(first.params[name], again.params[name])
+    assert not np.array_equal(first.params["W1"], other.params["W1"])
+    assert first.params["W1"].std() == pytest.approx(0.01, rel=0.02)
+
+
+def test_it_learns_raw_pixels_with_the_recipe(splits):
+    x = splits.train.images.reshape(-1, 784).astype(np.float32)
+    t = splits.train.labels.astype(np.int64)
+    net = learners.build("two-layer", seed=0)
+    before = net.train_step(x[:100], t[:100], 0.001)
+    for _ in range(60):
+        after = net.train_step(x[:100], t[:100], 0.001)
+    assert after < before / 5
+    assert (net.outputs(x).argmax(axis=1) == t).mean() > 0.9
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_score_can_learn_from_the_start(seed, splits):
+    x = splits.train.images.reshape(-1, 784).astype(np.float64)
+    scores = TwoLayerNet(784, 50, 10, seed=seed).predict(x)
+    t = splits.train.labels
+    reached = [(scores[t == digit, digit] > 0).any() for digit in range(10)]
+    assert all(reached)
+
+
+@pytest.mark.parametrize("sizes", [(0, 5, 3), (6, -1, 3), (6, 5, 2.5), (6, "5", 3), (True, 5, 3), (6, 5, None)])
+def test_sizes_that_make_no_net(sizes):
+    with pytest.raises(UserError, match=r"layer \d has size .*, where an integer of at least 1 is needed"):
+        TwoLayerNet(*sizes)
+
+
+@pytest.mark.parametrize("std", [0, -1, float("nan"), float("inf"), "0.01", None])
+def test_a_standard_deviation_above_zero(std):
+    with pytest.raises(UserError, match=r"weight_init_std is .*, where a number above 0 is needed"):
+        TwoLayerNet(6, 5, 3, weight_init_std=std)
+
+
+def test_bad_samples_are_named():
+    net, x, t = small_net()
+    with pytest.raises(UserError, match=r"x is of dtype float64 and shape \[7, 5\]"):
+        net.predict(x[:, :5])
+    with pytest.raises(UserError, match="label 0 is 3"):
+        net.loss(x, t * 0 + 3)
+    with pytest.raises(UserError, match=r"shape \[6\]"):
+        net.gradient(x, t[:6])
+    for of in (net.loss, net.gradient, net.accuracy):
+        with pytest.raises(UserError, match="holds no samples"):
+            of(x[:0], t[:0])
