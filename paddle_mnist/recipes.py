@@ -50,6 +50,12 @@ class Settings:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} is {getattr(self, name)!r}, where one of {', '.join(choices)} is needed")
+        for name in ("epochs", "batch_size", "seed"):
+            if not isinstance(getattr(self, name), int):
+                raise UserError(f"{name} is {getattr(self, name)!r}, where a whole number is needed")
+        for name in ("lr", "lr_decay", "clip_norm", "weight_decay"):
+            if not isinstance(getattr(self, name), int | float):
+                raise UserError(f"{name} is {getattr(self, name)!r}, where a number is needed")
         for name in ("epochs", "batch_size", "lr", "lr_decay"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(f"{name} is {getattr(self, name)}, where a number above 0 is needed")

@@ -1,0 +1,73 @@
+"""Train the course's nets with many seeds, and see whether one collapses.
+
+    python benchmarks/seeds.py                         20 seeds of fc and of cnn, an epoch each
+    python benchmarks/seeds.py --clip-norm 0           the recipe as published
+
+A net has collapsed when it answers the same for every digit, or when its loss is no longer finite. One epoch tells: a net
+that has not collapsed by then does not do so later. The table is printed and written as JSON; the exit status is 1 if a net
+collapsed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from paddle_mnist import cpu
+from paddle_mnist.dataset import open_dataset
+from paddle_mnist.files import atomic_write
+from paddle_mnist.recipes import settings_for
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Train the course's nets with many seeds.")
+    parser.add_argument("--nets", nargs="+", default=["fc", "cnn"], help="which (fc cnn)")
+    parser.add_argument("--seeds", type=int, default=20, help="how many, from 0 on (20)")
+    parser.add_argument("--epochs", type=int, default=1, help="epochs for each (1)")
+    parser.add_argument("--clip-norm", type=float, help="as train takes it (the recipe's)")
+    parser.add_argument("--pixel-range", help="as train takes it (the recipe's)")
+    parser.add_argument("--data", default="auto", help="as train takes it (auto)")
+    args = parser.parse_args()
+    cpu.tune()
+    dataset = open_dataset(args.data, say=print)
+    rows = []
+    print(
+        "| net | seed | train loss | valid loss | accuracy | seconds | collapsed |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
+    for net in args.nets:
+        for seed in range(args.seeds):
+            settings = settings_for(
+                net, epochs=args.epochs, seed=seed, clip_norm=args.clip_norm, pixel_range=args.pixel_range
+            )
+            rows.append({"net": net, "seed": seed, **train(settings, dataset)})
+            print("| " + " | ".join(str(value) for value in rows[-1].values()) + " |", flush=True)
+    collapsed = [row for row in rows if row["collapsed"]]
+    print(f"\n{len(collapsed)} of {len(rows)} collapsed")
+    with atomic_write(RESULTS / "seeds.json", "w") as file:
+        json.dump({"arguments": vars(args), "rows": rows}, file, indent=2)
+    return 1 if collapsed else 0
+
+
+def train(settings, dataset) -> dict:
+    """Train one net and tell how its last epoch went."""
+    from paddle_mnist import engine, learners
+
+    try:
+        record = engine.fit(learners.build(settings), dataset.train, dataset.valid, settings)[-1]
+    except engine.NotFiniteError:
+        return {"loss": None, "valid_loss": None, "accuracy": None, "seconds": None, "collapsed": True}
+    return {
+        "loss": round(record["loss"], 3),
+        "valid_loss": round(record["valid_loss"], 3),
+        "accuracy": round(record["accuracy"], 4),
+        "seconds": round(record["seconds"], 1),
+        "collapsed": record["constant_answer"] is not None,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

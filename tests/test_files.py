@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from paddle_mnist.files import atomic_write
+
+
+def test_a_file_appears_whole(tmp_path):
+    path = tmp_path / "new folder" / "file.txt"
+    with atomic_write(path, "w") as file:
+        file.write("häß\n")
+        assert not path.exists()
+    assert path.read_bytes() == "häß\n".encode()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "folder" / "file"
+    path.parent.mkdir()
+    path.write_bytes(b"before")
+    with pytest.raises(type(error)), atomic_write(path) as file:
+        file.write(b"half")
+        raise error
+    assert path.read_bytes() == b"before"
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from paddle_mnist import console, reproduce
+from paddle_mnist.recipes import RECIPES, settings_for
+
+
+def row(recipe, seed, measured):
+    return {"recipe": recipe, "seed": seed, "metric": RECIPES[recipe].metric, "measured": measured, "seconds": 1.0}
+
+
+def test_the_mean_over_seeds_is_held_against_the_floor():
+    (good,) = reproduce.judge([row("mlp", 0, 0.9801), row("mlp", 1, 0.9785)], quick=False)
+    (short,) = reproduce.judge([row("mlp", 0, 0.9801), row("mlp", 1, 0.9765)], quick=False)
+    assert good["reached"] and not short["reached"]
+    assert good["best"] == 0.9801 and good["seeds"] == [0, 1]
+
+
+def test_a_smaller_error_is_better():
+    low, high = (reproduce.judge([row("cnn", 0, mse)], quick=False)[0] for mse in (0.9, 1.2))
+    assert low["reached"] and not high["reached"]
+
+
+@pytest.mark.parametrize(("floor", "status"), [(0.0, 0), (1.01, 1)])
+def test_falling_short_is_the_exit_status_and_is_marked(data_file, capfd, monkeypatch, floor, status):
+    monkeypatch.setitem(RECIPES, "three-layer", dataclasses.replace(RECIPES["three-layer"], floor=floor))
+    assert console.run(reproduce.main, ["three-layer", "--data", str(data_file), "--seeds", "0", "1"]) == status
+    out = capfd.readouterr().out
+    assert "| three-layer |" in out and ("**short**" in out) == bool(status)
+    document = json.loads(Path("work/reproduce.json").read_text())
+    assert [made["seed"] for made in document["rows"]] == [0, 1]
+    assert Path("work/reproduce.md").read_text().startswith("| recipe |")
+
+
+def test_the_best_epoch_counts_where_the_source_has_it_so(splits, monkeypatch):
+    monkeypatch.setitem(
+        RECIPES, "nielsen", dataclasses.replace(RECIPES["nielsen"], settings=settings_for("nielsen", epochs=4))
+    )
+    watched = []
+    monkeypatch.setattr(console, "note", watched.append)
+    made = reproduce.train_recipe("nielsen", 0, splits)
+    assert f"{made['measured']:.2%}" == max((line.split()[-1] for line in watched), key=lambda text: float(text[:-1]))
