@@ -64,18 +64,21 @@ def read(path: str | os.PathLike[str], spool: IO[bytes] | None = None) -> Splits
     pixels = _stored(spool)
     for first in range(0, len(pixels), 1 << 20):
         part = pixels[first : first + (1 << 20)]
-        np.take(levels, part, out=part)
+        part[:] = levels[part]
+    if isinstance(pixels, np.memmap):
+        pixels.flush()
     images = np.split(pixels.reshape(-1, 28, 28), np.cumsum(counts)[:-1])
     return Splits(*map(Split, images, labels), encoding=encoding)
 
 
-def write(path: str | os.PathLike[str], splits: Splits, encoding: str = "uint8") -> None:
+def write(path: str | os.PathLike[str], splits: Splits, encoding: str = "uint8", compresslevel: int = 9) -> None:
     """Write the course's form: the same digits always give the same text.
 
     Args:
         path: where to; a name that ends in ``.gz`` is packed, and gzip's header then holds neither a time nor a name.
         splits: what to write.
         encoding: how a pixel is written: ``"uint8"``, ``"k/255"``, ``"k/256"`` or ``"pm1"``.
+        compresslevel: gzip's, 1 (fast) to 9 (small).
 
     Raises:
         UserError: the encoding is none of these.
@@ -89,7 +92,7 @@ def write(path: str | os.PathLike[str], splits: Splits, encoding: str = "uint8")
         if not Path(path).name.endswith(".gz"):
             _write_text(file, splits, cells)
             return
-        with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=file, mtime=0) as packed:
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=compresslevel, fileobj=file, mtime=0) as packed:
             _write_text(packed, splits, cells)
 
 
