@@ -18,9 +18,10 @@ class TwoLayerNet:
     """Affine, ReLU, Affine, ReLU: as many scores out as there are classes, none of them below 0.
 
     The last ReLU is a danger. A score that is 0 for every digit of its class passes no gradient back, and the class is
-    lost for good: with every bias at 0, as the book begins, 2 of the seeds 0 to 9 end at 78 % and 88 % on the test
-    digits and their mean is 93.5 %. So the biases of the last layer begin at 1. All scores are then above 0 when
-    training begins; the same ten seeds end between 95.9 % and 96.6 %.
+    lost for good. With biases that begin at 0, as the book has them, that befalls one seed in four: of seeds 0 to 39,
+    trained on raw pixels by the course's recipe, ten end between 75 and 87 % on the test digits. Initial scores spread
+    by about 1 around their bias, so the biases of the last layer begin at 5, which starts 99.9 % of the scores above 0.
+    The same forty seeds then end between 95.8 and 96.8 %, 96.3 % on average.
 
     Args:
         input_size: numbers in a sample, 784 for a digit.
