@@ -89,6 +89,10 @@ class PaddleLearner:
         """Return each sample's loss, float64 [n]."""
         return (losses.squared_error if self.task == "regress" else losses.cross_entropy)(outputs, labels)
 
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return each digit's probability, float64 [n, 10], or ``None`` from a net that regresses."""
+        return None if self.task == "regress" else losses.softmax(outputs)
+
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
@@ -124,7 +128,7 @@ class NumpyLearner:
         from paddle_mnist.scratch import learners
 
         self.net = learners.build(settings.net, hidden=settings.hidden, seed=settings.seed)
-        self.lr = settings.lr
+        self.name, self.lr = settings.net, settings.lr
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Descend once along the gradient of the batch's mean loss, and return that loss."""
@@ -137,6 +141,10 @@ class NumpyLearner:
     def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return each sample's loss, float64 [n]."""
         return self.net.loss(outputs, labels[:, 0])
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return each digit's probability, float64 [n, 10], or ``None`` from sigmoids, which are no probabilities."""
+        return None if self.name == "nielsen" else losses.softmax(outputs)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return a copy of the weights by name."""

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,22 @@ from paddle_mnist import console
 from paddle_mnist.errors import UserError
 from paddle_mnist.evaluate import add_model_arguments, prepare
 
-# Takes digits uint8 [n, 28, 28]; gives the digits read [n], the values [n] and the probabilities [n, 10] or None.
-Reader = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]
+
+class Reading(NamedTuple):
+    """What a net reads in digits.
+
+    Attributes:
+        digits: int64 [n].
+        values: the winning raw outputs, float32 [n]; the number on the line where the net regresses.
+        probabilities: float64 [n, 10], or ``None`` from a net that has none.
+    """
+
+    digits: np.ndarray
+    values: np.ndarray
+    probabilities: np.ndarray | None
+
+
+Reader = Callable[[np.ndarray], Reading]  # takes images uint8 [n, 28, 28], white ink on black
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,40 +44,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_model_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture of one digit, of any size and colour")
     parser.add_argument("--number", action="store_true", help="read a number: several digits on one line")
-    parser.add_argument("--save", metavar="DIR", help="write what was seen and read there, a picture for each IMAGE")
+    parser.add_argument("--save", metavar="DIR", help="write there what the net saw and read, a picture for each IMAGE")
     args = parser.parse_args(argv)
 
     prepare(args)
     read = reader(args.model, args.pixel_range, args.plain)
-    answers, failures = [], 0
+    answers, failed = [], False
     for path in args.images:
         try:
-            answer = (read_number if args.number else read_digit)(path, read, args.save)
+            answers.append((read_number if args.number else read_digit)(path, read, args.save))
         except UserError as error:
             # One picture that cannot be read does not keep the others from being read.
-            failures += 1
             console.fail(str(error))
-            continue
-        answers.append(answer)
-        if not args.json:
-            print(sentence(answer))
+            failed = True
+        else:
+            if not args.json:
+                print(sentence(answers[-1]))
     if args.json:
         print(json.dumps(answers))
-    return 2 if failures else 0
+    return 2 if failed else 0
 
 
-def reader(model: str, pixel_range: str | None, plain: bool) -> Reader:
-    """Load a trained net and return the function that reads digits with it."""
-    from paddle_mnist import engine, losses
+def reader(model: str, pixel_range: str | None = None, plain: bool = False) -> Reader:
+    """Load a trained net and return the function that reads digits with it; arguments as ``restore.restore`` has."""
+    from paddle_mnist import engine
     from paddle_mnist.loader import to_input
     from paddle_mnist.restore import restore
 
     learner, settings = restore(model, pixel_range, plain)
 
-    def read(digits: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        outputs = learner.outputs(to_input(digits, settings.pixel_range))
-        if settings.task == "regress":
-            return engine.digits_read(outputs), outputs[:, 0], None
-        return engine.digits_read(outputs), None, losses.softmax(outputs)
+    def read(images: np.ndarray) -> Reading:
+        outputs = learner.outputs(to_input(images, settings.pixel_range))
+        return Reading(engine.digits_read(outputs), outputs.max(axis=1), learner.probabilities(outputs))
 
     return read

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_mnist import engine, losses, plots
+from paddle_mnist import engine, plots
 from paddle_mnist.loader import batches
 from paddle_mnist.recipes import Settings
 from paddle_mnist.runs import Run
@@ -37,18 +37,16 @@ def draw_predictions(run: Run, learner: Any, split: Split, title: str) -> None:
     few = Split(split.images[:SHOWN], split.labels[:SHOWN])
     ((images, _),) = batches(few, SHOWN, settings.task, settings.pixel_range)
     outputs = learner.outputs(images)
-    captions = captions_for(outputs, settings)
+    captions = captions_for(outputs, learner.probabilities(outputs))
     digits = engine.digits_read(outputs)
     plots.predictions(few.images, few.labels, digits, captions, run.path / "predictions.png", title)
 
 
-def captions_for(outputs: np.ndarray, settings: Settings) -> list[str]:
-    """Return what to write under each digit: the number predicted, or the winner's probability."""
-    if settings.task == "regress":
-        return [f"{value:.2f}" for value in outputs[:, 0]]
-    if settings.net == "nielsen":  # its outputs are activations, one sigmoid a digit, and no probabilities
+def captions_for(outputs: np.ndarray, probabilities: np.ndarray | None) -> list[str]:
+    """Return what to write under each digit: the winner's probability, or else the largest raw output."""
+    if probabilities is None:
         return [f"{value:.2f}" for value in outputs.max(axis=1)]
-    return [f"{value:.0%}" for value in losses.softmax(outputs).max(axis=1)]
+    return [f"{value:.0%}" for value in probabilities.max(axis=1)]
 
 
 def loss_name(settings: Settings) -> str:
