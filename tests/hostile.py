@@ -290,6 +290,20 @@ def safetensors_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield "a-pickle", pickle.dumps(Calls(eval, payload(folder)))
 
 
+def largest_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield honest files as large as any that are read, packed small where the format can: they must be read."""
+    largest = {"w": np.zeros(((16 << 20) - 4096) // 4, np.float32)}
+    yield "largest.pdparams", pickle.dumps(largest, 4)
+    yield "largest-2.pdparams", pickle.dumps(dict.fromkeys(largest, np.zeros(1 << 20)), 2)
+    yield "largest.pdopt", pickle.dumps({"master_weights": largest}, 4)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **largest)
+    yield "largest.npz", stream.getvalue()
+    from safetensors.numpy import save
+
+    yield "largest.safetensors", save(largest)
+
+
 def write_all(folder: Path) -> list[Path]:
     """Write every hostile file into a folder."""
     paths = []
@@ -299,6 +313,7 @@ def write_all(folder: Path) -> list[Path]:
         (pickles_that_swell, (".pdopt",)),
         (npz_files, (".npz",)),
         (safetensors_files, (".safetensors",)),
+        (largest_files, ("",)),
     ):
         for name, data in make(folder):
             paths.extend(folder / f"{name}{suffix}" for suffix in suffixes)
