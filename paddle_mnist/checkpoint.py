@@ -68,6 +68,8 @@ __all__ = [
 FOLDER = "checkpoints"
 OPTIMIZER = "optimizer.pdopt"
 STATE = "state.json"
+# Folder names have up to nine digits.
+MAX_COUNT = 10**9
 # What a net's weights are written as; the first is the one that is read back.
 PADDLE_WEIGHTS = ("model.pdparams", "model.safetensors")
 NUMPY_WEIGHTS = ("model.npz",)
@@ -144,6 +146,9 @@ def load(folder: PathLike) -> tuple[StateDict, dict[str, Any], dict[str, Any]]:
     _check_digests(digests, folder)
     if digests[STATE] != _digest(records.dump(state).encode()):
         raise UserError(f"{folder / STATE} is damaged: it does not match its own sha256")
+    for name in ("epoch", "batch"):
+        if type(state.get(name, 0)) is not int or not 0 <= state.get(name, 0) < MAX_COUNT:
+            raise UserError(f"{folder / STATE}: {name} is no whole number from 0 to {MAX_COUNT - 1:,}")
     parts = {}
     for part in digests.keys() - {STATE}:
         parts[part] = records.read_bytes(folder / part, MAX_FILE_BYTES)

@@ -171,7 +171,10 @@ def _lines(path: Path, data: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
             return  # torn: only the last line can lack its end
         if len(line) > MAX_LINE_BYTES:
             raise UserError(f"{where} has {len(line):,} bytes, more than the {MAX_LINE_BYTES:,} of a history's line")
-        record = parse_object(line, where)
+        try:
+            record = parse_object(line, where)
+        except UserError as error:
+            raise UserError(f"{error}; delete that line to go on without it") from error
         if any(isinstance(value, (dict, list)) for value in record.values()):
             raise UserError(f"{where} holds a list or an object, where a history has plain values")
         values += len(record) + 1

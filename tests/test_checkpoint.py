@@ -163,6 +163,14 @@ def test_a_state_that_lists_other_parts_is_refused(run, digests):
         checkpoint.load(folder)
 
 
+@pytest.mark.parametrize("epoch", [-1, 1.5, "3", True, None, 10**9, [1]])
+def test_an_epoch_that_is_no_count_is_refused_even_when_sealed(run, monkeypatch, epoch):
+    monkeypatch.setattr(checkpoint, "checkpoint_name", lambda epoch, batch: "epoch-001")
+    folder = save(run, epoch, value=1.0)
+    with pytest.raises(UserError, match="epoch is no whole number from 0 to 999,999,999"):
+        checkpoint.load(folder)
+
+
 def test_weights_that_are_not_finite_leave_no_checkpoint(run):
     save(run, 1)
     refused(run, r"'fc\.weight' has 6 of 6 values that are NaN or infinite", 2, value=np.nan)
