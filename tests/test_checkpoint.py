@@ -1,5 +1,6 @@
 """Checkpoints: whole or not there, verified, pruned by rule, one writer at a time."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -276,16 +278,44 @@ def test_a_disk_that_fills_while_replacing_leaves_the_old_one(run, monkeypatch):
     assert checkpoint.latest(run)[0]["fc.weight"][0, 0] == 5
 
 
-@POSIX
-@pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="nothing is read-only for root")
-def test_a_read_only_folder_is_said(run):
-    save(run, 1)
-    (run / "checkpoints").chmod(0o500)
+@contextlib.contextmanager
+def nobody():
+    """Be an ordinary user for a moment: nothing is read-only for root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        refused(run, "Permission denied", 2)
-        assert names(run) == ["epoch-001"]
+        yield
     finally:
-        (run / "checkpoints").chmod(0o700)
+        os.seteuid(0)
+
+
+@POSIX
+def test_a_folder_that_has_become_read_only_is_said():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        run = Path(folder) / "run"
+        save(run, 1)
+        (run / "checkpoints").chmod(0o555)
+        with nobody():
+            refused(run, "cannot save the checkpoint .*Permission denied", 2)
+        (run / "checkpoints").chmod(0o755)
+        assert os.listdir(run / "checkpoints") == ["epoch-001"]
+        assert checkpoint.latest(run, say=pytest.fail)[2]["epoch"] == 1
+
+
+@POSIX
+def test_a_checkpoint_that_may_not_be_read_is_named():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        run = Path(folder) / "run"
+        save(run, 1)
+        (save(run, 2) / "model.pdparams").chmod(0)
+        said = []
+        with nobody():
+            assert checkpoint.latest(run, say=said.append)[2]["epoch"] == 1
+        assert len(said) == 1 and "model.pdparams cannot be read: Permission denied" in said[0]
 
 
 def test_a_file_in_the_way_is_said(tmp_path):
