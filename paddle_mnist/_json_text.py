@@ -108,7 +108,7 @@ class Text:
                 return None
 
     def sequences(self) -> bytes:
-        """Return the text from here to the last ``]`` in memory, with another block there if need be, without moving."""
+        """Return the text from here to the last ``]`` in memory, without moving; unpack another block if need be."""
         for _ in range(2):
             end = self._text.rfind(b"]", self._at)
             if end >= 0 or not self.more():

@@ -5,11 +5,11 @@ SHA-256. ``<name>.source.json`` remembers the SHA-256 of a file by its path, siz
 opening it again need not read it.
 
 What is trusted, and what is not. A source whose path, size, time and inode are those of last time is taken to be
-unchanged, as ``make`` and ``git`` take it; times within two seconds of now are not relied upon, since a file may change
-twice in a tick. Anything else about the source leads to its bytes being hashed again. Arrays are used only if the file is
-complete, of this layout's version and made from a source of that SHA-256, and if the CRC-32 of all its bytes is what was
-noted when they were written: damage is found, and the source is read again. A CRC-32 is no guard against a person who can
-write to the cache folder; that person is you.
+unchanged, as ``make`` and ``git`` take it; times within two seconds of now are not relied upon, since a file may
+change twice in a tick. Anything else about the source leads to its bytes being hashed again. Arrays are used only if
+the file is complete, of this layout's version and made from a source of that SHA-256, and if the CRC-32s of all its
+bytes are those that were noted when they were written: damage is found, and the source is read again. A CRC-32 is no
+guard against a person who can write to the cache folder; that person is you.
 
 Where the folder cannot be written, data sets open as they would without a cache.
 """

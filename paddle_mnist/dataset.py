@@ -43,11 +43,11 @@ def open_dataset(data: str | os.PathLike[str] = "auto", say: Say | None = None) 
     """Open a data set.
 
     Args:
-        data: a file in the course's form (``.json`` or ``.json.gz``), a folder with MNIST's four IDX files, ``"sample"``
-            for the 5,000 digits that come with the project, or ``"auto"`` for the first of these that is there: the
-            path in the environment variable ``PADDLE_MNIST_DATA``; ``mnist.json.gz`` in the work folder; the digits that were
-            downloaded before; the download itself, unless ``PADDLE_MNIST_OFFLINE`` is 1 or it failed within the last
-            hour; the sample.
+        data: a file in the course's form (``.json`` or ``.json.gz``), a folder with MNIST's four IDX files,
+            ``"sample"`` for the 5,000 digits that come with the project, or ``"auto"`` for the first of these that is
+            there: the path in the environment variable ``PADDLE_MNIST_DATA``; ``mnist.json.gz`` in the work folder; the
+            digits that were downloaded before; the download itself, unless ``PADDLE_MNIST_OFFLINE`` is 1 or it failed
+            within the last hour; the sample.
         say: takes one line that says what was taken, and lines about a download; ``None`` keeps silent.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import queue
 import threading
 import time
 import urllib.error
@@ -162,23 +163,31 @@ def _open(url: str, wait: float) -> http.client.HTTPResponse:
     Looking up a host's name has no time limit of its own and may take a minute without a network, so a thread does
     it, which is left behind if need be.
     """
-    outcome: list = []
+    outcome: queue.SimpleQueue = queue.SimpleQueue()
+    given_up = threading.Event()
 
     def work() -> None:
         try:
             request = urllib.request.Request(url, headers={"User-Agent": "paddle_mnist"})
-            outcome.append(urllib.request.urlopen(request, timeout=_STALL))
+            response = urllib.request.urlopen(request, timeout=_STALL)
         except BaseException as error:
-            outcome.append(error)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            outcome.put(error)
+            return
+        if given_up.is_set():
+            response.close()
+        outcome.put(response)
 
-    thread = threading.Thread(target=work, daemon=True, name="connect")
-    thread.start()
-    thread.join(wait)
-    if not outcome:
-        raise TimeoutError(f"no answer within {wait:.0f} s")
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
+    threading.Thread(target=work, daemon=True, name="connect").start()
+    try:
+        found = outcome.get(timeout=wait)
+    except queue.Empty:
+        given_up.set()
+        raise TimeoutError(f"no answer within {wait:.0f} s") from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 @contextlib.contextmanager

@@ -3,8 +3,8 @@
     [[train_images, train_labels], [valid_images, valid_labels], [eval_images, eval_labels]]
 
 An image is a list of 784 numbers, row by row from the top left; a label is an integer 0 to 9. The numbers are grey
-levels k = 0..255 in one of four encodings, the same throughout a file: ``"uint8"`` (k itself), ``"k/255"``, ``"k/256"`` or ``"pm1"``
-(``float32(k / 255) * 2 - 1``, from -1 to 1). Any white space that JSON allows may stand between them.
+levels k = 0..255 in one of four encodings, the same throughout a file: ``"uint8"`` (k itself), ``"k/255"``, ``"k/256"``
+or ``"pm1"`` (``float32(k / 255) * 2 - 1``, from -1 to 1). Any white space that JSON allows may stand between them.
 """
 
 from __future__ import annotations
