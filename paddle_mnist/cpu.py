@@ -1,0 +1,128 @@
+"""Makes a process ready for fast Paddle on a CPU, before Paddle is imported.
+
+Command lines call ``tune()`` first thing; a notebook does the same in its first cell:
+
+    from paddle_mnist import cpu
+    cpu.tune()
+    import paddle
+
+Each lever is pulled only where it is known to apply, and never over a choice that the user made by setting the same
+variable. None of them changes what is computed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import platform
+import sys
+import warnings
+from pathlib import Path
+
+# The codes by which Intel's matrix library (MKL 2020 and before) calls the kernels of a processor.
+MKL_AVX2, MKL_AVX512 = "5", "7"
+AVX2_NEEDS = {"avx2", "fma"}
+AVX512_NEEDS = {"avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"}
+
+# glibc's mallopt, from malloc.h; the threshold is the largest that it accepts.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGEST_MMAP_THRESHOLD = 32 * 1024 * 1024
+
+
+def tune() -> list[str]:
+    """Pull every lever that applies here, and return the names of those that were pulled now.
+
+    To be called before Paddle is imported; afterwards only ``"memory"`` can still be had. A second call does no harm.
+
+    - ``"kernels"``: Paddle's Linux wheel brings a matrix library of Intel's that, on an AMD processor, takes code from
+      the time before AVX2. A variable makes it take the code that suits the processor.
+    - ``"threads"``: Paddle keeps that library to one core; its own variable, unlike OpenMP's, lets it have all of them
+      without a warning on standard error.
+    - ``"memory"``: glibc returns each large block to the system and gets it anew, page by page; told to keep blocks up
+      to 32 MB, it hands out memory that is there already.
+
+    It also keeps the import of Paddle quiet: a warning about ccache concerns those who compile extensions.
+    """
+    warnings.filterwarnings("ignore", "No ccache found", UserWarning)
+    threads()  # Paddle overwrites the variable that this reads
+    pulled = []
+    if "paddle" not in sys.modules:
+        kernels = _mkl_kernels()
+        if kernels and _set_variables({"MKL_DEBUG_CPU_TYPE": kernels}):
+            pulled.append("kernels")
+        if _has_mkl() and threads() > 1 and "OMP_NUM_THREADS" not in os.environ:
+            # Without the second one the library decides by itself, and takes one core on processors not Intel's.
+            if _set_variables({"MKL_NUM_THREADS": str(threads()), "MKL_DYNAMIC": "FALSE"}):
+                pulled.append("threads")
+    if _keep_memory():
+        pulled.append("memory")
+    return pulled
+
+
+@functools.cache
+def threads() -> int:
+    """Return how many threads to use: ``OMP_NUM_THREADS`` if the user set it, else the cores that we may run on."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "") if "paddle" not in sys.modules else ""
+    if chosen.isdecimal() and int(chosen) > 0:
+        return int(chosen)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def mkl_is_fast() -> bool:
+    """Whether the matrix library of Paddle's Linux wheel runs code that suits this processor."""
+    if not _has_mkl():
+        return False
+    vendor, _ = _processor()
+    return vendor == "GenuineIntel" or os.environ.get("MKL_DEBUG_CPU_TYPE") in (MKL_AVX2, MKL_AVX512)
+
+
+def _has_mkl() -> bool:
+    return sys.platform == "linux" and platform.machine() == "x86_64"
+
+
+def _mkl_kernels() -> str | None:
+    """Return the code of the kernels that an AMD processor should be given, or ``None`` to leave the choice alone."""
+    if not _has_mkl():
+        return None
+    vendor, features = _processor()
+    if vendor != "AuthenticAMD" or not features >= AVX2_NEEDS:
+        return None
+    return MKL_AVX512 if features >= AVX512_NEEDS else MKL_AVX2
+
+
+def _processor() -> tuple[str, set[str]]:
+    """Return the first processor's vendor and features as Linux lists them; both empty where it does not."""
+    vendor, features = "", set()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "vendor_id":
+                vendor = value.strip()
+            elif name.strip() == "flags":
+                features = set(value.split())
+            elif not name.strip() and features:
+                break  # the next processor begins
+    return vendor, features
+
+
+def _set_variables(variables: dict[str, str]) -> bool:
+    """Set environment variables, all or, where the user has set one of them, none; return whether they are set."""
+    if any(os.environ.get(name, value) != value for name, value in variables.items()):
+        return False
+    os.environ.update(variables)
+    return True
+
+
+def _keep_memory() -> bool:
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc" or "MALLOC_MMAP_THRESHOLD_" in os.environ:
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    mallopt.argtypes, mallopt.restype = [ctypes.c_int, ctypes.c_int], ctypes.c_int
+    return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
