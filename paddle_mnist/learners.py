@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paddle_mnist import losses
-from paddle_mnist.checkpoint import check_state_dict
+from paddle_mnist.checkpoint import check_optimizer_state, check_state_dict
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import Settings
 
 if TYPE_CHECKING:
     import paddle
+
+# What each of Paddle's optimizers remembers of a parameter, by the endings of the names it is saved under.
+ACCUMULATORS = {
+    "sgd": (),
+    "momentum": ("velocity_0",),
+    "rmsprop": ("momentum_0", "mean_square_0", "mean_grad_0"),
+    "adam": ("moment1_0", "moment2_0", "beta1_pow_acc_0", "beta2_pow_acc_0"),
+}
 
 
 def build(settings: Settings, device: str = "cpu", plain: bool = False) -> PaddleLearner | NumpyLearner:
@@ -48,7 +56,7 @@ class PaddleLearner:
         with _own_names():
             self.net = NETS[settings.net](num_outputs=1 if settings.task == "regress" else 10)
         self.optimizer = make_optimizer(settings, self.net.parameters())
-        self.task = settings.task
+        self.task, self.optimizer_name = settings.task, settings.optimizer
         self.forward = self.net if plain else fast.accelerate(self.net)
         self.fast_step = None if plain else fast.train_step(self.net, self.task, self.optimizer)
 
@@ -116,8 +124,10 @@ class PaddleLearner:
         state = self.optimizer.state_dict()
         return {name: value.numpy() if hasattr(value, "numpy") else value for name, value in state.items() if name}
 
-    def load_optimizer_state(self, state: dict[str, Any]) -> None:
-        """Give the optimizer back what ``optimizer_state`` returned."""
+    def load_optimizer_state(self, state: dict[str, Any], where: str) -> None:
+        """Give the optimizer back what ``optimizer_state`` returned, after checking every name and shape."""
+        parameters = {parameter.name: parameter.numpy() for parameter in self.net.parameters()}
+        check_optimizer_state(state, parameters, ACCUMULATORS[self.optimizer_name], where)
         self.optimizer.set_state_dict(dict(state))
 
 
@@ -159,7 +169,7 @@ class NumpyLearner:
         """Return an empty dict: plain SGD remembers nothing."""
         return {}
 
-    def load_optimizer_state(self, state: dict[str, Any]) -> None:
+    def load_optimizer_state(self, state: dict[str, Any], where: str) -> None:
         """Accept the empty dict that ``optimizer_state`` returned."""
 
 

@@ -78,3 +78,62 @@ def reader(model: str, pixel_range: str | None = None, plain: bool = False) -> R
         return Reading(engine.digits_read(outputs), outputs.max(axis=1), learner.probabilities(outputs))
 
     return read
+
+
+def read_digit(path: str, read: Reader, save: str | None = None) -> dict[str, Any]:
+    """Read the one digit in a picture.
+
+    Returns:
+        ``file``, ``digit``, ``value`` (the winning raw output), ``probabilities`` (ten, or ``None``) and ``boxes``
+        (the one of the ink: left, top, right, bottom in pixels).
+    """
+    from paddle_mnist import preprocess
+
+    picture = preprocess.open_picture(path)
+    image, box = preprocess.prepare_digit(picture), preprocess.ink_box(picture)
+    reading = read(image[np.newaxis])
+    answer = {
+        "file": path,
+        "digit": int(reading.digits[0]),
+        "value": float(reading.values[0]),
+        "probabilities": None if reading.probabilities is None else reading.probabilities[0].tolist(),
+        "boxes": [list(box)],
+    }
+    if save:
+        draw(path, save, picture, [box], [image], reading)
+    return answer
+
+
+def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, Any]:
+    """Read the number in a picture, digit by digit.
+
+    Returns:
+        ``file``, ``number`` (a string: it may begin with zeros), and for each digit in reading order its ``value``,
+        ``probabilities`` and ``boxes``, as ``read_digit`` has them.
+    """
+    from paddle_mnist import preprocess, segment
+
+    picture = preprocess.open_picture(path)
+    digits = segment.split_digits(picture)
+    reading = read(np.stack([digit.image28 for digit in digits]))
+    answer = {
+        "file": path,
+        "number": "".join(map(str, reading.digits)),
+        "value": [float(value) for value in reading.values],
+        "probabilities": None if reading.probabilities is None else reading.probabilities.tolist(),
+        "boxes": [list(digit.box) for digit in digits],
+    }
+    if save:
+        draw(path, save, picture, [digit.box for digit in digits], [digit.image28 for digit in digits], reading)
+    return answer
+
+
+def sentence(answer: dict[str, Any]) -> str:
+    """Return an answer in a line for a person."""
+    if "number" in answer:
+        return f"{answer['file']}: {answer['number']}"
+    if answer["probabilities"] is None:
+        return f"{answer['file']}: {answer['digit']} (output {answer['value']:.2f})"
+    ranked = sorted(enumerate(answer["probabilities"]), key=lambda pair: -pair[1])
+    shown = ", ".join(f"{digit} {probability:.1%}" for digit, probability in ranked[:3])
+    return f"{answer['file']}: {answer['digit']} (probabilities: {shown})"

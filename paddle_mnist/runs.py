@@ -75,13 +75,13 @@ def create(out: str | None, name: str, document: dict[str, Any], runs: Path) -> 
         path = _next_free(runs, name)
     else:
         path = Path(out)
-        if (path / "run.json").exists():
-            raise UserError(f"{path} already holds a run: choose another --out, or go on with it by --resume {path}")
         if path.exists() and not path.is_dir():
             raise UserError(f"{path} is a file, where a folder for the run is needed: choose another --out")
-        path.mkdir(parents=True, exist_ok=True)
     run = Run(path, document)
-    run.write_document()
+    with checkpoint.lock(path):  # of two commands that begin here at once, one finds the other's run
+        if (path / "run.json").exists():
+            raise UserError(f"{path} already holds a run: choose another --out, or go on with it by --resume {path}")
+        run.write_document()
     return run
 
 

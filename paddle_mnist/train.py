@@ -193,7 +193,8 @@ def describe(settings: Settings, dataset: Dataset, args: argparse.Namespace) -> 
         "settings": settings.as_dict(),
         "data": {
             "name": dataset.name,
-            "source": args.data or "auto",
+            # Where "auto" led, so that a resumed run finds the same digits whatever has appeared since.
+            "source": str(Path(dataset.name).resolve()),
             "sha256": dataset.sha256,
             "samples": [len(split.labels) for split in (dataset.train, dataset.valid, dataset.eval)],
         },

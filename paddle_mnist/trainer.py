@@ -80,15 +80,10 @@ class Trainer:
             truncate_history(self.run.history_path, epoch=0, batch=0)
             return False
         weights, optimizer, state = found
-        try:
-            self.progress = engine.Progress(**state["progress"])
-            self.best = state["best"]
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{self.run.path}: the newest checkpoint's state.json lacks its progress ({error})"
-            ) from None
-        self.learner.load_state_dict(weights, f"the newest checkpoint of {self.run.path}")
-        self.learner.load_optimizer_state(optimizer)
+        self.progress, self.best = _checked(state, self.run.path)
+        where = f"the newest checkpoint of {self.run.path}"
+        self.learner.load_state_dict(weights, where)
+        self.learner.load_optimizer_state(optimizer, where)
         truncate_history(self.run.history_path, epoch=self.progress.epoch, batch=self.progress.batch)
         return True
 
@@ -217,6 +212,27 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _checked(state: dict[str, Any], run: Path) -> tuple[engine.Progress, dict[str, Any] | None]:
+    """Return a checkpoint's progress and best epoch, whoever wrote it."""
+    try:
+        progress, best = engine.Progress(**state["progress"]), state["best"]
+        counts = [progress.epoch, progress.batch, progress.samples]
+        numbers = [progress.loss_sum]
+        if best is not None:
+            counts.append(best["epoch"])
+            numbers.append(best["valid_loss"])
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise TypeError(f"{counts} are no counts")
+        if not all(type(number) in (int, float) for number in numbers):
+            raise TypeError(f"{numbers} are no losses")
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{run}: the state.json of its newest checkpoint does not say how far the run has come ({error}): "
+            "remove that checkpoint to go on from the one before"
+        ) from None
+    return progress, best
 
 
 def loop_for(settings: Settings) -> Callable[..., list[dict[str, Any]]]:

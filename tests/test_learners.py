@@ -17,7 +17,7 @@ def trained(settings, splits, state=None, plain=False):
     shown = list(batches(splits.train, 40, settings.task, settings.pixel_range))[:5]
     if state is not None:
         learner.load_state_dict(state[0], "the test")
-        learner.load_optimizer_state(state[1])
+        learner.load_optimizer_state(state[1], "the test")
         shown = shown[3:]
     middle = None
     for number, (images, labels) in enumerate(shown):
