@@ -14,14 +14,15 @@ cpu.tune()  # as every command line does, before anything imports Paddle
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run each test in an empty folder, without a network, a cache or data of the user's."""
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("PADDLE_MNIST_DATA", raising=False)
     monkeypatch.setenv("PADDLE_MNIST_OFFLINE", "1")
-    monkeypatch.setenv("PADDLE_MNIST_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "work").mkdir()
-    return tmp_path
+    monkeypatch.setenv("PADDLE_MNIST_CACHE", str(folder / "cache"))
+    (folder / "work").mkdir()
+    return folder
 
 
 def made_up_split(n: int, seed: int) -> Split:

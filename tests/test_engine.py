@@ -121,5 +121,5 @@ def test_made_up_digits_are_learnt(splits, net, task):
     settings = settings_for(net, task, epochs=12, batch_size=10, lr=0.001, optimizer="adam", train_on="train")
     learner = learners.build(settings)
     history = engine.fit(learner, splits.train, splits.valid, settings)
-    assert history[-1]["accuracy"] > 0.9
-    assert history[-1]["loss"] < history[0]["loss"] / 3
+    assert history[-1]["accuracy"] > (0.6 if task == "regress" else 0.9)
+    assert history[-1]["loss"] < history[0]["loss"] / 10
