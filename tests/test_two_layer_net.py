@@ -6,7 +6,8 @@ import pytest
 from paddle_mnist.errors import UserError
 from paddle_mnist.scratch import learners
 from paddle_mnist.scratch.gradient_check import numerical_gradient, relative_error
-from paddle_mnist.scratch.two_layer_net import TwoLayerNet
+from paddle_mnist.scratch.mnist import as_text
+from paddle_mnist.scratch.two_layer_net import TwoLayerNet, read_random_digit
 
 
 def small_net() -> tuple[TwoLayerNet, np.ndarray, np.ndarray]:
@@ -121,3 +122,32 @@ def test_bad_samples_are_named():
     for of in (net.loss, net.gradient, net.accuracy):
         with pytest.raises(UserError, match="holds no samples"):
             of(x[:0], t[:0])
+
+
+def test_a_random_digit_is_read_and_shown(splits):
+    x = splits.eval.images.reshape(-1, 784).astype(np.float64)
+    t = splits.eval.labels
+    net = TwoLayerNet(784, 50, 10, seed=0)
+    readings = [read_random_digit(net, x, t, np.random.default_rng(seed)) for seed in range(5)]
+    assert len({reading.index for reading in readings}) > 1
+    for reading in readings:
+        scores = net.predict(x[[reading.index]])[0]
+        assert reading.answer == scores.argmax() and reading.label == t[reading.index]
+        assert reading.probability == pytest.approx(
+            np.exp(scores - scores.max()).max() / np.exp(scores - scores.max()).sum()
+        )
+        *picture, verdict = str(reading).splitlines()
+        assert "\n".join(picture) == as_text(x[reading.index])
+        assert verdict.startswith(f"digit {reading.index} shows {reading.label}, read as {reading.answer} (")
+
+
+def test_a_digit_as_text():
+    image = np.zeros((28, 28), np.uint8)
+    image[2:4, 5] = 255
+    lines = as_text(image).split("\n")
+    assert len(lines) == 14 and {len(line) for line in lines} == {28}
+    assert lines[1] == " " * 5 + "@" + " " * 22 and "".join(lines).strip() == "@"
+    assert as_text(image / 255) == as_text(image) == as_text(image.ravel() / 127.5 - 1)
+    assert not as_text(0 * image).strip()
+    with pytest.raises(UserError, match="image is"):
+        as_text(image[1:])

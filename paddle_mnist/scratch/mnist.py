@@ -1,10 +1,12 @@
-"""MNIST as the book *Deep Learning from Scratch* loads it: two pairs of arrays."""
+"""MNIST as the book *Deep Learning from Scratch* loads it, two pairs of arrays, and a digit as text."""
 
 from __future__ import annotations
 
 import os
 
 import numpy as np
+
+from paddle_mnist.scratch.checks import check_rows
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -41,3 +43,16 @@ def load_mnist(
         pair(np.concatenate([train.images, valid.images]), np.concatenate([train.labels, valid.labels])),
         pair(digits.eval.images, digits.eval.labels),
     )
+
+
+def as_text(image: np.ndarray) -> str:
+    """Draw an image [784] or [28, 28] in characters, the more ink the denser, for a terminal.
+
+    A line is two rows high, as a character is about twice as high as wide: 14 lines of 28 characters.
+    """
+    pixels = np.reshape(image, (1, -1))
+    check_rows(pixels, 784, "image")
+    ink = pixels.astype(np.float64) - pixels.min()
+    ink = ink.reshape(14, 2, 28).mean(axis=1) / max(ink.max(), np.finfo(np.float64).tiny)
+    shades = np.array(list(" .:+*#@"))
+    return "\n".join("".join(line) for line in shades[np.rint(ink * (len(shades) - 1)).astype(int)])

@@ -8,10 +8,13 @@ has a ReLU after the last layer too:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from paddle_mnist.scratch.checks import check_not_empty, check_positive, check_sizes, class_indices
-from paddle_mnist.scratch.layers import Affine, ReLU, SoftmaxWithLoss
+from paddle_mnist.scratch.layers import Affine, ReLU, SoftmaxWithLoss, softmax
+from paddle_mnist.scratch.mnist import as_text
 
 
 class TwoLayerNet:
@@ -102,3 +105,36 @@ class TwoLayerNet:
             dy = layer.backward(dy)
         first, second = layers[0], layers[2]
         return loss, {"W1": first.dW, "b1": first.db, "W2": second.dW, "b2": second.db}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a net read in one digit.
+
+    Attributes:
+        index: which of the digits it was.
+        image: its pixels [784], as the net was given them.
+        label: what it shows.
+        answer: what was read in it.
+        probability: what the softmax of the scores gives the answer.
+    """
+
+    index: int
+    image: np.ndarray
+    label: int
+    answer: int
+    probability: float
+
+    def __str__(self) -> str:
+        verdict = f"digit {self.index} shows {self.label}, read as {self.answer} ({self.probability:.1%})"
+        return f"{as_text(self.image)}\n{verdict}"
+
+
+def read_random_digit(net: TwoLayerNet, x: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> Reading:
+    """Pick one of the digits x [n, 784] with labels t, integers [n], and read it; printed, it shows the digit too."""
+    check_not_empty(x)
+    index = int(rng.integers(len(x)))
+    scores = net.predict(x[[index]])
+    label = class_indices(t[[index]], *scores.shape)[0]
+    answer = int(scores.argmax())
+    return Reading(index, x[index], int(label), answer, float(softmax(scores)[0, answer]))
