@@ -28,6 +28,10 @@ Samples = Iterable[tuple[np.ndarray, Any]] | tuple[np.ndarray, np.ndarray]
 class Network:
     """A feedforward net of sigmoid layers.
 
+    Weights from N(0, 1) saturate: with 784 inputs most hidden units begin near 0 or 1, where σ' and so the gradient of
+    the quadratic cost all but vanish. Now and then an output unit never wakes, and its digit is never read: of ten
+    seeds of 784-30-10 at eta 3.0, nine end near 95 % and one at 86 %. The book's chapter 3 mends both causes.
+
     Args:
         sizes: the number of units of each layer, input first: ``[784, 15, 10]`` for digits.
         seed: fixes the initial weights and the order of the samples; ``None`` draws them anew each time.
