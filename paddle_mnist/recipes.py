@@ -137,7 +137,7 @@ DEFAULTS = {
         Settings("cnn", "classify", lr=0.1, clip_norm=5.0),
         Settings("mlp", epochs=5, batch_size=128, optimizer="rmsprop", lr=0.001, train_on="train+valid"),
         Settings("two-layer", epochs=5, lr=0.001, pixel_range="raw", train_on="train+valid", hidden=50),
-        Settings("three-layer", epochs=10, lr=0.1, train_on="train+valid"),
+        Settings("three-layer", epochs=10, lr=0.5, train_on="train+valid"),
         Settings("nielsen", epochs=30, batch_size=10, lr=3.0, hidden=15),
     )
 }
