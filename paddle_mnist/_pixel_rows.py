@@ -58,57 +58,59 @@ class RowTable:
             is learned from such a text: its numbers need not be pixels.
         """
         state, count = self._levels.save(), len(self._cells)
-        found = self._parse(text)
+        found = self._parse(text, learning=True)
         if found is None:
             self._levels.restore(state)
             if len(self._cells) > count:
                 while len(self._cells) > count:
                     self._cells.popitem()
                 self._rebuild()
+        elif self._paper is None:
+            self._choose_paper(found)
         return found
 
-    def _parse(self, text: bytes) -> np.ndarray | None:
+    def look_up(self, text: bytes) -> np.ndarray | None:
+        """As ``parse``, but learning nothing, so that several threads may call it at once."""
+        return self._parse(text, learning=False)
+
+    def _parse(self, text: bytes, learning: bool) -> np.ndarray | None:
         size = len(text)
         block = np.zeros((size // 8 + _MAX_WORDS + 2) * 8, np.uint8)
         block[:size] = np.frombuffer(text, np.uint8)
         block[size] = ord(",")
-        ends = np.flatnonzero(block[: size + 1] == ord(","))
+        commas = block == ord(",")
+        ends = np.flatnonzero(commas)
         if len(ends) % PIXELS:
             return None
-        starts = np.empty_like(ends)
+        rest = self._other_than_paper(block, commas, ends)
+        starts = ends[rest - 1] + 1
         starts[0] = 0
-        np.add(ends[:-1], 1, out=starts[1:])
-        lengths = ends - starts
-        out = np.full(len(ends), self._paper_id, np.uint8)
-        rest = self._other_than_paper(block, starts, lengths)
-        for _ in range(2):
-            slots, known = self._look_up(block, starts[rest], lengths[rest])
-            if known.all():
-                kinds = self._kinds[slots]
-                if not _frames_rows(rest, kinds, len(ends)):
-                    return None
-                out[rest] = self._ids[slots]
-                self._choose_paper(out)
-                return out.reshape(-1, PIXELS)
-            missed = rest[~known]
-            if not self._learn(text, starts[missed].tolist(), ends[missed].tolist()):
+        lengths = ends[rest] - starts
+        slots, known = self._find(block, starts, lengths)
+        if not known.all():
+            missed = starts[~known]
+            if not learning or not self._learn(text, missed.tolist(), (missed + lengths[~known]).tolist()):
                 return None
-        return None
+            slots, _ = self._find(block, starts, lengths)
+        if not _frames_rows(rest, self._kinds[slots], len(ends)):
+            return None
+        out = np.full(len(ends), self._paper_id, np.uint8)
+        out[rest] = self._ids[slots]
+        return out.reshape(-1, PIXELS)
 
-    def _other_than_paper(self, block: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return the indices of the cells that differ from the paper's, in order."""
-        paper = self._paper
-        if paper is None:
-            return np.arange(len(starts))
-        n = len(block) - len(paper)
-        same = block[:n] == paper[0]
-        for i in range(1, len(paper)):
-            same &= block[i : n + i] == paper[i]
-        is_paper = same[starts]
-        is_paper &= lengths == len(paper)
-        return np.flatnonzero(~is_paper)
+    def _other_than_paper(self, block: np.ndarray, commas: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return the indices of the cells that differ from the paper's, in order; the first, with its bracket, does."""
+        if self._paper is None:
+            return np.arange(len(ends))
+        after = len(self._paper) + 1  # from a comma to the next one, with paper between
+        n = len(block) - after
+        paper = commas[after:].copy()
+        for i, byte in enumerate(self._paper, 1):
+            paper &= block[i : n + i] == byte
+        other = np.flatnonzero(~paper[ends[:-1]])
+        return np.concatenate([[0], other + 1])
 
-    def _look_up(self, block: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _find(self, block: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return each cell's index in the table, and whether it is there at all."""
         words = block.view("<u8")
         at = starts >> 3
@@ -172,9 +174,7 @@ class RowTable:
 
     def _choose_paper(self, out: np.ndarray) -> None:
         """Take the commonest pixel of the first block for paper; a wrong choice costs time only."""
-        if self._paper is not None:
-            return
-        self._paper_id = int(np.bincount(out, minlength=256).argmax())
+        self._paper_id = int(np.bincount(out.reshape(-1), minlength=256).argmax())
         self._paper = next((cell for cell, found in self._cells.items() if found == (self._paper_id, _INTERIOR)), None)
 
 

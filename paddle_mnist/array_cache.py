@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import secrets
 import struct
@@ -44,6 +45,7 @@ _MARK = b"digits\r\n"
 _STEP = 1 << 20
 _SETTLED_NS = 2_000_000_000
 _ABANDONED = 3600.0
+_LARGE = 1 << 26
 
 
 def folder() -> Path:
@@ -247,3 +249,15 @@ def _prune(newest: Path) -> None:
     for path in abandoned + [path for path in found if path != newest][KEPT - 1 :]:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def release(images: np.ndarray) -> None:
+    """Give back the memory that a large map has taken for what was looked at; it is mapped again when it is needed.
+
+    A process that goes through a data set in random order would otherwise end with all of it in its memory. Called
+    every few batches this costs little, as the system keeps the file in its own cache. Nothing is done for maps under
+    64 MB (all of MNIST), for arrays that are not maps, and on systems without the call (Windows).
+    """
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and len(mapped) > _LARGE and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

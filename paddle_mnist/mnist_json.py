@@ -9,9 +9,11 @@ or ``"pm1"`` (``float32(k / 255) * 2 - 1``, from -1 to 1). Any white space that 
 
 from __future__ import annotations
 
+import collections
 import gzip
 import io
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +33,7 @@ NAMES = ("train", "valid", "eval")
 MAX_SAMPLES = 2_000_000  # what one file may hold: 1.6 GB of pixels; a small packed file could claim any number
 _MAX_ROW = 1 << 20
 _MAX_LABELS = 1 << 26
+_THREADS = min(4, os.cpu_count() or 1)  # NumPy works on several blocks at once; unpacking sets the pace from then on
 _SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 
 
@@ -54,8 +57,8 @@ def read(path: str | os.PathLike[str], spool: IO[bytes] | None = None) -> Splits
         OSError: as the operating system reports it.
     """
     spool = spool if spool is not None else io.BytesIO()
-    with open_text(path) as text:
-        reader = _Reader(text, spool)
+    with ThreadPoolExecutor(_THREADS, "look-up") as pool, open_text(path) as text:
+        reader = _Reader(text, spool, pool)
         counts, labels = reader.read()
     try:
         encoding, levels = reader.levels.lookup()
@@ -119,8 +122,10 @@ def _stored(spool: IO[bytes]) -> np.ndarray:
 class _Reader:
     """The grammar of the format: which bracket stands where, and what is said when it does not."""
 
-    def __init__(self, text: Text, spool: IO[bytes]) -> None:
+    def __init__(self, text: Text, spool: IO[bytes], pool: ThreadPoolExecutor) -> None:
         self.levels = Levels()
+        self._pool = pool
+        self._count = 0
         self._text = text
         self._spool = spool
         self._table = RowTable(self.levels)
@@ -149,27 +154,74 @@ class _Reader:
         self._expect(b"[", f"the images of {name}", "a list of images")
         if self._text.peek() == b"]":
             self._fail(name, "no images", "one at least")
-        count = slow = 0
+        self._count = slow = 0  # slow: the size of the text that is to be read row by row
         while True:
-            if self._text.peek() != b"[":
-                self._fail(f"{name}, sample {count}", self._text.around(), "a list of 784 pixels")
-            block = b"" if slow > 0 else self._text.sequences()
-            rows = self._look_up(block) if block else None
-            if rows is None:
-                slow = slow if slow > 0 else len(block)
-                block, rows = self._row(f"{name}, sample {count}")
-            slow -= len(block)
-            self._text.advance(len(block))
-            self._spool.write(rows)
-            count += len(rows) // PIXELS
-            self._read += len(rows) // PIXELS
-            if self._read > MAX_SAMPLES:
-                self._fail(name, "more digits", f"no more than {MAX_SAMPLES:,} in a file")
+            if slow > 0 or not self._rush(name):
+                if self._text.peek() != b"[":
+                    self._fail(f"{name}, sample {self._count}", self._text.around(), "a list of 784 pixels")
+                block = b"" if slow > 0 else self._text.sequences()
+                rows = self._look_up(block) if block else None
+                if rows is None:
+                    slow = slow if slow > 0 else len(block)
+                    block, rows = self._row(f"{name}, sample {self._count}")
+                slow -= len(block)
+                self._text.advance(len(block))
+                self._store(name, rows)
             if self._text.peek() == b"]":
                 self._text.skip()
-                return count
-            self._expect(b",", f"{name}, after sample {count - 1}", "a comma or the end of the images, ']'")
+                return self._count
+            self._expect(b",", f"{name}, after sample {self._count - 1}", "a comma or the end of the images, ']'")
             slow -= 1
+
+    def _rush(self, name: str) -> bool:
+        """Read as many blocks of rows as can be looked up in what is known, several at once.
+
+        Returns:
+            Whether any rows were read and all went well, so that a comma or the end of the list comes next. Otherwise
+            the row comes next at which the look-up stopped.
+        """
+        pending: collections.deque[tuple[bytes, Future]] = collections.deque()
+        on, stored = self._text.peek() == b"[", False
+        while True:
+            while on and len(pending) <= _THREADS:
+                block = self._text.sequences()
+                if block:
+                    pending.append((block, self._pool.submit(self._known, block)))
+                    self._text.advance(len(block))
+                    on = self._text.peek() == b","
+                else:
+                    on = False
+                if on:
+                    self._text.skip()
+                    on = self._text.peek() == b"["
+                    if not on or not self._text.sequences():
+                        self._text.push_back(b",")
+                        on = False
+            if not pending:
+                return stored
+            block, future = pending.popleft()
+            rows = future.result()
+            if rows is None:
+                self._text.push_back(b",".join([block, *(later for later, _ in pending)]) + (b"," if on else b""))
+                return False
+            self._store(name, rows)
+            stored = True
+
+    def _known(self, block: bytes) -> np.ndarray | None:
+        """Look a block up, learning nothing; runs in threads."""
+        if self._squeezed < _SQUEEZES:
+            found = self._table.look_up(block)
+        else:
+            bare = without_space(block)
+            found = None if bare is None else self._bare_table.look_up(bare)
+        return None if found is None else found.reshape(-1)
+
+    def _store(self, name: str, rows: bytes | np.ndarray) -> None:
+        self._spool.write(rows)
+        self._count += len(rows) // PIXELS
+        self._read += len(rows) // PIXELS
+        if self._read > MAX_SAMPLES:
+            self._fail(name, "more digits", f"no more than {MAX_SAMPLES:,} in a file")
 
     def _look_up(self, block: bytes) -> np.ndarray | None:
         """Return the identifiers of whole rows, uint8 [n * 784], or ``None`` if they must be read one by one."""
