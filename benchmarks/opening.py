@@ -1,0 +1,210 @@
+"""How long opening mnist.json.gz takes, and how much memory: ours against ``json.load(gzip.open(file))``.
+
+    python benchmarks/opening.py --data work/mnist.json.gz
+
+Every measurement runs in a process of its own. Times are those of the call alone, imports excluded; ours and json's
+take turns. Memory is the process's peak above what it was when NumPy and the package had been imported. Figures go to
+``benchmarks/results/opening.json`` and ``opening.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from paddle_mnist import dataset, mnist_json
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+# Each child prints one JSON object. ``peak`` is in bytes.
+PRELUDE = """
+import gzip, json, resource, sys, time
+import numpy as np
+from paddle_mnist import array_cache, dataset, loader, mnist_json
+
+def peak():
+    try:  # Linux counts the parent process's peak in ru_maxrss
+        with open("/proc/self/status") as file:
+            return 1024 * next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+before, begun = peak(), time.perf_counter()
+"""
+JSON = "with gzip.open(sys.argv[1]) as file: found = json.load(file)\n"
+OURS = "found = mnist_json.read(sys.argv[1])\n"
+OPEN = "found = dataset.open_dataset(sys.argv[1])\n"
+EPOCH = """
+found = dataset.open_dataset(sys.argv[1])
+for images, labels in loader.load_data("train", sys.argv[1], seed=0)(): pass
+"""
+REPORT = """
+seconds = time.perf_counter() - begun
+print(json.dumps({"seconds": seconds, "peak": peak() - before, "base": before}))
+"""
+# Every pixel is compared with what json made of it.
+AGREE = """
+with gzip.open(sys.argv[1]) as file: lists = json.load(file)
+found = mnist_json.read(sys.argv[1])
+for (images, labels), part in zip(lists, (found.train, found.valid, found.eval)):
+    pixels = np.array(images)
+    lowest, highest = {"pm1": (-1, 127.5), "k/256": (0, 256), "k/255": (0, 255), "uint8": (0, 1)}[found.encoding]
+    levels = (pixels - lowest) * highest
+    assert np.abs(levels - np.round(levels)).max() < 1e-3
+    assert np.array_equal(np.round(levels).astype(np.uint8).reshape(-1, 28, 28), part.images)
+    assert np.array_equal(np.array(labels), part.labels)
+seconds = 0
+"""
+
+
+def child(script: str, path: Path, cache: Path) -> dict[str, float]:
+    """Run a script in a process of its own and return what it reports."""
+    environment = {**os.environ, "PADDLE_MNIST_CACHE": str(cache)}
+    command = [sys.executable, "-c", PRELUDE + script + REPORT, str(path)]
+    return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+def forms(splits, folder: Path) -> dict[str, Path]:
+    """Write the digits in the forms that are measured; files that are there already are taken as they are."""
+    files = {
+        "-1 to 1": folder / "pm1.json.gz",
+        "k/256": folder / "k256.json.gz",
+        "k/256, a number a line": folder / "k256-lines.json.gz",
+    }
+    for path, encoding in zip(files.values(), ("pm1", "k/256", "k/256"), strict=True):
+        if not path.exists():
+            print(f"writing {path}", file=sys.stderr)
+            mnist_json.write(path, splits, encoding, compresslevel=6)
+            if "lines" in path.name:
+                text = gzip.decompress(path.read_bytes()).replace(b", ", b",\n    ")
+                path.write_bytes(gzip.compress(text, 6))
+    return files
+
+
+def ten_times(splits, path: Path) -> Path:
+    """Write the digits ten times over, as gzip members put one after the other."""
+    pack = lambda text: gzip.compress(text, 1)  # noqa: E731
+    cells = [b"%d" % k for k in range(256)]
+    with open(path, "wb") as file:
+        before = b"["
+        for part in (splits.train, splits.valid, splits.eval):
+            rows = (b"[%s]" % b", ".join([cells[k] for k in image.tobytes()]) for image in part.images)
+            images = pack(b", ".join(rows))
+            labels = b", ".join(b"%d" % label for label in part.labels)
+            file.write(pack(before + b"[["))
+            file.write(pack(b", ").join([images] * 10))
+            file.write(pack(b"], [" + b", ".join([labels] * 10) + b"]]"))
+            before = b", "
+        file.write(pack(b"]"))
+    return path
+
+
+def first_openings(files: dict[str, Path], repeats: int, peer_repeats: int, cache: Path) -> list[dict]:
+    rows = []
+    for name, path in files.items():
+        ours, theirs = [], []
+        for i in range(max(repeats, peer_repeats)):
+            if i < peer_repeats:
+                theirs.append(child(JSON, path, cache))
+            if i < repeats:
+                ours.append(child(OURS, path, cache))
+        child(AGREE, path, cache)
+        row = {
+            "form": name,
+            "json_s": statistics.median(run["seconds"] for run in theirs),
+            "ours_s": statistics.median(run["seconds"] for run in ours),
+            "json_mb": max(run["peak"] for run in theirs) / 1e6,
+            "ours_mb": max(run["peak"] for run in ours) / 1e6,
+        }
+        row["ratio"] = row["json_s"] / row["ours_s"]
+        rows.append(row)
+        print(
+            f"{name:24} json {row['json_s']:6.2f} s {row['json_mb']:6.0f} MB   ours {row['ours_s']:5.2f} s "
+            f"{row['ours_mb']:4.0f} MB   {row['ratio']:5.1f} times faster",
+            flush=True,
+        )
+    return rows
+
+
+def later_openings(path: Path, large: Path, cache: Path) -> dict[str, float]:
+    first = {"once": child(OPEN, path, cache), "tenfold": child(OPEN, large, cache)}
+    again = {name: [child(OPEN, file, cache) for _ in range(7)] for name, file in (("once", path), ("tenfold", large))}
+    epoch = {"once": child(EPOCH, path, cache), "tenfold": child(EPOCH, large, cache)}
+    figures = {}
+    for name in ("once", "tenfold"):
+        figures[f"{name}_first_s"] = first[name]["seconds"]
+        figures[f"{name}_later_ms"] = 1000 * statistics.median(run["seconds"] for run in again[name])
+        figures[f"{name}_epoch_resident_mb"] = (epoch[name]["peak"] + epoch[name]["base"]) / 1e6
+    figures["resident_ratio"] = figures["tenfold_epoch_resident_mb"] / figures["once_epoch_resident_mb"]
+    print(
+        f"later openings: {figures['once_later_ms']:.1f} ms, of ten times the digits "
+        f"{figures['tenfold_later_ms']:.1f} ms\n"
+        f"resident after an epoch of the loader: {figures['once_epoch_resident_mb']:.0f} MB, of ten times the digits "
+        f"{figures['tenfold_epoch_resident_mb']:.0f} MB ({figures['resident_ratio']:.2f} times)"
+    )
+    return figures
+
+
+def draw(rows: list[dict], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (times, memory) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
+    places = np.arange(len(rows))
+    for axes, unit, title in ((times, "s", "time, seconds"), (memory, "mb", "peak memory, MB")):
+        for shift, key, label in ((0.2, "json", "json.load(gzip.open(file))"), (-0.2, "ours", "paddle_mnist")):
+            bars = axes.barh(places + shift, [row[f"{key}_{unit}"] for row in rows], 0.38, label=label)
+            axes.bar_label(bars, fmt="{:,.2f}" if unit == "s" else "{:,.0f}", padding=3)
+        axes.set_xlabel(title)
+        axes.set_yticks(places, [row["form"] for row in rows] if axes is times else [])
+        axes.margins(x=0.15)
+    memory.legend()
+    figure.suptitle("First opening of the 70,000 digits in mnist.json.gz")
+    figure.savefig(path, dpi=120)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="auto", help="digits to measure with, as train takes them (auto)")
+    parser.add_argument("--files", type=Path, help="where the files to measure are kept for another time (nowhere)")
+    parser.add_argument("--repeats", type=int, default=5, help="openings by paddle_mnist (5)")
+    parser.add_argument("--peer-repeats", type=int, default=1, help="openings by json, half a minute each (1)")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.files or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        splits = dataset.open_dataset(args.data, say=print)
+        files = forms(splits, folder)
+        large = folder / "tenfold.json.gz"
+        if not large.exists():
+            ten_times(splits, large)
+        rows = first_openings(files, args.repeats, args.peer_repeats, Path(temporary, "cache"))
+        later = later_openings(files["-1 to 1"], large, Path(temporary, "cache"))
+    machine = {
+        "machine": platform.platform(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "digits": sum(len(part.labels) for part in (splits.train, splits.valid, splits.eval)),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "opening.json").write_text(json.dumps({**machine, "first": rows, "later": later}, indent=1) + "\n")
+    draw(rows, RESULTS / "opening.png")
+    print(f"written: {RESULTS / 'opening.json'}, {RESULTS / 'opening.png'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Throw damaged files at the readers of digits: each must end in one sentence, or in exactly the right arrays.
+
+    python tools/fuzz_readers.py [--count 10000] [--seed 0]
+
+Files in the course's form, made from the bundled sample in every encoding and many spacings, are cut, flipped, spliced
+and rewritten, before and after packing; so are IDX files. A file that reads must give what a plain ``json`` parse gives.
+What is counted: files read, files refused, the longest time, and the growth of the process's memory. Anything else is a
+failure: the file is kept, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from paddle_mnist import _json_text, idx, mnist_json
+from paddle_mnist.dataset import open_dataset
+from paddle_mnist.errors import UserError
+from paddle_mnist.splits import Split, Splits
+
+SECONDS = 5.0  # for one small file; a refusal takes milliseconds
+PIECES = [
+    *(bytes([c]) for c in b' \t\n\r,[]{}-+.eE019"\0\xff'),
+    *(b"null", b"true", b"NaN", b"Infinity", b'"7"', b"1e999", b"-1", b"256", b"3.5", b"0.5", b"10", b"0.00390625"),
+    *(b"],[", b"], [", b"]],[[", b"[[", b"]]", b"[]", b"[" * 2000, b" " * 5000, b"0," * 784, b"9" * 500, b"/* */"),
+]
+SPACINGS = [
+    lambda text: text,
+    lambda text: text.replace(" ", ""),
+    lambda text: text.replace(", ", ",\n"),
+    lambda text: text.replace(", ", "\t,  "),
+    lambda text: text.replace("[", "[ ").replace("]", "\r\n]"),
+    lambda text: text.replace("], [", "],\n["),
+]
+
+
+def texts(splits: Splits) -> list[bytes]:
+    """Return the digits as JSON text in every encoding and spacing."""
+    found = []
+    for encoding in mnist_json.ENCODINGS:
+        levels = mnist_json.pixel_values(encoding)
+        lists = [
+            [[[levels[k] for k in image.ravel().tolist()] for image in part.images], part.labels.tolist()]
+            for part in (splits.train, splits.valid, splits.eval)
+        ]
+        found += [spacing(json.dumps(lists)).encode() for spacing in SPACINGS]
+    return found
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Return the bytes with one to three accidents."""
+    for _ in range(chance.choice([1, 1, 1, 2, 3])):
+        at = chance.randrange(len(data) + 1)
+        kind = chance.randrange(7)
+        if kind == 0:
+            data = data[:at]
+        elif kind == 1 and at < len(data):
+            data = data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :]
+        elif kind == 2:
+            data = data[:at] + chance.choice(PIECES) + data[at:]
+        elif kind == 3:
+            data = data[:at] + chance.choice(PIECES) + data[at + chance.randrange(12) :]
+        elif kind == 4:
+            data = data[:at] + data[at + chance.choice([1, 2, 5, 100, 3000]) :]
+        elif kind == 5:
+            other = chance.randrange(len(data) + 1)
+            data = data[:at] + data[other : other + chance.choice([1, 5, 100, 3000])] + data[at:]
+        else:
+            piece = chance.choice(PIECES[:20])
+            data = data.replace(piece, chance.choice(PIECES[:20]), chance.choice([1, 2, -1]))
+    return data
+
+
+def plain(content: bytes) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """Return what a plain parse finds in each split: float pixels, labels; ``None`` if the file does not parse."""
+    try:
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        if not content.isascii():
+            return None
+        parts = json.loads(content)
+        return [(np.array(images, float), np.array(labels)) for images, labels in parts]
+    except (ValueError, TypeError, OSError, EOFError, zlib.error, OverflowError, RecursionError):
+        return None
+
+
+def agrees(found: Splits, expected: list[tuple[np.ndarray, np.ndarray]] | None) -> bool:
+    """Tell whether what was read is what a plain parse gives, in the encoding that was recognised."""
+    if expected is None or len(expected) != 3:
+        return False
+    levels = np.array(mnist_json.pixel_values(found.encoding))
+    return all(
+        pixels.shape == (len(part.labels), 784)
+        and np.abs(levels[part.images.reshape(pixels.shape)] - pixels).max() < 2e-6
+        and np.array_equal(part.labels, labels)
+        for part, (pixels, labels) in zip((found.train, found.valid, found.eval), expected, strict=True)
+    )
+
+
+def fuzz_json(path: Path, bases: list[bytes], chance: random.Random) -> str:
+    """Read one damaged JSON file; return what came of it."""
+    text = chance.choice(bases)
+    how = chance.randrange(4)
+    if how == 0:
+        content = mutated(gzip.compress(text, 1), chance)
+    elif how == 1:
+        content = gzip.compress(mutated(text, chance), 1)
+    elif how == 2:
+        at = chance.randrange(len(text))
+        members = [gzip.compress(text[:at], 1), gzip.compress(text[at:], 1)]
+        content = chance.choice([b"", b"\0" * 9, b"x"]).join(chance.choice([members, members * 2, members[::-1]]))
+    else:
+        content = mutated(text, chance)
+    path.write_bytes(content)
+    # Small blocks let the look-up of whole blocks meet the damage, as it would in a file of all the digits.
+    _json_text.BLOCK = chance.choice([1 << 12, 1 << 14, 1 << 19])
+    try:
+        found = mnist_json.read(path)
+    except UserError as error:
+        return "refused" if str(error).startswith(str(path)) and "\n" not in str(error) else f"says {error!s}"
+    return "read" if agrees(found, plain(content)) else "read wrongly"
+
+
+def fuzz_idx(folder: Path, files: list[Path], chance: random.Random) -> str:
+    """Read a folder of IDX files of which one is damaged; return what came of it."""
+    originals = [path.read_bytes() for path in files]
+    i = chance.randrange(4)
+    data = originals[i] if chance.random() < 0.5 else gzip.decompress(originals[i])
+    data = mutated(data, chance)
+    files[i].write_bytes(data if chance.random() < 0.5 else gzip.compress(data, 1))
+    try:
+        found = idx.read_folder(folder)
+        contents = [gzip.decompress(d) if d[:2] == b"\x1f\x8b" else d for d in (path.read_bytes() for path in files)]
+        images = b"".join(part.images.tobytes() for part in (found.train, found.valid))
+        labels = b"".join(part.labels.tobytes() for part in (found.train, found.valid))
+        expected = [content[16 if i % 2 == 0 else 8 :] for i, content in enumerate(contents)]
+        right = [images, labels, found.eval.images.tobytes(), found.eval.labels.tobytes()] == expected
+        return "read" if right else "read wrongly"
+    except UserError as error:
+        return "refused" if "\n" not in str(error) else f"says {error!s}"
+    finally:
+        files[i].write_bytes(originals[i])
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has had, in megabytes; 0 where that cannot be asked (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the fuzzer; return 1 if anything went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000, help="files to read (10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the damages (0)")
+    args = parser.parse_args(argv)
+    chance = random.Random(args.seed)
+    sample = open_dataset("sample")
+    few = Splits(
+        *(
+            Split(part.images[:n], part.labels[:n])
+            for part, n in ((sample.train, 12), (sample.valid, 3), (sample.eval, 2))
+        )
+    )
+    bases = texts(few)
+    counts: Counter[str] = Counter()
+    longest, failures = 0.0, 0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "idx")
+        files = idx.write_folder(folder, few)
+        path = Path(temporary, "digits")
+        before = peak_mb()
+        for number in range(args.count):
+            kind = "idx" if number % 5 == 0 else "json"
+            begun = time.perf_counter()
+            try:
+                outcome = fuzz_idx(folder, files, chance) if kind == "idx" else fuzz_json(path, bases, chance)
+            except Exception as error:  # whatever it is, it is what is looked for
+                outcome = f"{type(error).__name__}: {error}"
+            took = time.perf_counter() - begun
+            longest = max(longest, took)
+            if outcome not in ("read", "refused") or took > SECONDS:
+                failures += 1
+                kept = Path(f"fuzz-{args.seed}-{number}.bin")
+                kept.write_bytes(path.read_bytes() if kind == "json" else b"")
+                print(f"{kept}: {kind}, {took:.1f} s: {outcome}", file=sys.stderr)
+            counts[f"{kind} {outcome if outcome in ('read', 'refused') else 'failed'}"] += 1
+    print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
+    print(f"failures {failures}; longest {longest:.2f} s (the plain parse for comparison included)")
+    print(f"memory grew by {peak_mb() - before:.0f} MB")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
