@@ -188,7 +188,8 @@ def make_optimizer(settings: Settings, parameters: list[paddle.Tensor]) -> paddl
     if settings.optimizer == "momentum":
         return paddle.optimizer.Momentum(momentum=0.9, **common)
     if settings.optimizer == "rmsprop":
-        return paddle.optimizer.RMSProp(rho=0.9, **common)
+        # Keras's constants. Paddle's own epsilon of 1e-6 stands under a root, and damps small gradients a great deal.
+        return paddle.optimizer.RMSProp(rho=0.9, epsilon=1e-7, **common)
     return paddle.optimizer.Adam(**common)
 
 

@@ -135,7 +135,9 @@ DEFAULTS = {
         Settings("cnn", "regress", clip_norm=5.0),
         Settings("fc", "classify", lr=0.1, clip_norm=5.0),
         Settings("cnn", "classify", lr=0.1, clip_norm=5.0),
-        Settings("mlp", epochs=5, batch_size=128, optimizer="rmsprop", lr=0.001, train_on="train+valid"),
+        # At a constant rate the last epoch's accuracy depends on chance: over seeds 0 to 4, 97.4 % to 98.1 %. A rate
+        # that falls by a fifth each epoch ends between 97.8 % and 98.1 %.
+        Settings("mlp", epochs=5, batch_size=128, optimizer="rmsprop", lr=0.001, lr_decay=0.8, train_on="train+valid"),
         Settings("two-layer", epochs=5, lr=0.001, pixel_range="raw", train_on="train+valid", hidden=50),
         Settings("three-layer", epochs=10, lr=0.5, train_on="train+valid"),
         Settings("nielsen", epochs=30, batch_size=10, lr=3.0, hidden=15),
