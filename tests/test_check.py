@@ -1,0 +1,163 @@
+"""The exercises: our answers pass, plausible wrong ones are told what is wrong, and the command line keeps its word."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from paddle_mnist import check, lab_tools
+from paddle_mnist.exercises.base import Wrong, call, expect
+
+HERE = Path(__file__).parent
+NUMBERS = [name[:2] for name in lab_tools.names()]
+
+
+def load(folder: str, number: str) -> ModuleType:
+    path = HERE / folder / f"{number}.py"
+    spec = importlib.util.spec_from_file_location(f"{folder}_{number}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def wrong_answers() -> list[tuple[str, str]]:
+    return [(number, name) for number in NUMBERS for name in vars(load("wrong_answers", number)) if "__" in name[2:-2]]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_right_answers_pass(number):
+    answers = load("solutions", number)
+    for exercise in check.load(number):
+        assert check.verdict(exercise, answers) is None
+
+
+@pytest.mark.parametrize(("number", "name"), wrong_answers())
+def test_wrong_answers_are_told_what_differs_where_and_why(number, name):
+    wanted = name.split("__")[0]
+    (exercise,) = (exercise for exercise in check.load(number) if exercise.name == wanted)
+    with pytest.raises(Wrong) as caught:
+        exercise.check(getattr(load("wrong_answers", number), name))
+    assert caught.value.what and caught.value.on and caught.value.why
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_exercise_has_hints_a_stub_and_several_wrong_answers(number):
+    exercises = check.load(number)
+    assert len(exercises) == 3
+    wrong = [name.split("__")[0] for _, name in wrong_answers() if _ == number]
+    assert set(wrong) == {exercise.name for exercise in exercises}
+    text = check.stub(number, exercises)
+    stubs = ModuleType("stubs")
+    exec(compile(text, "stubs", "exec"), stubs.__dict__)
+    for exercise in exercises:
+        assert wrong.count(exercise.name) >= 3
+        assert len(exercise.hints) >= 2
+        for english, chinese in exercise.hints:
+            assert english.isascii() or "²" in english
+            assert any("\u4e00" <= character <= "\u9fff" for character in chinese)
+        assert getattr(stubs, exercise.name).__doc__
+        assert check.verdict(exercise, stubs) == check.NOT_YET
+
+
+@pytest.fixture
+def my_labs(own_folder: Path) -> Path:
+    """Return a folder of the student's own, in place of the source checkout's."""
+    (own_folder / "labs").mkdir()
+    return own_folder / "labs" / "my"
+
+
+def test_start_then_hint_then_solve(my_labs, capsys):
+    assert check.main(["1", "--start"]) == 0
+    file = my_labs / "01.py"
+    assert file.exists()
+    assert check.main(["01"]) == 1
+    out = capsys.readouterr().out
+    assert out.count(check.NOT_YET) == 3
+    assert "0 of 3 right" in out
+
+    assert check.main(["01", "--hint"]) == 0
+    first = capsys.readouterr().out
+    assert check.main(["01", "--hint"]) == 0
+    second = capsys.readouterr().out
+    assert len(second.splitlines()) == 2 * len(first.splitlines())
+
+    file.write_bytes((HERE / "solutions" / "01.py").read_bytes())
+    assert check.main(["01"]) == 0
+    assert capsys.readouterr().out.count(": right") == 3
+    assert lab_tools.notes("01_read_the_data", "solved")["solved"] == ["count_digits", "batches", "find_faults"]
+    assert check.main(["01", "--hint"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_start_overwrites_nothing(my_labs):
+    my_labs.mkdir()
+    (my_labs / "01.py").write_text("mine")
+    with pytest.raises(ValueError, match="nothing is overwritten"):
+        check.main(["01", "--start"])
+    assert (my_labs / "01.py").read_text() == "mine"
+
+
+def test_one_wrong_answer_does_not_hide_the_others(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text("import numpy as np\ndef count_digits(labels):\n    return np.bincount(labels)\n")
+    assert check.main(["01", "--file", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "minlength" in out
+    assert "labels = [3, 1" in out or "labels = [0, 0, 1]" in out
+    assert "the file defines no batches" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("def f(:", "line 1: this is not Python"), ("\n1 / 0", "line 2: ZeroDivisionError"), (None, "--start")],
+)
+def test_files_that_cannot_run_are_refused_in_one_sentence(text, message, tmp_path):
+    file = tmp_path / "mine.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        check.main(["01", "--file", str(file)])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_lab_is_refused():
+    with pytest.raises(ValueError, match="there is no lab '99'"):
+        check.main(["99"])
+
+
+def test_an_exception_in_an_answer_names_its_line():
+    def answer(x):
+        return x[7]
+
+    with pytest.raises(Wrong, match="IndexError") as caught:
+        call(answer, np.zeros(3), on="three zeros")
+    assert str(answer.__code__.co_firstlineno + 1) in caught.value.why
+
+
+def test_a_changed_argument_is_noticed():
+    def answer(x):
+        x += 1
+        return x
+
+    with pytest.raises(Wrong, match="changes the array"):
+        call(answer, np.zeros(3), on="three zeros")
+
+
+@pytest.mark.parametrize("found", [None, "3", [3], np.array([3.0, 3.0]), float("nan"), 3.01, object()])
+def test_expect_refuses_whatever_differs(found):
+    with pytest.raises(Wrong):
+        expect(found, 3.0, on="anything")
+
+
+def test_expect_names_the_slip_and_the_place():
+    wanted = np.arange(12.0).reshape(3, 4)
+    found = wanted.copy()
+    found[2, 1] = 5
+    with pytest.raises(Wrong, match=r"at \[2, 1\] it returns 5, where 9 is right") as caught:
+        expect(found, wanted, on="anything", slips=[(found, "the slip")])
+    assert caught.value.why == "the slip"
