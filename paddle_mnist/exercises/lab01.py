@@ -196,7 +196,7 @@ EXERCISES = (
             ("Begin with ten zeros.", "先准备十个零。"),
             (
                 "numpy.bincount counts integers; its argument minlength says how long the result is at least.",
-                "numpy.bincount 可以统计整数;参数 minlength 规定结果至少有多长。",
+                "numpy.bincount 可以统计整数；参数 minlength 规定结果至少有多长。",
             ),
         ),
     ),
@@ -204,10 +204,10 @@ EXERCISES = (
         _BATCHES,
         _check_batches,
         (
-            ("Draw one order,and pick images and labels by it.", "只抽取一个顺序,图像和标签都按它来取。"),
+            ("Draw one order, and pick images and labels by it.", "只抽取一个顺序，图像和标签都按它来取。"),
             (
                 "order = rng.permutation(len(labels)); then a for loop over range(0, n, batch_size) that yields.",
-                "order = rng.permutation(len(labels));然后用 for 循环遍历 range(0,n,batch_size),在循环里 yield。",
+                "order = rng.permutation(len(labels))；然后用 for 循环遍历 range(0, n, batch_size)，在循环里 yield。",
             ),
         ),
     ),
@@ -217,11 +217,11 @@ EXERCISES = (
         (
             (
                 "Three tests, and one loop that names a sample if any of them fails.",
-                "做三项检查;循环中只要有一项不过,就记下该样本。",
+                "做三项检查；循环中只要有一项不过，就记下该样本。",
             ),
             (
                 "image.tobytes() can be put in a set, and a set says at once whether it was seen before.",
-                "image.tobytes()可以放进集合,集合能立刻告诉你它以前出现过没有。",
+                "image.tobytes() 可以放进集合，集合能立刻告诉你它以前出现过没有。",
             ),
         ),
     ),
