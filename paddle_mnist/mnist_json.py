@@ -13,6 +13,7 @@ import collections
 import gzip
 import io
 import os
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -33,6 +34,7 @@ NAMES = ("train", "valid", "eval")
 MAX_SAMPLES = 2_000_000  # what one file may hold: 1.6 GB of pixels; a small packed file could claim any number
 _MAX_ROW = 1 << 20
 _MAX_LABELS = 1 << 26
+_LIST_END = re.compile(rb"\][ \t\r\n]*\]")
 _THREADS = min(4, os.cpu_count() or 1)  # NumPy works on several blocks at once; unpacking sets the pace from then on
 _SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 
@@ -160,6 +162,8 @@ class _Reader:
                 if self._text.peek() != b"[":
                     self._fail(f"{name}, sample {self._count}", self._text.around(), "a list of 784 pixels")
                 block = b"" if slow > 0 else self._text.sequences()
+                if end := _LIST_END.search(block):
+                    block = block[: end.start() + 1]
                 rows = self._look_up(block) if block else None
                 if rows is None:
                     slow = slow if slow > 0 else len(block)
