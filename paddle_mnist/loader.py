@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from paddle_mnist.array_cache import release
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.splits import Split
@@ -89,6 +90,7 @@ def batches(
         if order is not None:
             chosen = order[chosen]
         yield to_input(split.images[chosen], pixel_range), to_target(split.labels[chosen], task)
+        release(split.images)
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:

@@ -123,7 +123,10 @@ def reproducible_state(path: str | os.PathLike[str]) -> dict[str, Any]:
         without its times, and the test ``result``.
     """
     run = open_run(path)
-    weights, optimizer, state = checkpoint.latest(run.path)
+    found = checkpoint.latest(run.path)
+    if found is None:
+        raise UserError(f"{run.path} has no checkpoint yet: train it first")
+    weights, optimizer, state = found
     return {
         "weights": weights,
         "optimizer": optimizer,
