@@ -52,8 +52,14 @@ class Wrong(AssertionError):
         self.what, self.on, self.why = what, on, why
 
 
-def call(answer: Answer, *arguments: Any, on: str) -> Any:
+def call(answer: Answer, *arguments: Any, on: str, fails: str = "") -> Any:
     """Call the answer on copies of the arguments; refuse an answer that fails, or that changes what it was given.
+
+    Args:
+        answer: the student's function.
+        arguments: what to give it.
+        on: the input, said shortly.
+        fails: why it may raise an exception on this input.
 
     Raises:
         Wrong: the answer raised an exception, or changed an argument.
@@ -65,7 +71,8 @@ def call(answer: Answer, *arguments: Any, on: str) -> Any:
     except NotImplementedError:
         raise
     except Exception as error:
-        raise Wrong(f"it stops with {type(error).__name__}: {error}", on, _where(error)) from error
+        reason = f"{fails}; {_where(error)}" if fails else _where(error)
+        raise Wrong(f"it stops with {type(error).__name__}: {error}", on, reason) from error
     for before, after in zip(arguments, given, strict=True):
         if isinstance(before, (np.ndarray, list, dict)) and not same(before, after):
             raise Wrong(

@@ -1,0 +1,133 @@
+"""The labs: each runs whole on a small budget, speaks both languages, and becomes a notebook."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paddle_mnist import lab_tools, labs
+
+NAMES = lab_tools.names()
+HAN = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache that the labs share, so that the sample is parsed once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_lab_runs_whole_from_any_folder(name, own_folder, cache):
+    settings = {
+        "PADDLE_MNIST_LAB_BUDGET": "small",
+        "PADDLE_MNIST_OFFLINE": "1",
+        "PADDLE_MNIST_CACHE": str(cache),
+        "MPLBACKEND": "Agg",
+        "PYTHONUTF8": "1",
+    }
+    options = ["-W", "error", "-W", "ignore:No ccache found:UserWarning"]
+    done = subprocess.run(
+        [sys.executable, *options, str(lab_tools.source_folder() / f"{name}.py")],
+        cwd=own_folder,
+        env={**os.environ, **settings},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
+    assert f"lab {name[:2]} done" in done.stdout
+    left = own_folder / "work" / "labs" / name
+    pictures = sorted(left.glob("*.png"))
+    assert pictures
+    assert all(picture.stat().st_size > 3000 for picture in pictures)
+    note = json.loads((left / "run.json").read_text("utf-8"))
+    assert note["small"] is True
+    assert sorted(path.name for path in own_folder.iterdir()) in (["work"], ["cache", "work"]), (
+        "nothing is left elsewhere"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_text_stands_in_both_languages(name):
+    cells = [cell for cell in labs.read_cells(lab_tools.source_folder() / f"{name}.py") if cell.kind == "markdown"]
+    assert len(cells) >= 5
+    for cell in cells:
+        for line in cell.text.splitlines():
+            if line.startswith("#"):
+                english, dot, chinese = line.partition(" · ")
+                assert dot and HAN.search(chinese) and not HAN.search(english), line
+            elif not line.startswith(">"):
+                assert not HAN.search(line), f"Chinese text stands in block quotes: {line}"
+        english, chinese = labs.in_language(cell.text, "en"), labs.in_language(cell.text, "zh")
+        prose = "\n".join(line for line in english.splitlines() if not line.startswith(("#", "    ")))
+        letters, signs = len(re.findall("[A-Za-z]", prose)), len(HAN.findall(_body(chinese)))
+        assert letters and signs, f"a text is missing:\n{cell.text}"
+        assert 0.12 < signs / letters < 0.9, f"one text says far less than the other:\n{cell.text}"
+        assert not re.search("[\u4e00-\u9fff][,;:?!]", chinese), f"Chinese punctuation is full width:\n{chinese}"
+
+
+def _body(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_lab_ends_with_exercises_and_asserts_its_claims(name):
+    cells = labs.read_cells(lab_tools.source_folder() / f"{name}.py")
+    texts = [cell.text for cell in cells if cell.kind == "markdown"]
+    assert texts[-1].startswith("## Exercises · 练习")
+    assert f"check {name[:2]} --start" in texts[-1]
+    assert cells[-1].text.startswith("lab.finish(")
+    code = "\n".join(cell.text for cell in cells if cell.kind == "code")
+    assert len(re.findall(r"^\s*assert ", code, re.MULTILINE)) >= 5
+    assert "sys.path" not in code and "import *" not in code
+
+
+def test_the_labs_are_numbered_without_a_gap():
+    assert [name[:2] for name in NAMES] == [f"{number:02}" for number in range(1, len(NAMES) + 1)]
+
+
+def test_the_list_says_what_was_run_and_solved(capsys):
+    assert labs.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(NAMES)
+    assert all("not run" in line and "0 of 3 solved" in line for line in lines)
+
+    folder = lab_tools.notes_folder(NAMES[0])
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"finished": "2024-02-29 12:00"}')
+    (folder / "solved.json").write_text("{broken")
+    lab_tools.note_solved(NAMES[1], ["sigmoid"])
+    labs.main([])
+    lines = capsys.readouterr().out.splitlines()
+    assert "run 2024-02-29 12:00" in lines[0] and "0 of 3" in lines[0]
+    assert "not run" in lines[1] and "1 of 3" in lines[1]
+
+
+@pytest.mark.parametrize("language", labs.LANGUAGES)
+def test_notebooks_hold_every_cell(language, tmp_path, capsys):
+    assert labs.main(["--notebooks", "--lang", language, "--out", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(NAMES)
+    for name in NAMES:
+        book = json.loads((tmp_path / f"{name}.ipynb").read_text("utf-8"))
+        assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+        cells = labs.read_cells(lab_tools.source_folder() / f"{name}.py")
+        assert [cell["cell_type"] for cell in book["cells"]] == [cell.kind for cell in cells]
+        source = "\n".join("".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code")
+        compile(source, name, "exec")
+        prose = "\n".join("".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "markdown")
+        assert bool(HAN.search(prose)) is (language != "en")
+        assert (prose.startswith("# 1. Read")) is (name == NAMES[0] and language != "zh")
+
+
+def test_a_cell_in_one_language():
+    text = "## A rule · 规则\n\nRead on.\n\n    y = x\n\n> 继续读。\n> `y = x`"
+    assert labs.in_language(text, "en") == "## A rule\n\nRead on.\n\n    y = x"
+    assert labs.in_language(text, "zh") == "## 规则\n\n    y = x\n\n继续读。\n`y = x`"
+    assert labs.in_language(text, "both") == text

@@ -1,0 +1,115 @@
+"""Wrong answers to lab 3, each with a slip that its name tells."""
+
+import numpy as np
+
+
+def numerical_gradient__divides_by_h(f, x):
+    return 2 * _central(f, x)
+
+
+def _central(f, x):
+    h, parts = 1e-5, []
+    for e in np.eye(x.size).reshape(-1, *x.shape):
+        parts.append((f(x + h * e) - f(x - h * e)) / (2 * h))
+    return np.array(parts).reshape(x.shape)
+
+
+def numerical_gradient__steps_to_one_side(f, x):
+    h, parts = 1e-5, []
+    for e in np.eye(x.size).reshape(-1, *x.shape):
+        parts.append((f(x + h * e) - f(x)) / h)
+    return np.array(parts).reshape(x.shape)
+
+
+def numerical_gradient__moves_all_at_once(f, x):
+    h = 1e-5
+    return np.full_like(x, (f(x + h) - f(x - h)) / (2 * h))
+
+
+def numerical_gradient__does_not_move_back(f, x):
+    gradient, moved, h = np.zeros_like(x), x.copy(), 1e-1
+    for place in np.ndindex(x.shape):
+        moved[place] += h
+        above = f(moved)
+        moved[place] -= 2 * h
+        gradient[place] = (above - f(moved)) / (2 * h)
+    return gradient
+
+
+def numerical_gradient__changes_x(f, x):
+    gradient, h = np.zeros_like(x), 1e-5
+    for place in np.ndindex(x.shape):
+        x[place] += h
+        above = f(x)
+        x[place] -= 2 * h
+        gradient[place] = (above - f(x)) / (2 * h)
+    return gradient
+
+
+def numerical_gradient__takes_too_small_a_step(f, x):
+    h, parts = 1e-14, []
+    for e in np.eye(x.size).reshape(-1, *x.shape):
+        parts.append((f(x + h * e) - f(x - h * e)) / (2 * h))
+    return np.array(parts).reshape(x.shape)
+
+
+def affine_backward__does_not_transpose(x, W, dy):
+    return dy @ W, x.T @ dy, dy.sum(axis=0)
+
+
+def affine_backward__takes_means(x, W, dy):
+    return dy @ W.T, x.T @ dy / len(x), dy.mean(axis=0)
+
+
+def affine_backward__sums_along_the_wrong_axis(x, W, dy):
+    return dy @ W.T, x.T @ dy, dy.sum(axis=1)
+
+
+def affine_backward__does_not_sum_db(x, W, dy):
+    return dy @ W.T, x.T @ dy, dy
+
+
+def affine_backward__transposes_dW(x, W, dy):
+    return dy @ W.T, dy.T @ x, dy.sum(axis=0)
+
+
+def _net(params, x, labels, mean=True, label=True, slope=True, sign=1.0):
+    a = 1 / (1 + np.exp(-(x @ params["W1"] + params["b1"])))
+    powers = np.exp(a @ params["W2"] + params["b2"])
+    d = powers / powers.sum(axis=1, keepdims=True)
+    if label:
+        d[np.arange(len(x)), labels] -= 1
+    if mean:
+        d /= len(x)
+    d *= sign
+    da = d @ params["W2"].T
+    if slope:
+        da = da * a * (1 - a)
+    return {"W1": x.T @ da, "b1": da.sum(axis=0), "W2": a.T @ d, "b2": d.sum(axis=0)}
+
+
+def gradients__sums_over_the_samples(params, x, labels):
+    return _net(params, x, labels, mean=False)
+
+
+def gradients__forgets_the_label(params, x, labels):
+    return _net(params, x, labels, label=False)
+
+
+def gradients__forgets_the_slope(params, x, labels):
+    return _net(params, x, labels, slope=False)
+
+
+def gradients__has_the_wrong_sign(params, x, labels):
+    return _net(params, x, labels, sign=-1.0)
+
+
+def gradients__returns_a_list(params, x, labels):
+    return list(_net(params, x, labels).values())
+
+
+def gradients__updates_the_weights(params, x, labels):
+    found = _net(params, x, labels)
+    for name in params:
+        params[name] -= found[name]
+    return found
