@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_mnist import checkpoint, console, train, trainer
+from paddle_mnist import checkpoint, console, runs, train, trainer
+from paddle_mnist.recipes import settings_for
 from paddle_mnist.records import read_history
 from paddle_mnist.runs import reproducible_state
 
@@ -124,6 +126,60 @@ def test_a_run_stopped_inside_an_epoch_ends_as_if_it_never_was(command, monkeypa
     assert status == 130 and "paddle_mnist.train --resume parts" in err
     assert command("--resume", "parts", data=None)[0] == 0
     assert_same("parts", "whole")
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(command, monkeypatch, number, expected):
+    on_step = trainer.Trainer._on_step
+
+    def interrupt(self, step):
+        if step.step == 3:
+            signal.raise_signal(number)
+        on_step(self, step)
+
+    monkeypatch.setattr(trainer.Trainer, "_on_step", interrupt)
+    status, _, err = command("--net", "fc", *QUICK, "--out", "run")
+    assert status == expected and "go on by python -m paddle_mnist.train --resume run" in err
+    assert checkpoint.latest("run")[2]["batch"] == 4
+
+
+@pytest.mark.parametrize("call", [2, 4, 9, 14, 19])
+def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_saved(command, monkeypatch, call):
+    """The disk is full at one of the calls that bring files to it; with room again, the run goes on to the same end."""
+    given = ["--net", "three-layer", *QUICK, "--epochs", "3"]
+    assert command(*given, "--out", "whole")[0] == 0
+    calls, fsync = [], os.fsync
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        status, _, err = command(*given, "--out", "run")
+    assert status == 2 and "No space left on device" in err and err.count("error:") == 1
+    if not Path("run/run.json").exists():  # then the folder is free
+        assert command(*given, "--out", "run")[0] == 0
+    else:
+        assert command("--resume", "run", data=None)[0] == 0
+    assert_same("run", "whole")
+
+
+def test_a_rising_validation_loss_is_said_aloud(own_folder, capsys, splits):
+    run = runs.create("run", "", {"settings": settings_for("fc").as_dict()}, own_folder)
+    watching = trainer.Trainer(run, None, splits)
+    watching.best = {"epoch": 0, "valid_loss": 1.0}
+    for epoch, loss in enumerate([1.0, 1.5, 1.4, 1.5, 1.6]):
+        record = {"epoch": epoch, "valid_loss": loss, "constant_answer": None}
+        run.append([record])
+        watching._warn(record)
+        assert not capsys.readouterr().err
+    record = {"epoch": 5, "valid_loss": 1.7, "constant_answer": None}
+    run.append([record])
+    watching._warn(record)
+    assert "has risen for 3 epochs" in capsys.readouterr().err
 
 
 def test_a_diverging_run_says_so_and_keeps_the_last_good_checkpoint(command):
