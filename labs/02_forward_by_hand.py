@@ -282,9 +282,9 @@ assert np.allclose(p, one_by_one, atol=1e-5), "a batch changes the speed, not th
 
 # %%
 def seconds(run):
-    """Return the shortest of five runs: the others were disturbed."""
+    """Return the shortest of twenty runs: the others were disturbed."""
     times = []
-    for _ in range(5):
+    for _ in range(20):
         began = time.perf_counter()
         run()
         times.append(time.perf_counter() - began)

@@ -26,7 +26,8 @@ def load(folder: str, number: str) -> ModuleType:
 
 
 def wrong_answers() -> list[tuple[str, str]]:
-    return [(number, name) for number in NUMBERS for name in vars(load("wrong_answers", number)) if "__" in name[2:-2]]
+    numbers = [path.stem for path in sorted((HERE / "wrong_answers").glob("*.py"))]
+    return [(number, name) for number in numbers for name in vars(load("wrong_answers", number)) if "__" in name[2:-2]]
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -32,6 +32,9 @@ def test_each_lab_runs_whole_from_any_folder(name, own_folder, cache):
         "MPLBACKEND": "Agg",
         "PYTHONUTF8": "1",
     }
+    if name < "06":
+        # Where other tests run beside this one, the threads of NumPy's products wait for each other.
+        settings["OPENBLAS_NUM_THREADS"] = "1"
     options = ["-W", "error", "-W", "ignore:No ccache found:UserWarning"]
     done = subprocess.run(
         [sys.executable, *options, str(lab_tools.source_folder() / f"{name}.py")],
