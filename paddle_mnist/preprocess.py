@@ -1,0 +1,220 @@
+"""A photo or drawing of a digit, prepared as MNIST's digits were: 28×28, white ink on black.
+
+The way has three steps, each a function:
+
+    open_picture   any picture file                 -> grey values, at a size that is quick to work on
+    find_ink       paper and ink of any shade       -> how much ink there is at each pixel, 0 to 1
+    prepare_digit  the ink of one digit             -> uint8 [28, 28]: fitted into 20×20, centred by its mass
+
+MNIST was made so: each digit was scaled, keeping its proportions, to fit a box of 20×20 pixels, and then moved so that
+its centre of mass lies in the centre of 28×28 (Y. LeCun et al., *The MNIST database of handwritten digits*).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.records import read_bytes
+
+MAX_FILE_BYTES = 128 << 20
+MAX_PIXELS = 100_000_000  # a hundred megapixels: more than any camera's page, less than a bomb
+WORKING_SIDE = 1200  # pixels of the longer side that pictures are reduced to; strokes stay several pixels wide
+
+FIELD, BOX = 28, 20
+MIN_CONTRAST = 24  # grey levels of 255 by which ink must differ from paper
+MIN_CONTRAST_TO_NOISE = 5  # how far ink must stand out of what else varies on the page
+MAX_INK_SHARE = 0.5  # of a page; there is more paper than ink where somebody wrote
+
+
+class Picture(NamedTuple):
+    """A picture ready to be worked on.
+
+    Attributes:
+        gray: uint8 [h, w], reduced in size if the file was large.
+        scale: how many of the file's pixels a pixel stands for, across and down alike.
+        name: what to call it in a message.
+    """
+
+    gray: np.ndarray
+    scale: float
+    name: str
+
+
+def open_picture(path: str | os.PathLike[str]) -> Picture:
+    """Open a picture file of any format that Pillow knows, upright, over white where it is transparent.
+
+    Raises:
+        UserError: it is no picture, is damaged, or is larger than ``MAX_PIXELS``; the file is named.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    data = read_bytes(path, MAX_FILE_BYTES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the size is checked here, and formats' oddities are no news
+            image = Image.open(io.BytesIO(data))
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UserError(
+                    f"{path} has {width} × {height} pixels, more than the {MAX_PIXELS:,} that are read: reduce it first"
+                )
+            image.draft("L", (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
+            factor = max(1, max(image.size) // WORKING_SIDE)
+            gray = _to_gray(image.reduce(factor) if factor > 1 and image.mode in ("L", "RGB") else image)
+            gray = ImageOps.exif_transpose(gray)
+            gray.thumbnail((WORKING_SIDE, WORKING_SIDE))
+    except UserError:
+        raise
+    except UnidentifiedImageError:
+        raise UserError(f"{path} is no picture, or of a kind that cannot be read: save it as PNG or JPEG") from None
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        raise UserError(f"{path} is damaged and cannot be read as a picture ({error}): save it anew") from error
+    return Picture(np.asarray(gray), max(width, height) / max(gray.size), str(path))
+
+
+def _to_gray(image):
+    """Return a Pillow image in 8-bit grey, over white where it is transparent."""
+    from PIL import Image
+
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits, or floats: stretched to what they hold
+        values = np.asarray(image, dtype=np.float64)
+        low, high = np.nanmin(values), np.nanmax(values)
+        gray = Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+        gray.info.update(image.info)
+        return gray
+    if image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image).convert("L")
+    return image.convert("L")
+
+
+def find_ink(picture: Picture | np.ndarray) -> np.ndarray:
+    """Tell ink from paper, whichever is the darker, under light that may vary over the page.
+
+    Args:
+        picture: what ``open_picture`` returned, or grey values uint8 [h, w].
+
+    Returns:
+        float32 [h, w], from 0 (paper) to 1 (full ink).
+
+    Raises:
+        UserError: nothing stands out of the page.
+    """
+    gray, name = (picture.gray, picture.name) if isinstance(picture, Picture) else (picture, "the picture")
+    if min(gray.shape) < 4:
+        raise UserError(f"no ink found: {name} has {gray.shape[1]} × {gray.shape[0]} pixels, where a digit needs more")
+    light = _smooth(gray.astype(np.float32))
+    difference = light - paper_of(light)
+    # Ink is the rarer of the two: it makes one tail of the histogram, and the third moment tells which.
+    if (difference.astype(np.float64) ** 3).sum() < 0:
+        difference = -difference
+    noise = 1.4826 * float(np.median(np.abs(difference - np.median(difference))))
+    level = _ink_level(difference)
+    if level < MIN_CONTRAST:
+        raise UserError(f"no ink found: {name} is nearly even, where a digit should stand out from the paper")
+    share = float((difference > level / 2).mean())
+    if level < MIN_CONTRAST_TO_NOISE * noise or share > MAX_INK_SHARE:
+        raise UserError(
+            f"no ink found: {name} is too noisy or too full of detail: photograph dark writing on plain light paper, "
+            "or the other way round"
+        )
+    floor = max(2.5 * noise, 0.06 * level)
+    return np.clip((difference - floor) / (level - floor), 0, 1)
+
+
+def paper_of(light: np.ndarray) -> np.ndarray:
+    """Estimate the paper's own brightness at each pixel: the smooth surface that most pixels lie near.
+
+    A polynomial of second degree is fitted to a reduced picture, then fitted again without the pixels that lie far
+    from it, which are ink.
+
+    Args:
+        light: brightness, float [h, w].
+
+    Returns:
+        float32 [h, w].
+    """
+    height, width = light.shape
+    step = max(1, max(height, width) // 120)
+    sample = light[::step, ::step]
+    terms = _polynomial(np.arange(0, height, step) / height, np.arange(0, width, step) / width)
+    values = sample.ravel()
+    kept = np.abs(values - np.median(values)) <= np.quantile(np.abs(values - np.median(values)), 0.8)
+    for _ in range(5):
+        coefficients = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
+        distance = np.abs(values - terms @ coefficients)
+        kept = distance <= max(2.5 * float(np.median(distance)), 2.0)
+    return (_polynomial(np.arange(height) / height, np.arange(width) / width) @ coefficients).reshape(height, width)
+
+
+def _polynomial(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return 1, x, y, x², xy, y² at each point of a grid, float32 [len(y) · len(x), 6]."""
+    y, x = (axis.astype(np.float32).ravel() for axis in np.meshgrid(y, x, indexing="ij"))
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+
+
+def _smooth(light: np.ndarray) -> np.ndarray:
+    """Take fine noise off a large picture; a small one has no pixels to spare."""
+    from scipy import ndimage
+
+    if max(light.shape) < 100:
+        return light
+    return ndimage.gaussian_filter(light, 0.8 if max(light.shape) < 400 else 1.2)
+
+
+def _ink_level(difference: np.ndarray) -> float:
+    """Return how far full ink lies from paper: the 90th percentile of what lies above Otsu's threshold."""
+    above = difference[difference > _otsu(difference)]
+    return float(np.quantile(above, 0.9)) if above.size else 0.0
+
+
+def _otsu(values: np.ndarray) -> float:
+    """Return the threshold that parts values into two classes with the most distant means (N. Otsu, 1979)."""
+    counts, edges = np.histogram(np.maximum(values, 0), bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    sums = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(centres[np.nanargmax(between)])
+
+
+def ink_box(ink: np.ndarray, threshold: float = 0.25) -> tuple[int, int, int, int]:
+    """Return the box of the ink [h, w] above a threshold: left, top, right, bottom in pixels, the last two exclusive."""
+    rows, columns = np.flatnonzero((ink > threshold).any(axis=1)), np.flatnonzero((ink > threshold).any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def prepare_digit(ink: np.ndarray) -> np.ndarray:
+    """Make ink into a digit as MNIST has them.
+
+    Args:
+        ink: float [h, w], 0 to 1, of one digit and nothing else.
+
+    Returns:
+        uint8 [28, 28]: the digit fitted into 20×20, its centre of mass in the centre of the field.
+    """
+    from PIL import Image
+
+    left, top, right, bottom = ink_box(ink)
+    crop = ink[top:bottom, left:right].astype(np.float32)
+    factor = BOX / max(crop.shape)
+    size = max(1, round(crop.shape[1] * factor)), max(1, round(crop.shape[0] * factor))
+    small = np.clip(np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC)), 0, None)
+    small = small / small.max()
+    field = np.zeros((FIELD, FIELD))
+    total, (height, width) = small.sum(), small.shape
+    centre_y = (small.sum(axis=1) @ np.arange(height)) / total
+    centre_x = (small.sum(axis=0) @ np.arange(width)) / total
+    y = int(np.clip(round(FIELD / 2 - centre_y), 0, FIELD - height))
+    x = int(np.clip(round(FIELD / 2 - centre_x), 0, FIELD - width))
+    field[y : y + height, x : x + width] = small
+    return np.rint(255 * field).astype(np.uint8)
