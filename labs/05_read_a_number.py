@@ -289,7 +289,7 @@ bottom.suptitle("What the net is given, 28 by 28")
 lab.save(figure, "read.png")
 
 # %% [markdown]
-# ## Does the centring matter? · 居中重要吗?
+# ## Does the centring matter? · 居中重要吗？
 #
 # Take many pictures. Read each digit twice: prepared as MNIST was, and simply stretched to 28 by 28. The net is the
 # same, the ink is the same. People who find that their net reads 99 % of MNIST and none of their own digits have
@@ -300,7 +300,7 @@ lab.save(figure, "read.png")
 
 # %%
 prepared = stretched = total = split_right = 0
-pictures = lab.budget(60, 25)
+pictures = lab.budget(40, 25)
 for _ in range(pictures):
     chosen = rng.choice(len(digits.eval.labels), 5, replace=False)
     picture = make_picture(digits.eval.images[chosen], rng)

@@ -134,3 +134,13 @@ def test_a_cell_in_one_language():
     assert labs.in_language(text, "en") == "## A rule\n\nRead on.\n\n    y = x"
     assert labs.in_language(text, "zh") == "## 规则\n\n    y = x\n\n继续读。\n`y = x`"
     assert labs.in_language(text, "both") == text
+
+
+def test_the_syllabus_links_every_lab_and_shows_its_picture():
+    text = (lab_tools.source_folder() / "README.md").read_text("utf-8")
+    for name in NAMES:
+        assert f"]({name}.py)" in text
+    linked = re.findall(r"\]\(([^):]+)\)", text)
+    assert len(linked) >= 2 * len(NAMES)
+    for target in linked:
+        assert (lab_tools.source_folder() / target).is_file(), target

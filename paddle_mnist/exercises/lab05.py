@@ -19,8 +19,8 @@ _CENTRE = '''
 def centre_by_mass(image):
     """Return the image moved by whole pixels so that its centre of mass is as near the middle as can be.
 
-    The mean row, weighted by ink, shall come to lie at 14, as MNIST has it, and the mean column too; round the way to whole pixels.
-    No ink may be lost: here there is always room enough. Rows and columns that come in are 0.
+    The mean row, weighted by ink, shall come to lie at 14, as MNIST has it, and the mean column too. Round the way to
+    whole pixels. No ink may be lost: here there is always room enough. Rows and columns that come in are 0.
     image: uint8 [28, 28], with some ink.
     Returns: uint8 [28, 28].
     """
