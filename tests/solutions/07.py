@@ -1,0 +1,22 @@
+"""Right answers to lab 7."""
+
+import numpy as np
+
+
+def output_size(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+def max_pool(x, size):
+    h, w = x.shape[0] // size, x.shape[1] // size
+    return x[: h * size, : w * size].reshape(h, size, w, size).max(axis=(1, 3))
+
+
+def convolve(images, kernels, biases, padding):
+    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    k = kernels.shape[-1]
+    y = np.empty((len(x), len(kernels), x.shape[2] - k + 1, x.shape[3] - k + 1))
+    for i in range(y.shape[2]):
+        for j in range(y.shape[3]):
+            y[:, :, i, j] = np.einsum("ncij,ocij->no", x[:, :, i : i + k, j : j + k], kernels) + biases
+    return y

@@ -1,0 +1,95 @@
+"""Wrong answers to lab 7, each with a slip that its name tells."""
+
+import numpy as np
+
+
+def output_size__pads_one_side(size, kernel, stride, padding):
+    return (size + padding - kernel) // stride + 1
+
+
+def output_size__forgets_the_first_place(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) // stride
+
+
+def output_size__adds_one_before_dividing(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel + 1) // stride
+
+
+def output_size__rounds_up(size, kernel, stride, padding):
+    return int(np.ceil((size + 2 * padding - kernel) / stride)) + 1
+
+
+def output_size__does_not_round(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) / stride + 1
+
+
+def _cut(x, size):
+    h, w = x.shape[0] // size, x.shape[1] // size
+    return x[: h * size, : w * size], h, w
+
+
+def max_pool__averages(x, size):
+    x, h, w = _cut(x, size)
+    return x.reshape(h, size, w, size).mean(axis=(1, 3))
+
+
+def max_pool__begins_at_zero(x, size):
+    x, h, w = _cut(x, size)
+    y = np.zeros((h, w))
+    for i in range(h * size):
+        for j in range(w * size):
+            y[i // size, j // size] = max(y[i // size, j // size], x[i, j])
+    return y
+
+
+def max_pool__reshapes_across_rows(x, size):
+    x, h, w = _cut(x, size)
+    return x.reshape(h, w, size, size).max(axis=(2, 3))
+
+
+def max_pool__needs_sizes_that_divide(x, size):
+    h, w = x.shape
+    return x.reshape(h // size, size, w // size, size).max(axis=(1, 3))
+
+
+def max_pool__moves_by_one(x, size):
+    return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
+
+
+def max_pool__pools_what_is_left_too(x, size):
+    rows, columns = range(0, x.shape[0], size), range(0, x.shape[1], size)
+    return np.array([[x[i : i + size, j : j + size].max() for j in columns] for i in rows])
+
+
+def _convolve(images, kernels, biases, padding):
+    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], axis=(2, 3))
+    return np.einsum("nchwij,ocij->nohw", windows, kernels) + biases.reshape(-1, 1, 1)
+
+
+def convolve__turns_the_kernel(images, kernels, biases, padding):
+    return _convolve(images, kernels[:, :, ::-1, ::-1], biases, padding)
+
+
+def convolve__forgets_the_bias(images, kernels, biases, padding):
+    return _convolve(images, kernels, 0 * biases, padding)
+
+
+def convolve__does_not_pad(images, kernels, biases, padding):
+    return _convolve(images, kernels, biases, 0)
+
+
+def convolve__pads_the_batch_too(images, kernels, biases, padding):
+    return _convolve(np.pad(images, padding), kernels, biases, 0)
+
+
+def convolve__sees_the_first_channel_only(images, kernels, biases, padding):
+    return _convolve(images[:, :1], kernels[:, :1], biases, padding)
+
+
+def convolve__adds_the_bias_for_each_channel(images, kernels, biases, padding):
+    return _convolve(images, kernels, biases * images.shape[1], padding)
+
+
+def convolve__exchanges_rows_and_columns(images, kernels, biases, padding):
+    return _convolve(images, kernels.swapaxes(2, 3), biases, padding)
