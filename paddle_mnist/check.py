@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--hint", action="store_true", help="give the next hint for each exercise that is not solved")
     parser.add_argument("--file", type=Path, help="check this file instead of labs/my/NN.py")
     args = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # hints are in Chinese too, which not every console can show
 
     number = f"{int(args.lab):02}" if args.lab.isdecimal() else args.lab
     exercises = load(number)

@@ -114,6 +114,8 @@ def same(found: Any, wanted: Any, tolerance: float = 1e-6) -> bool:
             and all(same(found[key], value, tolerance) for key, value in wanted.items())
         )
     if isinstance(wanted, (list, tuple)):
+        if isinstance(found, np.ndarray) and found.ndim:
+            found = list(found)
         return (
             isinstance(found, (list, tuple))
             and len(found) == len(wanted)

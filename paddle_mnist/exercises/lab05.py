@@ -71,13 +71,13 @@ def _check_centre(answer: Answer) -> None:
     lopsided[3:11, 4:6] = 255  # an L: mass and box have different middles
     lopsided[9:11, 4:14] = 255
     faint = np.zeros((28, 28), np.uint8)
-    faint[15:21, 12:14] = 255
-    faint[15:21, 14:20] = 20
+    faint[15:22, 12:14] = 255
+    faint[15:22, 14:20] = 20
     middle = np.zeros((28, 28), np.uint8)
-    middle[10:18, 10:18] = rng.integers(100, 255, (4, 4)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
-    # Mirrored, so that its centre of mass is in the middle to begin with.
-    middle = np.maximum(middle, middle[::-1])
-    middle = np.maximum(middle, middle[:, ::-1])
+    middle[10:19, 10:19] = rng.integers(100, 255, (9, 9))
+    # Mirrored about row 14 and column 14, so that its centre of mass is there to begin with.
+    middle[10:19, 10:19] = np.maximum(middle[10:19, 10:19], middle[18:9:-1, 10:19])
+    middle[10:19, 10:19] = np.maximum(middle[10:19, 10:19], middle[10:19, 18:9:-1])
     for on, image in (
         ("an L near the upper left corner", lopsided),
         ("strong ink with faint ink on its right", faint),
