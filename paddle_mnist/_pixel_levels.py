@@ -51,7 +51,8 @@ class Levels:
     """The different pixel values of a file, and the encodings that all of them fit.
 
     Which encoding a file has may show late (the first digits' paper is 0 in three of them), so pixels are first given
-    identifiers in order of appearance, and ``lookup`` says at the end which grey level each one is.
+    identifiers, and ``lookup`` says at the end which grey level each one is. An identifier is the grey level itself
+    where that can be guessed, which is nearly always and saves changing all the pixels.
     """
 
     def __init__(self) -> None:
@@ -85,7 +86,9 @@ class Levels:
                 f"{value!r}, where the file holds 256 other pixel values already, and no more can be told apart"
             )
         self.candidates = fitting
-        return self._ids.setdefault(value, len(self._ids))
+        guess, taken = level(value, fitting[0]), set(self._ids.values())
+        self._ids[value] = guess if guess not in taken else min(set(range(256)) - taken)
+        return self._ids[value]
 
     def save(self) -> tuple:
         """Return the present state, for ``restore``."""
@@ -104,7 +107,7 @@ class Levels:
         are taken as they are written, as levels 0 and 1; 0.0 and 1.0 alone as paper and full ink.
 
         Returns:
-            The encoding, and the grey level of each identifier, uint8 [256].
+            The encoding, and the grey level of each identifier, uint8 [256]; of one that was not given, itself.
 
         Raises:
             ValueError: the values fit two encodings that read them differently.
@@ -115,8 +118,8 @@ class Levels:
         first = choices[0]
         if any(table != tables[first] for table in tables.values()):
             raise ValueError(f"every pixel can be read as {' and as '.join(choices)}, which mean different digits")
-        levels = np.zeros(256, np.uint8)
-        levels[: len(self._ids)] = tables[first]
+        levels = np.arange(256, dtype=np.uint8)
+        levels[list(self._ids.values())] = tables[first]
         return first, levels
 
     def _expected(self) -> str:

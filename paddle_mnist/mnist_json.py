@@ -34,6 +34,7 @@ NAMES = ("train", "valid", "eval")
 MAX_SAMPLES = 2_000_000  # what one file may hold: 1.6 GB of pixels; a small packed file could claim any number
 _MAX_ROW = 1 << 20
 _MAX_LABELS = 1 << 26
+_STEP = 1 << 16
 _LIST_END = re.compile(rb"\][ \t\r\n]*\]")
 _THREADS = min(4, os.cpu_count() or 1)  # NumPy works on several blocks at once; unpacking sets the pace from then on
 _SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
@@ -67,9 +68,10 @@ def read(path: str | os.PathLike[str], spool: IO[bytes] | None = None) -> Splits
     except ValueError as error:
         raise UserError(f"{path}: {error}, so that the file cannot be read") from None
     pixels = _stored(spool)
-    for first in range(0, len(pixels), 1 << 20):
-        part = pixels[first : first + (1 << 20)]
-        part[:] = levels[part]
+    if not np.array_equal(levels, np.arange(256)):
+        for first in range(0, len(pixels), _STEP):
+            part = pixels[first : first + _STEP]
+            part[:] = levels[part]
     if isinstance(pixels, np.memmap):
         pixels.flush()
     images = np.split(pixels.reshape(-1, 28, 28), np.cumsum(counts)[:-1])
