@@ -129,8 +129,9 @@ def _import(file: Path, number: str) -> ModuleType:
         exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
     except SyntaxError as error:
         raise UserError(f"{file}, line {error.lineno}: this is not Python: {error.msg}") from error
-    except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+    except (Exception, SystemExit) as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        line = lines[-1] if lines else 1
         raise UserError(f"{file}, line {line}: {type(error).__name__}: {error}") from error
     return module
 

@@ -115,7 +115,12 @@ def test_one_wrong_answer_does_not_hide_the_others(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("def f(:", "line 1: this is not Python"), ("\n1 / 0", "line 2: ZeroDivisionError"), (None, "--start")],
+    [
+        ("def f(:", "line 1: this is not Python"),
+        ("\n1 / 0", "line 2: ZeroDivisionError"),
+        ("exit(3)", "line 1"),
+        (None, "--start"),
+    ],
 )
 def test_files_that_cannot_run_are_refused_in_one_sentence(text, message, tmp_path):
     file = tmp_path / "mine.py"

@@ -1,0 +1,84 @@
+"""What the labs share: budgets, pictures, notes, and windows only where there is a screen."""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib
+import pytest
+from matplotlib import pyplot
+
+from paddle_mnist import lab_tools
+from paddle_mnist.lab_tools import Lab
+
+
+@pytest.fixture(autouse=True)
+def no_screen():
+    """Draw into memory, and leave the backend and the figures as they were."""
+    before = matplotlib.get_backend()
+    pyplot.switch_backend("Agg")
+    yield
+    pyplot.close("all")
+    pyplot.switch_backend(before)
+
+
+@pytest.mark.parametrize(("value", "wanted"), [(None, 10), ("", 10), ("full", 10), ("small", 2)])
+def test_a_budget_follows_the_environment(value, wanted, monkeypatch):
+    monkeypatch.delenv("PADDLE_MNIST_LAB_BUDGET", raising=False)
+    if value is not None:
+        monkeypatch.setenv("PADDLE_MNIST_LAB_BUDGET", value)
+    assert Lab("01_any").budget(10, 2) == wanted
+
+
+def test_a_picture_is_written_and_stays_open(own_folder, capsys):
+    figure, axes = pyplot.subplots()
+    axes.plot([1, 2])
+    path = Lab("01_any").save(figure, "line.png")
+    assert path.resolve() == (own_folder / "work" / "labs" / "01_any" / "line.png").resolve()
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert str(path) in capsys.readouterr().out
+    assert pyplot.fignum_exists(figure.number)
+
+
+def test_the_end_is_noted_and_figures_are_closed(capsys):
+    lab = Lab("01_any")
+    pyplot.subplots()
+    lab.finish(accuracy=0.5)
+    note = lab_tools.notes("01_any", "run")
+    assert note["accuracy"] == 0.5
+    assert note["seconds"] >= 0
+    assert not pyplot.get_fignums()
+    assert "every claim held" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("backend", "shown"), [("Agg", 0), ("TkAgg", 1), ("module://matplotlib_inline", 0)])
+def test_windows_are_shown_only_where_there_is_a_screen(backend, shown, monkeypatch):
+    calls = []
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: backend)
+    monkeypatch.setattr(pyplot, "show", lambda: calls.append(1))
+    Lab("01_any").finish()
+    assert len(calls) == shown
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[1]", "\udcff"])
+def test_notes_that_cannot_be_read_are_no_notes(text):
+    folder = lab_tools.notes_folder("01_any")
+    folder.mkdir(parents=True)
+    if text is not None:
+        (folder / "run.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert lab_tools.notes("01_any", "run") == {}
+
+
+def test_notes_come_back():
+    lab_tools.note_solved("01_any", ["f"])
+    lab_tools.note_hints("01_any", {"g": 2})
+    assert lab_tools.notes("01_any", "solved") == {"solved": ["f"]}
+    assert lab_tools.notes("01_any", "hints") == {"g": 2}
+    assert json.loads((lab_tools.notes_folder("01_any") / "hints.json").read_text("utf-8")) == {"g": 2}
+
+
+def test_a_folder_of_labs_here_comes_first(own_folder):
+    assert lab_tools.labs_folder() == lab_tools.source_folder()
+    (own_folder / "labs").mkdir()
+    assert lab_tools.labs_folder().resolve() == (own_folder / "labs").resolve()
+    assert lab_tools.names()[0] == "01_read_the_data"
