@@ -1,0 +1,22 @@
+"""Right answers to lab 8."""
+
+import numpy as np
+
+
+def softmax(scores):
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(scores, labels):
+    above = scores - scores.max(axis=1, keepdims=True)
+    return (np.log(np.exp(above).sum(axis=1)) - above[np.arange(len(labels)), labels]).mean()
+
+
+def score_gradient(scores, labels, twice):
+    p = softmax(scores)
+    truth = np.eye(scores.shape[1])[labels]
+    if not twice:
+        return (p - truth) / len(labels)
+    g = (softmax(p) - truth) / len(labels)
+    return p * (g - (g * p).sum(axis=1, keepdims=True))
