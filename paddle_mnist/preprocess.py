@@ -188,7 +188,7 @@ def _otsu(values: np.ndarray) -> float:
 
 
 def ink_box(ink: np.ndarray, threshold: float = 0.25) -> tuple[int, int, int, int]:
-    """Return the box of the ink [h, w] above a threshold: left, top, right, bottom in pixels, the last two exclusive."""
+    """Return the box of ink [h, w] above a threshold: left, top, right, bottom in pixels, the last two exclusive."""
     rows, columns = np.flatnonzero((ink > threshold).any(axis=1)), np.flatnonzero((ink > threshold).any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
