@@ -10,6 +10,7 @@
 # %%
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from paddle_mnist import cpu, dataset
 from paddle_mnist.lab_tools import COLOURS, Lab
@@ -90,7 +91,7 @@ def train(drop=0.0, decay=0.0, change=None, seed=0):
     paddle.seed(seed)
     rng = np.random.default_rng(seed)
     net = Net(drop)
-    optimizer = paddle.optimizer.Momentum(0.1, 0.9, net.parameters(), weight_decay=decay or None)
+    optimizer = paddle.optimizer.Momentum(0.04, 0.9, net.parameters(), weight_decay=decay or None)
     history = []
     for epoch in range(EPOCHS):
         net.train()
@@ -185,7 +186,7 @@ assert abs(dropped.mean() - x.mean()) < 0.02
 
 _, dropout = train(drop=0.5)
 print(f"new digits: loss {dropout[-1, 2]:.4f}, right {dropout[-1, 3]:.1%}")
-assert dropout[-1, 2] < plain[-1, 2]
+assert dropout[-10:, 2].mean() < plain[-10:, 2].mean()
 
 # %% [markdown]
 # ## Augmentation: shifted digits · 数据增强：平移数字
@@ -297,7 +298,7 @@ for t in range(10):
 axes.set(title=f"{len(wrong)} of {len(labels):,} test digits are read wrongly", xlabel="read as", ylabel="label")
 axes.set_xticks(range(10))
 axes.set_yticks(range(10))
-figure.colorbar(shown, label="mistakes (the diagonal, green, is right)")
+figure.colorbar(shown, label="mistakes (the diagonal, green, is right)", ticks=MaxNLocator(integer=True))
 lab.save(figure, "confusion.png")
 
 t, r = np.unravel_index(off_diagonal.argmax(), off_diagonal.shape)
