@@ -130,6 +130,44 @@ def predictions(
     save(figure, path)
 
 
+def reading(
+    gray: np.ndarray,
+    boxes: list[tuple[float, float, float, float]],
+    images: np.ndarray,
+    captions: list[str],
+    path: Path,
+    title: str,
+) -> None:
+    """Draw a picture with a box around each digit found, and below it what the net saw of each.
+
+    Args:
+        gray: uint8 [h, w].
+        boxes: left, top, right, bottom of each digit, in pixels of ``gray``.
+        images: uint8 [n, 28, 28], the digits as they were prepared.
+        captions: what was read in each.
+        path: the picture to write.
+        title: what was read in all.
+    """
+    height, width = gray.shape
+    upper = float(np.clip(10 * height / width, 1.5, 7))
+    figure = _empty_figure(10, upper + 2.4)
+    rows = figure.add_gridspec(2, 1, height_ratios=[upper, 2])
+    axes = figure.add_subplot(rows[0])
+    axes.imshow(gray, cmap="gray", vmin=0, vmax=255)
+    axes.axis("off")
+    for left, top, right, bottom in boxes:
+        corners = [left, right, right, left, left], [top, top, bottom, bottom, top]
+        axes.plot(*corners, color=COLOURS[1], linewidth=2)
+    columns = rows[1].subgridspec(1, max(8, len(images)))
+    for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        axis = figure.add_subplot(columns[index])
+        axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+        axis.set_title(caption, fontsize=11)
+        axis.set(xticks=[], yticks=[])
+    figure.suptitle(title)
+    save(figure, path)
+
+
 def parts(history: History) -> tuple[History, History]:
     """Part a history into the records of batches and those of epochs."""
     epochs = [record for record in history if "valid_loss" in record]
@@ -143,6 +181,12 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    """Make a figure with a grid of axes, sized in inches."""
+    figure = _empty_figure(width, height)
+    return figure, figure.subplots(rows, columns)
+
+
+def _empty_figure(width: float, height: float) -> Figure:
     """Make a figure of its own, in inches, without pyplot's list of open windows."""
     # Paddle lets every logger speak, and matplotlib would tell of its fonts.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
@@ -151,7 +195,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns)
+    return figure
 
 
 def _steps_per_epoch(batches: History, epochs: History) -> int:

@@ -10,13 +10,16 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from paddle_mnist import console
 from paddle_mnist.errors import UserError
 from paddle_mnist.evaluate import add_model_arguments, prepare
+
+if TYPE_CHECKING:
+    from paddle_mnist.preprocess import Picture
 
 
 class Reading(NamedTuple):
@@ -83,24 +86,28 @@ def reader(model: str, pixel_range: str | None = None, plain: bool = False) -> R
 def read_digit(path: str, read: Reader, save: str | None = None) -> dict[str, Any]:
     """Read the one digit in a picture.
 
+    Args:
+        save: a folder to write a picture of what was seen and read into.
+
     Returns:
         ``file``, ``digit``, ``value`` (the winning raw output), ``probabilities`` (ten, or ``None``) and ``boxes``
-        (the one of the ink: left, top, right, bottom in pixels).
+        (one, around the ink: left, top, right, bottom in pixels of the file).
     """
-    from paddle_mnist import preprocess
+    from paddle_mnist.preprocess import find_ink, ink_box, open_picture, prepare_digit
 
-    picture = preprocess.open_picture(path)
-    image, box = preprocess.prepare_digit(picture), preprocess.ink_box(picture)
+    picture = open_picture(path)
+    ink = find_ink(picture)
+    image = prepare_digit(ink)
     reading = read(image[np.newaxis])
     answer = {
         "file": path,
         "digit": int(reading.digits[0]),
         "value": float(reading.values[0]),
         "probabilities": None if reading.probabilities is None else reading.probabilities[0].tolist(),
-        "boxes": [list(box)],
+        "boxes": [[round(side * picture.scale) for side in ink_box(ink)]],
     }
     if save:
-        draw(path, save, picture, [box], [image], reading)
+        draw(save, path, picture, answer["boxes"], image[np.newaxis], reading)
     return answer
 
 
@@ -108,14 +115,16 @@ def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, A
     """Read the number in a picture, digit by digit.
 
     Returns:
-        ``file``, ``number`` (a string: it may begin with zeros), and for each digit in reading order its ``value``,
+        ``file``, ``number`` (a string, for it may begin with zeros), and for each digit in reading order ``value``,
         ``probabilities`` and ``boxes``, as ``read_digit`` has them.
     """
-    from paddle_mnist import preprocess, segment
+    from paddle_mnist.preprocess import open_picture
+    from paddle_mnist.segment import split_digits
 
-    picture = preprocess.open_picture(path)
-    digits = segment.split_digits(picture)
-    reading = read(np.stack([digit.image28 for digit in digits]))
+    picture = open_picture(path)
+    digits = split_digits(picture, confidence(read))
+    images = np.stack([digit.image28 for digit in digits])
+    reading = read(images)
     answer = {
         "file": path,
         "number": "".join(map(str, reading.digits)),
@@ -124,8 +133,31 @@ def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, A
         "boxes": [list(digit.box) for digit in digits],
     }
     if save:
-        draw(path, save, picture, [digit.box for digit in digits], [digit.image28 for digit in digits], reading)
+        draw(save, path, picture, answer["boxes"], images, reading)
     return answer
+
+
+def confidence(read: Reader) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return how sure a net is of each of some images, or ``None`` for a net that knows no probabilities."""
+    if read(np.zeros((1, 28, 28), np.uint8)).probabilities is None:
+        return None
+    return lambda images: read(images).probabilities.max(axis=1)
+
+
+def draw(
+    folder: str, path: str, picture: Picture, boxes: list[list[int]], images: np.ndarray, reading: Reading
+) -> None:
+    """Write a picture of what was seen and read, named after the file that it was read from."""
+    from paddle_mnist import plots
+
+    if reading.probabilities is None:
+        captions = [f"{digit}\n{value:.2f}" for digit, value in zip(reading.digits, reading.values, strict=True)]
+    else:
+        best = reading.probabilities.max(axis=1)
+        captions = [f"{digit}\n{share:.0%}" for digit, share in zip(reading.digits, best, strict=True)]
+    reduced = [[side / picture.scale for side in box] for box in boxes]
+    title = "read: " + "".join(map(str, reading.digits))
+    plots.reading(picture.gray, reduced, images, captions, Path(folder) / f"{Path(path).stem}-read.png", title)
 
 
 def sentence(answer: dict[str, Any]) -> str:
@@ -137,3 +169,7 @@ def sentence(answer: dict[str, Any]) -> str:
     ranked = sorted(enumerate(answer["probabilities"]), key=lambda pair: -pair[1])
     shown = ", ".join(f"{digit} {probability:.1%}" for digit, probability in ranked[:3])
     return f"{answer['file']}: {answer['digit']} (probabilities: {shown})"
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))
