@@ -61,9 +61,7 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
             image = Image.open(io.BytesIO(data))
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise UserError(
-                    f"{path} has {width} × {height} pixels, more than the {MAX_PIXELS:,} that are read: reduce it first"
-                )
+                raise Image.DecompressionBombError
             image.draft("L", (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
             factor = max(1, max(image.size) // WORKING_SIDE)
             gray = _to_gray(image.reduce(factor) if factor > 1 and image.mode in ("L", "RGB") else image)
@@ -71,6 +69,8 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
             gray.thumbnail((WORKING_SIDE, WORKING_SIDE))
     except UserError:
         raise
+    except Image.DecompressionBombError:
+        raise UserError(f"{path} has more than the {MAX_PIXELS:,} pixels that are read: reduce it first") from None
     except UnidentifiedImageError:
         raise UserError(f"{path} is no picture, or of a kind that cannot be read: save it as PNG or JPEG") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
@@ -177,6 +177,8 @@ def _ink_level(difference: np.ndarray) -> float:
 
 def _otsu(values: np.ndarray) -> float:
     """Return the threshold that parts values into two classes with the most distant means (N. Otsu, 1979)."""
+    if values.max() <= 0:
+        return np.inf  # an even page
     counts, edges = np.histogram(np.maximum(values, 0), bins=256)
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)

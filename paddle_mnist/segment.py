@@ -31,7 +31,6 @@ MAYBE_TWO = 0.75  # what is narrower holds one
 BRIDGE = 1.1  # stroke widths: a longer path through ink crosses more than one stroke
 CROSSING = 0.1  # what each stroke width of ink crossed beyond the first takes off the judge's probability
 DOUBT = 0.1  # by how much two digits must be likelier than one
-MOST_JUDGED = 8
 MIN_PART = 0.7  # each part of a cut reaches so high, or it is a stroke and no digit
 
 
@@ -182,7 +181,6 @@ def cut_apart(mask: np.ndarray, slant: float, height: float, judge: Judge | None
         )
         worth = too_wide or crossed <= BRIDGE
     else:
-        cuts = sorted(cuts, key=lambda cut: cut[0])[:MOST_JUDGED]
         values = [min(judge([left, right])) - CROSSING * max(0.0, crossed - 1) for crossed, left, right in cuts]
         best = int(np.argmax(values))
         _, left, right = cuts[best]

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from paddle_mnist import dataset, preprocess
+from paddle_mnist.errors import UserError
+from paddle_mnist.preprocess import find_ink, ink_box, open_picture, prepare_digit
+
+
+@pytest.fixture(scope="module")
+def digits() -> np.ndarray:
+    """Return 40 real test digits, uint8 [40, 28, 28]."""
+    return np.array(dataset.open_dataset("sample").eval.images[:40])
+
+
+def on_paper(digit, rng, size=9, noise=4.0, dark_on_light=True, uneven=40.0):
+    """Return a photo of a digit: enlarged, somewhere on paper whose light falls off."""
+    large = np.asarray(Image.fromarray(digit).resize((28 * size, 28 * size), Image.Resampling.BICUBIC)) / 255
+    large = np.pad(large, rng.integers(5, 80, (2, 2)))
+    height, width = large.shape
+    light = 190 + uneven * np.linspace(-0.5, 0.5, width) + uneven * np.linspace(0.5, -0.5, height)[:, np.newaxis]
+    gray = light - 120 * large + rng.normal(0, noise, large.shape)
+    return np.clip(gray if dark_on_light else 255 - gray, 0, 255).astype(np.uint8)
+
+
+def test_mnists_own_digits_come_back_as_they_were(digits):
+    prepared = np.stack([prepare_digit(digit / 255) for digit in digits])
+    assert np.abs(prepared.astype(int) - digits).mean() < 1.5  # of 255
+
+
+@pytest.mark.parametrize("dark_on_light", [True, False])
+def test_a_photo_of_a_digit_becomes_the_digit(digits, dark_on_light):
+    rng = np.random.default_rng(0)
+    alike = []
+    for digit in digits:
+        prepared = prepare_digit(find_ink(on_paper(digit, rng, dark_on_light=dark_on_light)))
+        alike.append(np.corrcoef(prepared.ravel(), digit.ravel())[0, 1])
+    # A thin stroke that lands half a pixel elsewhere is little alike by this measure; most are nearly the same.
+    assert np.mean(alike) > 0.9 and min(alike) > 0.6
+
+
+def test_a_prepared_digit_fits_the_box_and_is_centred_by_mass(digits):
+    rng = np.random.default_rng(1)
+    for digit in digits:
+        prepared = prepare_digit(find_ink(on_paper(digit, rng))).astype(float)
+        left, top, right, bottom = ink_box(prepared / 255, 0.02)
+        assert max(right - left, bottom - top) in (19, 20)
+        y, x = np.indices((28, 28))
+        assert abs((prepared * y).sum() / prepared.sum() - 14) < 0.6
+        assert abs((prepared * x).sum() / prepared.sum() - 14) < 0.6
+        assert prepared.max() == 255
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        np.full((200, 300), 255, np.uint8),
+        np.full((200, 300), 0, np.uint8),
+        np.full((1, 1), 7, np.uint8),
+        np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8),
+        np.clip(np.random.default_rng(0).normal(200, 6, (300, 300)), 0, 255).astype(np.uint8),
+        np.linspace(60, 250, 300 * 200).reshape(200, 300).astype(np.uint8),
+    ],
+    ids=["white", "black", "one pixel", "noise", "grain", "gradient"],
+)
+def test_no_ink_is_an_error(page):
+    with pytest.raises(UserError, match="no ink found"):
+        find_ink(page)
+
+
+def saved(image: Image.Image, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, **options)
+    return file.getvalue()
+
+
+def page(digit) -> Image.Image:
+    return Image.fromarray(on_paper(digit, np.random.default_rng(2)))
+
+
+def transparent(image: Image.Image) -> Image.Image:
+    """Return black ink on nothing."""
+    ink = find_ink(np.asarray(image))
+    layers = np.zeros((*ink.shape, 4), np.uint8)
+    layers[..., 3] = np.rint(255 * ink)
+    return Image.fromarray(layers)
+
+
+FORMS = {
+    "png": lambda image: saved(image, format="PNG"),
+    "jpeg": lambda image: saved(image.convert("RGB"), format="JPEG", quality=90),
+    "cmyk": lambda image: saved(image.convert("CMYK"), format="JPEG"),
+    "palette": lambda image: saved(image.convert("P"), format="PNG"),
+    "gif": lambda image: saved(image, format="GIF", save_all=True, append_images=[image]),
+    "bmp": lambda image: saved(image, format="BMP"),
+    "tiff": lambda image: saved(image, format="TIFF"),
+    "webp": lambda image: saved(image.convert("RGB"), format="WEBP"),
+    "16 bits": lambda image: saved(Image.fromarray(np.asarray(image).astype(np.uint16) * 100), format="PNG"),
+    "one bit": lambda image: saved(image.point(lambda value: 255 * (value > 120)).convert("1"), format="PNG"),
+    "colour": lambda image: saved(Image.merge("RGB", [image, image, image.point(lambda v: v // 2)]), format="PNG"),
+    "transparent": lambda image: saved(transparent(image), format="PNG"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_picture_is_read(tmp_path, digits, form):
+    (tmp_path / "picture").write_bytes(FORMS[form](page(digits[3])))
+    prepared = prepare_digit(find_ink(open_picture(tmp_path / "picture")))
+    assert np.corrcoef(prepared.ravel(), digits[3].ravel())[0, 1] > 0.8
+
+
+def test_a_picture_is_turned_upright(tmp_path, digits):
+    image = page(digits[3])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # taken with the camera on its side
+    image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif)
+    prepared = prepare_digit(find_ink(open_picture(tmp_path / "turned.jpg")))
+    assert np.corrcoef(prepared.ravel(), digits[3].ravel())[0, 1] > 0.8
+
+
+def test_a_large_picture_is_reduced_and_says_by_how_much(tmp_path, digits):
+    image = page(digits[3]).resize((3000, 2600))
+    image.save(tmp_path / "large.png")
+    picture = open_picture(tmp_path / "large.png")
+    assert max(picture.gray.shape) <= preprocess.WORKING_SIDE
+    assert picture.scale == pytest.approx(3000 / picture.gray.shape[1], rel=0.01)
+
+
+def claiming(width: int, height: int) -> bytes:
+    """Return a small PNG that says it is of this size."""
+    data = bytearray(saved(Image.new("L", (8, 8)), format="PNG"))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is no picture"),
+        (b"not a picture at all", "is no picture"),
+        (lambda: FORMS["png"](Image.new("L", (50, 50)))[:60], "damaged|no picture"),
+        (lambda: FORMS["jpeg"](Image.effect_noise((200, 200), 50))[:2000], "damaged"),
+        (claiming(11_000, 10_000), "more than the 100,000,000"),
+        (claiming(60_000, 60_000), "more than the 100,000,000"),
+    ],
+    ids=["empty", "text", "cut PNG", "cut JPEG", "large", "bomb"],
+)
+def test_what_is_no_picture_is_said_in_one_sentence(tmp_path, content, words):
+    (tmp_path / "file").write_bytes(content() if callable(content) else content)
+    with pytest.raises(UserError, match=words) as caught:
+        open_picture(tmp_path / "file")
+    assert str(tmp_path / "file") in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing.png", "."])
+def test_what_is_no_file_is_said(name):
+    with pytest.raises(UserError, match=name.replace(".", r"\.")):
+        open_picture(name)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from paddle_mnist import dataset
+from paddle_mnist.compose import compose
+from paddle_mnist.errors import UserError
+from paddle_mnist.segment import split_digits, stroke_width
+
+
+@pytest.fixture(scope="module")
+def held():
+    """Return the sample's training digits and their labels."""
+    train = dataset.open_dataset("sample").train
+    return np.array(train.images), np.array(train.labels)
+
+
+def overlap(a, b):
+    """Return the intersection of two boxes over their union."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    common = max(0, width) * max(0, height)
+    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+
+
+def share_found(held, touching, pages):
+    rng = np.random.default_rng(0)
+    found = total = 0
+    for _ in range(pages):
+        page = compose(*held, rng, touching=touching)
+        boxes = [digit.box for digit in split_digits(page.image)]
+        found += sum(max(overlap(box, other) for other in boxes) >= 0.5 for box in page.boxes)
+        total += len(page.boxes)
+    return found / total
+
+
+def test_boxes_are_found_where_digits_stand_apart(held):
+    assert share_found(held, touching=False, pages=15) >= 0.97
+
+
+def test_boxes_are_found_where_a_pair_touches(held):
+    assert share_found(held, touching=True, pages=15) >= 0.85
+
+
+def drawn(*strokes, shape=(200, 500)):
+    """Return black strokes (left, top, right, bottom) on white paper."""
+    page = np.full(shape, 255, np.uint8)
+    for left, top, right, bottom in strokes:
+        page[top:bottom, left:right] = 0
+    return page
+
+
+def boxes_of(page):
+    return [digit.box for digit in split_digits(page)]
+
+
+ONE, OTHER = (100, 50, 112, 150), (200, 50, 212, 150)
+
+
+def test_digits_come_in_reading_order():
+    assert [box[0] // 100 for box in boxes_of(drawn(OTHER, ONE, (300, 52, 312, 148)))] == [1, 2, 3]
+
+
+def test_specks_are_ignored():
+    assert len(boxes_of(drawn(ONE, OTHER, (150, 100, 154, 104), (400, 20, 405, 24)))) == 2
+
+
+def test_a_broken_stroke_is_one_digit():
+    (_, box) = boxes_of(drawn(ONE, (200, 50, 212, 98), (200, 103, 212, 150)))
+    assert box[1] <= 52 and box[3] >= 148
+
+
+def test_the_hole_of_a_zero_is_kept():
+    page = drawn((100, 50, 170, 150))
+    page[65:135, 115:155] = 255
+    (digit,) = split_digits(page)
+    assert digit.image28[14, 14] < 60 and digit.image28.max() == 255
+    assert digit.image28[14].max() > 150
+
+
+def test_boxes_are_in_the_files_pixels(tmp_path):
+    from paddle_mnist.preprocess import open_picture
+
+    Image.fromarray(drawn(ONE, OTHER)).resize((3000, 1200)).save(tmp_path / "large.png")
+    (box, _) = boxes_of(open_picture(tmp_path / "large.png"))
+    assert box == pytest.approx([600, 300, 672, 900], abs=12)
+
+
+def test_a_judge_decides_in_doubt():
+    """Two bars on a bridge: an H, or two ones that touch."""
+    page = drawn((100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103))
+
+    def for_one(images):
+        return np.where((images[:, 14] > 100).sum(axis=1) > 10, 1.0, 0.0)  # a bridge through the middle row
+
+    assert len(split_digits(page, for_one)) == 1
+    assert len(split_digits(page, lambda images: 1 - for_one(images))) == 2
+
+
+def test_the_width_of_a_stroke():
+    mask = np.zeros((100, 100), bool)
+    mask[10:90, 40:52] = True
+    assert stroke_width(mask) == pytest.approx(12, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        np.full((400, 600), 240, np.uint8),
+        np.random.default_rng(0).integers(0, 256, (400, 600), dtype=np.uint8),
+        np.zeros((1, 1), np.uint8),
+    ],
+    ids=["empty", "noise", "one pixel"],
+)
+def test_a_page_without_digits_is_said(page):
+    with pytest.raises(UserError, match="found"):
+        split_digits(page)
