@@ -52,10 +52,8 @@ def tune() -> list[str]:
         kernels = _mkl_kernels()
         if kernels and _set_variables({"MKL_DEBUG_CPU_TYPE": kernels}):
             pulled.append("kernels")
-        if _has_mkl() and threads() > 1 and "OMP_NUM_THREADS" not in os.environ:
-            # Without the second one the library decides by itself, and takes one core on processors not Intel's.
-            if _set_variables({"MKL_NUM_THREADS": str(threads()), "MKL_DYNAMIC": "FALSE"}):
-                pulled.append("threads")
+        if _mkl_threads_apply() and _set_variables({"MKL_NUM_THREADS": str(threads()), "MKL_DYNAMIC": "FALSE"}):
+            pulled.append("threads")
     if _keep_memory():
         pulled.append("memory")
     return pulled
@@ -72,16 +70,12 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
-def mkl_is_fast() -> bool:
-    """Whether the matrix library of Paddle's Linux wheel runs code that suits this processor."""
-    if not _has_mkl():
-        return False
-    vendor, _ = _processor()
-    return vendor == "GenuineIntel" or os.environ.get("MKL_DEBUG_CPU_TYPE") in (MKL_AVX2, MKL_AVX512)
-
-
 def _has_mkl() -> bool:
     return sys.platform == "linux" and platform.machine() == "x86_64"
+
+
+def _mkl_threads_apply() -> bool:
+    return _has_mkl() and threads() > 1 and "OMP_NUM_THREADS" not in os.environ
 
 
 def _mkl_kernels() -> str | None:

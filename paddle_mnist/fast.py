@@ -6,19 +6,18 @@ time through the whole net, forward and backward, in buffers that stay in a core
 thread; what is left is nearly all matrix product. Nothing is approximated: parameters are the net's own, and outputs,
 gradients and updates equal those of ``nets`` to rounding.
 
-How the convolutional net is rearranged, and why the result is the same:
+What is done differently, and why the result is the same:
 
-- **Phases.** The output pixels of a convolution are computed in four groups, by the parity of row and column. A 2×2
-  pooling window has one pixel in each group, so pooling is the elementwise maximum of four plain arrays.
-- **Bias and ReLU after pooling.** Adding a constant to a channel and clipping at zero keep the order of values, so
-  they commute with the maximum, and are done on a quarter of the elements.
-- **Ties.** Where several pixels of a window share the maximum, Paddle sends the gradient to the first one in reading
-  order. So does this: the phases are compared in that order. It matters, since blank paper is full of ties.
-- **Convolution as one product.** Channels are kept last, so that the five pixels of a patch's row are 100 numbers
-  side by side, and gathering patches is copying long runs. The backward pass gathers the patches of the *gradient*
-  once, and gets from them both the gradient of the weights and, with the kernel turned by half a turn, that of the input.
-- **Masks as bits.** ``(a - b) >> 31``, on the bits of float32, is all ones where a < b and zero elsewhere; ``and`` and
-  ``xor`` with it route a gradient exactly, at the speed of the cache, where multiplying by a boolean would convert it.
+- **oneDNN.** Paddle's wheel brings this library, whose convolutions and poolings are several times faster, but the
+  layers do not use it. Here its C interface is called directly, on memory that is ours, channels last.
+- **ReLU after pooling.** Clipping at zero keeps the order of values, so it commutes with the maximum, and is done on a
+  quarter of the elements.
+- **Ties.** Where several pixels of a pooling window share the maximum, the gradient goes to the first one in reading
+  order, as in Paddle. It matters, since blank paper is full of ties.
+- **Masks as bits.** ``(0 - x) >> 31``, on the bits of float32, is all ones where x > 0 and zero elsewhere; ``and``
+  with it stops a gradient exactly, at the speed of the cache, where multiplying by a boolean would convert it.
+- **The fully connected nets** are a handful of products in NumPy: Paddle needs longer to find its way to them than
+  they take.
 
 A block has the same images in it however many threads there are, and the blocks' gradients are added in order: the
 results do not depend on the number of threads or on chance.
@@ -32,7 +31,8 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -40,14 +40,13 @@ from typing import Protocol
 
 import numpy as np
 import paddle
-from numpy.lib.stride_tricks import as_strided
 
 from paddle_mnist import cpu
 from paddle_mnist.errors import UserError
 from paddle_mnist.nets import CNN, FC, MLP
 
-# Images in a block of the convolutional net: its patches, 2 MB, and all else it touches stay near the core.
-CNN_BLOCK = 5
+# Images in a block of the convolutional net: their maps fit into the cache of one core.
+CNN_BLOCK = 10
 # The gradients of at most so many blocks are kept before they are added up.
 GROUP = 32
 # Workspaces for so many different sizes are kept: the usual batch, the last one of an epoch, those of an evaluation.
@@ -130,10 +129,10 @@ def train_step(
 
 
 def _applies(net: paddle.nn.Layer) -> bool:
-    """Whether ``net`` is one of those known here, as it was built, in float32 on the CPU."""
-    return type(net) in _MODELS and all(
-        parameter.dtype == paddle.float32 and parameter.place.is_cpu_place() for parameter in net.parameters()
-    )
+    """Whether ``net`` is one of those known here, in float32 on the CPU, and the library that it needs is there."""
+    if type(net) not in _MODELS or (type(net) is CNN and _onednn() is None):
+        return False
+    return all(parameter.dtype == paddle.float32 and parameter.place.is_cpu_place() for parameter in net.parameters())
 
 
 def _is_batch(images: paddle.Tensor) -> bool:
@@ -259,6 +258,9 @@ class _Model(Protocol):
     def block(self, n: int) -> _Block:
         """Make the buffers for ``n`` images."""
 
+    def on_one_thread(self) -> contextlib.AbstractContextManager[None]:
+        """Keep libraries from dividing up, within the block, the work of the calling thread."""
+
     def gradients(self, flat: np.ndarray) -> list[np.ndarray]:
         """Return each parameter's gradient, in the parameters' own order and shape, from a block's layout."""
 
@@ -333,7 +335,7 @@ class _Runner:
         spare = self._spare_blocks({piece.stop - piece.start for piece in pieces}, threads)
 
         def take_pieces(mine: dict[int, _Block]) -> None:
-            with np.errstate(all="ignore"), _one_blas_thread(self._model.threads > 1):
+            with np.errstate(all="ignore"), self._model.on_one_thread():
                 for i, piece in todo:
                     work(mine[piece.stop - piece.start], pixels[piece], piece, i)
 
@@ -370,79 +372,6 @@ def _memory(tensor: paddle.Tensor) -> np.ndarray:
     return np.ctypeslib.as_array(pointer, tuple(tensor.shape))
 
 
-# --- matrix products --------------------------------------------------------------------------------------------------
-
-
-class _Mkl:
-    """The matrix library that Paddle's Linux wheel brings, called without Paddle in between.
-
-    One call from here costs a microsecond, releases Python's lock, and writes where it is told to.
-    """
-
-    def __init__(self, path: Path) -> None:
-        library = ctypes.CDLL(str(path))
-        number, real, pointer = ctypes.c_int, ctypes.c_float, ctypes.c_void_p
-        self.sgemm = library.cblas_sgemm
-        self.sgemm.argtypes = [*[number] * 6, real, pointer, number, pointer, number, real, pointer, number]
-        self.sgemm.restype = None
-        self.set_threads = library.MKL_Set_Num_Threads_Local  # of the calling thread; returns what was set before
-        self.set_threads.argtypes, self.set_threads.restype = [number], number
-
-    def product(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], None]:
-        """Return a function that computes ``out = a @ b`` anew from what the three buffers hold."""
-        row_major = 101
-        (flip_a, step_a), (flip_b, step_b), (_, step_out) = map(_leading_dimension, (a, b, out))
-        (m, k), n = a.shape, b.shape[1]
-        addresses = [array.ctypes.data for array in (a, b, out)]
-        numbers = (
-            *(row_major, flip_a, flip_b, m, n, k, 1.0, addresses[0], step_a),
-            *(addresses[1], step_b, 0.0, addresses[2], step_out),
-        )
-        sgemm, buffers = self.sgemm, (a, b, out)
-
-        def multiply(keep_alive: tuple = buffers) -> None:
-            sgemm(*numbers)
-
-        return multiply
-
-
-def _leading_dimension(matrix: np.ndarray) -> tuple[int, int]:
-    """Return BLAS's code for how a float32 matrix lies (111 by rows, 112 by columns) and the step to the next."""
-    rows, columns = matrix.shape
-    if matrix.strides[1] == matrix.itemsize or columns == 1 == rows:
-        return 111, max(matrix.strides[0] // matrix.itemsize, columns)
-    return 112, max(matrix.strides[1] // matrix.itemsize, rows)
-
-
-@functools.lru_cache(maxsize=1)
-def _mkl() -> _Mkl | None:
-    """Return Paddle's matrix library where it is there and fast, else ``None``: NumPy's is used then."""
-    path = Path(paddle.__file__).parent / "libs" / "libmklml_intel.so"
-    if not cpu.mkl_is_fast() or not path.is_file():
-        return None
-    try:
-        return _Mkl(path)
-    except (OSError, AttributeError):
-        return None
-
-
-def _product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], None]:
-    mkl = _mkl()
-    return mkl.product(a, b, out) if mkl else functools.partial(np.matmul, a, b, out=out)
-
-
-@contextlib.contextmanager
-def _one_blas_thread(wanted: bool) -> Iterator[None]:
-    """Keep the matrix library to the calling thread, whose neighbours have blocks of their own to work on."""
-    mkl = _mkl() if wanted else None
-    before = mkl.set_threads(1) if mkl else 0
-    try:
-        yield
-    finally:
-        if mkl:
-            mkl.set_threads(before)
-
-
 def _buffer(*shape: int) -> np.ndarray:
     """Return zeros, float32, at an address that vector instructions like: the same to the bit in every run."""
     size, line = 4 * math.prod(shape), 64
@@ -475,6 +404,9 @@ class _Dense:
 
     def block(self, n: int) -> _DenseBlock:
         return _DenseBlock(n, self)
+
+    def on_one_thread(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def gradients(self, flat: np.ndarray) -> list[np.ndarray]:
         return _carve(flat, self.shapes)
@@ -530,199 +462,347 @@ class _DenseBlock:
             gradient *= y > 0
 
 
-# --- the convolutional net --------------------------------------------------------------------------------------------
+# --- oneDNN -----------------------------------------------------------------------------------------------------------
 
-# Names of lengths: 28 and 14 are the sides of the maps before the first and the second pooling, 7 after it; a 5×5
-# kernel reaches 2 beyond the border; 6×6 is what the four 5×5 patches of a pooling window cover together.
-_SIDE, _HALF, _QUARTER, _KERNEL = 28, 14, 7, 5
+# Numbers from oneDNN's C interface, version 3 (dnnl_types.h): kinds of things, what may be asked, which argument is what.
+_CPU, _IN_ORDER, _F32, _ANY, _TRAINING, _DIRECT, _MAX = 1, 1, 3, 1, 64, 1, 0x1FF
+_WEIGHTS_LAYOUT, _WEIGHTS_GRADIENT_LAYOUT, _WORKSPACE_LAYOUT = 131, 132, 135
+_SRC, _DST, _WEIGHTS, _BIAS, _WORKSPACE, _GRADIENT = 1, 17, 33, 41, 64, 128  # a gradient's number is 128 higher
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = (("index", ctypes.c_int), ("memory", ctypes.c_void_p))
+
+
+class _Version(ctypes.Structure):
+    _fields_ = (("major", ctypes.c_int), ("minor", ctypes.c_int), ("patch", ctypes.c_int))
+
+
+class _OneDnn:
+    """The library that Paddle's Linux wheel brings.
+
+    Raises:
+        OSError: it is not there, or cannot be used.
+        AttributeError: it is not the version that this was written for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.library = ctypes.CDLL(str(folder / "libdnnl.so.3"))
+        self.library.dnnl_version.restype = ctypes.POINTER(_Version)
+        if self.library.dnnl_version().contents.major != 3:
+            raise OSError("not version 3 of oneDNN")
+        self.library.dnnl_primitive_desc_query_md.restype = ctypes.c_void_p
+        self.library.dnnl_memory_desc_get_size.restype = ctypes.c_size_t
+        self.engine = ctypes.c_void_p()
+        if self.library.dnnl_engine_create(ctypes.byref(self.engine), _CPU, ctypes.c_size_t(0)):
+            raise OSError("oneDNN finds no CPU")
+        # Its threads come from OpenMP, GNU's or Intel's, whichever of the two Paddle brought up first.
+        self.openmp = [self.library, ctypes.CDLL(str(folder / "libiomp5.so"))]
+
+    @contextlib.contextmanager
+    def on_one_thread(self) -> Iterator[None]:
+        """Keep its work to the calling thread, whose neighbours have blocks of their own."""
+        before = [openmp.omp_get_max_threads() for openmp in self.openmp]
+        for openmp in self.openmp:
+            openmp.omp_set_num_threads(1)
+        try:
+            yield
+        finally:
+            for openmp, threads in zip(self.openmp, before, strict=True):
+                openmp.omp_set_num_threads(threads)
+
+
+@functools.lru_cache(maxsize=1)
+def _onednn() -> _OneDnn | None:
+    """Return oneDNN where Paddle brings it, else ``None``."""
+    try:
+        return _OneDnn(Path(paddle.__file__).parent / "libs")
+    except (OSError, AttributeError):
+        return None
+
+
+class _Primitives:
+    """Makes oneDNN's primitives over our own buffers; gives back what the library lent when it is collected."""
+
+    def __init__(self, onednn: _OneDnn) -> None:
+        self.engine, self.library = onednn.engine, onednn.library
+        self.lent: list[tuple[str, ctypes.c_void_p]] = []
+        self.buffers: list[np.ndarray] = []
+        weakref.finalize(self, _give_back, self.library, self.lent)
+        self.stream = self._new("stream", "stream_create", self.engine, _IN_ORDER)
+
+    def _new(self, kind: str, function: str, *arguments: object) -> ctypes.c_void_p:
+        handle = ctypes.c_void_p()
+        status = getattr(self.library, f"dnnl_{function}")(ctypes.byref(handle), *arguments)
+        if status:
+            raise OSError(f"oneDNN answers {status} to {function}")
+        self.lent.append((kind, handle))
+        return handle
+
+    def rows(self, *shape: int) -> ctypes.c_void_p:
+        """Return the layout of an array as NumPy has it."""
+        steps = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+        return self._layout(shape, steps)
+
+    def channels_last(self, n: int, c: int, side: int) -> ctypes.c_void_p:
+        """Return the layout of [n, side, side, c], which oneDNN calls [n, c, side, side] with steps."""
+        return self._layout((n, c, side, side), (side * side * c, 1, side * c, c))
+
+    def _layout(self, shape: Sequence[int], steps: Sequence[int]) -> ctypes.c_void_p:
+        rank = len(shape)
+        return self._new(
+            *("memory_desc", "memory_desc_create_with_strides", rank, _longs(*shape), _F32, _longs(*steps))
+        )
+
+    def any_layout(self, *shape: int) -> ctypes.c_void_p:
+        """Return a layout that the library may choose."""
+        return self._new(*("memory_desc", "memory_desc_create_with_tag", len(shape), _longs(*shape), _F32, _ANY))
+
+    def chosen_layout(self, description: ctypes.c_void_p, which: int) -> ctypes.c_void_p:
+        """Return a layout that the library chose for a primitive."""
+        return ctypes.c_void_p(self.library.dnnl_primitive_desc_query_md(description, which, 0))
+
+    def memory(self, layout: ctypes.c_void_p, buffer: np.ndarray | None = None) -> ctypes.c_void_p:
+        """Return memory of the given layout, in ``buffer`` or, without one, in a new one."""
+        if buffer is None:
+            buffer = _buffer(-(-self.library.dnnl_memory_desc_get_size(layout) // 4))
+        self.buffers.append(buffer)
+        return self._new("memory", "memory_create", layout, self.engine, ctypes.c_void_p(buffer.ctypes.data))
+
+    def describe(self, function: str, *arguments: object) -> ctypes.c_void_p:
+        """Return the description of a primitive."""
+        return self._new("primitive_desc", f"{function}_primitive_desc_create", self.engine, *arguments)
+
+    def reorder(
+        self, source: ctypes.c_void_p, source_memory: ctypes.c_void_p, to: ctypes.c_void_p, to_memory: ctypes.c_void_p
+    ) -> Callable[[], None]:
+        """Return a function that copies from one layout to another."""
+        description = self._new(
+            *("primitive_desc", "reorder_primitive_desc_create", source, self.engine, to, self.engine, None)
+        )
+        return self.function(description, {_SRC: source_memory, _DST: to_memory})
+
+    def function(self, description: ctypes.c_void_p, memories: dict[int, ctypes.c_void_p]) -> Callable[[], None]:
+        """Return a function that does the described work on the given memories."""
+        primitive = self._new("primitive", "primitive_create", description)
+        arguments = (_Argument * len(memories))(*[_Argument(i, memory) for i, memory in memories.items()])
+        execute, stream, count = self.library.dnnl_primitive_execute, self.stream, len(memories)
+
+        def call() -> None:
+            status = execute(primitive, stream, count, arguments)
+            if status:
+                raise RuntimeError(f"oneDNN answers {status} to a primitive")
+
+        return call
+
+
+def _give_back(library: ctypes.CDLL, lent: list[tuple[str, ctypes.c_void_p]]) -> None:
+    for kind, handle in reversed(lent):
+        getattr(library, f"dnnl_{kind}_destroy")(handle)
+
+
+def _longs(*values: int) -> ctypes.Array:
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+# --- the convolutional net --------------------------------------------------------------------------------------------
 
 
 class _Convolutional:
-    """``CNN``: its weights as the matrices that patches are multiplied by."""
+    """``CNN``: two 5×5 convolutions, each with 2×2 pooling and ReLU, and a dense layer."""
 
     block_size = CNN_BLOCK
 
     def __init__(self, net: CNN) -> None:
-        c1, c2, k = net.conv1.weight.shape[0], net.conv2.weight.shape[0], net.fc.weight.shape[1]
-        self.c1, self.c2, self.k = c1, c2, k
-        self.threads = cpu.threads() if _mkl() else 1  # NumPy's own matrix library uses every core by itself
-        # For each phase: 36 rows, one for each pixel that a pooling window's patches cover, and one for the bias.
-        self.first = _buffer(4, 37, c1)
-        self.second = _buffer(25 * c1, c2)
-        self.second_turned = _buffer(25 * c2, c1)
-        self.second_bias = _buffer(49 * c2)
-        self.dense, self.dense_bias = _buffer(49 * c2, k), _buffer(k)
-        self.layout = [(4, 37, c1), (c1, 25 * c2), (49 * c2,), (49 * c2, k), (k,)]
+        self.threads = cpu.threads()
+        self.shapes = [tuple(parameter.shape) for parameter in net.parameters()]
+        self.values = [_buffer(*shape) for shape in self.shapes]
+        self.version = 0  # rises with each load
 
     def load(self, arrays: list[np.ndarray]) -> None:
-        conv1, bias1, conv2, bias2, dense, bias3 = arrays
-        for phase in range(4):
-            self._window(self.first, phase)[:] = conv1[:, 0].transpose(1, 2, 0)
-        self.first[:, 36] = bias1
-        self.second.reshape(5, 5, self.c1, self.c2)[:] = conv2.transpose(2, 3, 1, 0)
-        self.second_turned.reshape(5, 5, self.c2, self.c1)[:] = conv2[:, :, ::-1, ::-1].transpose(2, 3, 0, 1)
-        self.second_bias.reshape(49, self.c2)[:] = bias2
+        for value, array in zip(self.values[:4], arrays, strict=False):
+            value[:] = array
         # The net flattens [c, 7, 7]; here channels are last.
-        self.dense.reshape(49, self.c2, self.k)[:] = dense.reshape(self.c2, 49, self.k).transpose(1, 0, 2)
-        self.dense_bias[:] = bias3
-
-    @staticmethod
-    def _window(first: np.ndarray, phase: int) -> np.ndarray:
-        """Return the 5×5 of the 6×6 rows that the phase's pixel of a pooling window sees."""
-        row, column = divmod(phase, 2)
-        return first[phase, :36].reshape(6, 6, -1)[row : row + 5, column : column + 5]
+        dense, bias = arrays[4:]
+        c, k = self.shapes[2][0], self.shapes[4][1]
+        self.values[4].reshape(49, c, k)[:] = dense.reshape(c, 49, k).transpose(1, 0, 2)
+        self.values[5][:] = bias
+        self.version += 1
 
     def block(self, n: int) -> _ConvolutionalBlock:
-        return _ConvolutionalBlock(n, self)
+        with self.on_one_thread():
+            return _ConvolutionalBlock(n, self)
+
+    def on_one_thread(self) -> contextlib.AbstractContextManager[None]:
+        return _onednn().on_one_thread()
 
     def gradients(self, flat: np.ndarray) -> list[np.ndarray]:
-        c1, c2, k = self.c1, self.c2, self.k
-        first, second, second_bias, dense, dense_bias = _carve(flat, self.layout)
-        conv1 = sum(self._window(first, phase) for phase in range(4))
-        conv2 = second.reshape(c1, 5, 5, c2)[:, ::-1, ::-1]
-        return [
-            np.ascontiguousarray(conv1.transpose(2, 0, 1))[:, np.newaxis],
-            first[:, 36].sum(axis=0),
-            np.ascontiguousarray(conv2.transpose(3, 0, 1, 2)),
-            second_bias.reshape(49, c2).sum(axis=0),
-            np.ascontiguousarray(dense.reshape(49, c2, k).transpose(1, 0, 2)).reshape(49 * c2, k),
-            dense_bias,
-        ]
+        *others, dense, bias = _carve(flat, self.shapes)
+        c, k = self.shapes[2][0], self.shapes[4][1]
+        dense = np.ascontiguousarray(dense.reshape(49, c, k).transpose(1, 0, 2)).reshape(49 * c, k)
+        return [*others, dense, bias]
 
 
 class _ConvolutionalBlock:
-    """See ``_Block``. In shapes, *pixels* are n·14·14 after the first pooling; arrays are channels last."""
+    """See ``_Block``. Arrays are channels last."""
 
     def __init__(self, n: int, model: _Convolutional) -> None:
-        c1, c2, k = model.c1, model.c2, model.k
-        self.n, self.model = n, model
-        pixels = n * 14 * 14
-        # The image with its border of 2, as four planes by the parity of row and column: [2, 2, n, 16, 16].
-        self.planes = _buffer(2, 2, n, 16, 16)
-        # The pixel at (a, b) of each pooling window's 6×6, for all windows, is a shifted plane: [36, pixels].
-        self.shifted = _buffer(37, pixels)
-        self.shifted[36] = 1  # meets the bias
-        parity_row, parity_column, image, row, column = self.planes.strides
-        self.shifts = as_strided(
-            self.planes, (3, 2, 3, 2, n, 14, 14), (row, parity_row, column, parity_column, image, row, column)
-        )
-        self.conv1 = _buffer(4, pixels * c1)  # a phase each, then the same for its gradient
-        self.masks1 = _buffer(3, pixels * c1)
-        self.hidden1 = _buffer(pixels, c1)  # pooled, rectified
-        self.bordered1 = _buffer(n, 18, 18, c1)
-        # One buffer holds the patches of the second convolution's input, and then those of its output's gradient.
-        self.patches = _buffer(pixels * 25 * max(c1, c2))
-        self.conv2 = _buffer(4, n * 49 * c2)
-        self.masks2 = _buffer(3, n * 49 * c2)
-        self.hidden2 = _buffer(n, 49 * c2)
+        self.model, self.version = model, -1
+        c1, c2, k = model.shapes[0][0], model.shapes[2][0], model.shapes[4][1]
+        self.flat = _buffer(sum(map(math.prod, model.shapes)))
+        slots = _carve(self.flat, model.shapes)
+        make = _Primitives(_onednn())
+        images = _buffer(n, 28, 28, 1)
+        self.first = _ConvolutionAndPooling(make, images, c1, model.values[0:2], slots[0:2], input_gradient=False)
+        self.second = _ConvolutionAndPooling(make, self.first.pooled, c2, model.values[2:4], slots[2:4])
+        self.images = images.reshape(n, 784)
+        self.features = self.second.pooled.reshape(n, 49 * c2)
+        self.features_gradient = self.second.pooled_gradient.reshape(n, 49 * c2)
         self.outputs = _buffer(n, k)
-        self.bordered2 = _buffer(n, 18, 18, c2)
-        self.output_gradient = _buffer(n, k)
-        self.hidden2_gradient = _buffer(n, 49 * c2)
-        self.hidden1_gradient = _buffer(pixels, c1)
-        self.flat = _buffer(sum(map(math.prod, model.layout)))
-        first, second, self.bias2, dense, self.bias3 = _carve(self.flat, model.layout)
-
-        image, row, column, channel = self.bordered1.strides
-        self.patches1 = self.patches[: pixels * 25 * c1].reshape(2, 2, n, 7, 7, 5, 5 * c1)
-        self.patches1_from = as_strided(
-            self.bordered1, (2, 2, n, 7, 7, 5, 5 * c1), (row, column, image, 2 * row, 2 * column, row, channel)
-        )
-        image, row, column, channel = self.bordered2.strides
-        self.patches2 = self.patches[: pixels * 25 * c2].reshape(n, 14, 14, 5, 5 * c2)
-        self.patches2_from = as_strided(self.bordered2, (n, 14, 14, 5, 5 * c2), (image, row, column, row, channel))
-        self.inner2 = as_strided(
-            self.bordered2[:, 2:, 2:], (2, 2, n, 7, 7, c2), (row, column, image, 2 * row, 2 * column, channel)
-        )
-
-        phases1 = [self.conv1[phase].reshape(pixels, c1) for phase in range(4)]
-        patches1, patches2 = self.patches1.reshape(pixels, -1), self.patches2.reshape(pixels, -1)
-        self.convolve1 = [_product(self.shifted.T, model.first[i], phases1[i]) for i in range(4)]
-        self.convolve2 = _product(patches1, model.second, self.conv2.reshape(pixels, c2))
-        self.dense = _product(self.hidden2, model.dense, self.outputs)
-        self.dense_weights = _product(self.hidden2.T, self.output_gradient, dense)
-        self.dense_inputs = _product(self.output_gradient, model.dense.T, self.hidden2_gradient)
-        self.convolve2_inputs = _product(patches2, model.second_turned, self.hidden1_gradient)
-        self.convolve2_weights = _product(self.hidden1.T, patches2, second)
-        self.convolve1_weights = [_product(self.shifted, phases1[i], first[i]) for i in range(4)]
+        self.dense, self.bias = model.values[4:]
+        self.dense_gradient, self.bias_gradient = slots[4:]
 
     def forward(self, images: np.ndarray, train: bool) -> np.ndarray:
-        n = self.n
-        self.planes[:, :, :, 1:15, 1:15] = images.reshape(n, 14, 2, 14, 2).transpose(2, 4, 0, 1, 3)
-        np.copyto(self.shifted[:36].reshape(3, 2, 3, 2, n, 14, 14), self.shifts)
-        for convolve in self.convolve1:
-            convolve()
-        hidden1 = self.hidden1.reshape(-1)
-        _pool_phases(self.conv1, self.masks1 if train else None, hidden1)
-        np.maximum(hidden1, 0, out=hidden1)
-        self.bordered1[:, 2:16, 2:16] = self.hidden1.reshape(n, 14, 14, -1)
-        np.copyto(self.patches1, self.patches1_from)
-        self.convolve2()
-        _pool_phases(self.conv2, self.masks2 if train else None, self.hidden2.reshape(-1))
-        self.hidden2 += self.model.second_bias
-        np.maximum(self.hidden2, 0, out=self.hidden2)
-        self.dense()
-        self.outputs += self.model.dense_bias
+        self.images[:] = images
+        new = self.version != self.model.version
+        self.version = self.model.version
+        self.first.forward(new)
+        self.second.forward(new)
+        np.matmul(self.features, self.dense, out=self.outputs)
+        self.outputs += self.bias
         return self.outputs
 
     def backward(self, output_gradient: np.ndarray) -> None:
-        self.output_gradient[:] = output_gradient
-        self.dense_weights()
-        np.add.reduce(self.output_gradient, axis=0, out=self.bias3)
-        self.dense_inputs()
-        _rectify_backward(self.hidden2_gradient, self.hidden2, self.conv2)
-        np.add.reduce(self.hidden2_gradient, axis=0, out=self.bias2)
-        _unpool_phases(self.hidden2_gradient, self.masks2, self.conv2)
-        self.inner2[:] = self.conv2.reshape(self.inner2.shape)
-        np.copyto(self.patches2, self.patches2_from)
-        self.convolve2_inputs()
-        self.convolve2_weights()
-        _rectify_backward(self.hidden1_gradient, self.hidden1, self.conv1)
-        _unpool_phases(self.hidden1_gradient, self.masks1, self.conv1)
-        for weights in self.convolve1_weights:
-            weights()
+        np.matmul(self.features.T, output_gradient, out=self.dense_gradient)
+        np.add.reduce(output_gradient, axis=0, out=self.bias_gradient)
+        np.matmul(output_gradient, self.dense.T, out=self.features_gradient)
+        self.second.backward()
+        self.first.pooled_gradient[:] = self.second.source_gradient
+        self.first.backward()
 
 
-def _pool_phases(phases: np.ndarray, masks: np.ndarray | None, out: np.ndarray) -> None:
-    """Write the elementwise maximum of four phases [4, m] to ``out`` [m]; the phases are used up.
+class _ConvolutionAndPooling:
+    """A 5×5 convolution that keeps the size, 2×2 pooling, ReLU, and the way back.
 
-    ``masks`` [3, m] get all bits set where the later one is strictly larger: of the first two phases, of the last two,
-    and of the larger ones of either.
+    Attributes:
+        pooled: the result, [n, side / 2, side / 2, channels].
+        pooled_gradient: its gradient, to be filled before ``backward``, which changes it.
+        source_gradient: the gradient of what came in, filled by ``backward`` if it was asked for.
     """
-    a, b, c, d = phases
-    if masks is None:
-        np.maximum(a, b, out=a)
-        np.maximum(c, d, out=c)
-    else:
-        np.subtract(a, b, out=masks[0])
-        np.subtract(c, d, out=masks[1])
-        np.maximum(a, b, out=a)
-        np.maximum(c, d, out=c)
-        np.subtract(a, c, out=masks[2])
-        bits = masks.view(np.int32)
+
+    def __init__(
+        self,
+        make: _Primitives,
+        source: np.ndarray,
+        channels: int,
+        parameters: list[np.ndarray],
+        gradients: list[np.ndarray],
+        input_gradient: bool = True,
+    ) -> None:
+        n, side, _, source_channels = source.shape
+        maps, maps_gradient = _buffer(n, side, side, channels), _buffer(n, side, side, channels)
+        self.pooled = _buffer(n, side // 2, side // 2, channels)
+        self.pooled_gradient, self.mask = _buffer(*self.pooled.shape), _buffer(*self.pooled.shape)
+
+        source_layout = make.channels_last(n, source_channels, side)
+        maps_layout = make.channels_last(n, channels, side)
+        pooled_layout = make.channels_last(n, channels, side // 2)
+        plain, bias = make.rows(*parameters[0].shape), make.rows(channels)
+        free = make.any_layout(*parameters[0].shape)
+        source_memory = make.memory(source_layout, source)
+        maps_memory, maps_gradient_memory = make.memory(maps_layout, maps), make.memory(maps_layout, maps_gradient)
+        parameters_memory = make.memory(plain, parameters[0])
+
+        one, none, border = _longs(1, 1), _longs(0, 0), _longs(2, 2)
+        how = (one, none, border, border)  # steps, gaps in the kernel, borders
+        convolution = make.describe(
+            *("convolution_forward", _TRAINING, _DIRECT, source_layout, free, bias, maps_layout, *how, None)
+        )
+        layout = make.chosen_layout(convolution, _WEIGHTS_LAYOUT)
+        weights = make.memory(layout)
+        self.take_weights = [make.reorder(plain, parameters_memory, layout, weights)]
+        self.convolve = make.function(
+            convolution,
+            {
+                _SRC: source_memory,
+                _WEIGHTS: weights,
+                _BIAS: make.memory(bias, parameters[1]),
+                _DST: maps_memory,
+            },
+        )
+
+        two = _longs(2, 2)
+        windows = (two, two, none, none, none)  # steps, size, gaps, borders
+        pooling = make.describe("pooling_forward", _TRAINING, _MAX, maps_layout, pooled_layout, *windows, None)
+        workspace = make.memory(make.chosen_layout(pooling, _WORKSPACE_LAYOUT))  # which pixel was taken
+        self.pool = make.function(
+            pooling,
+            {_SRC: maps_memory, _DST: make.memory(pooled_layout, self.pooled), _WORKSPACE: workspace},
+        )
+        unpooling = make.describe(*("pooling_backward", _MAX, maps_layout, pooled_layout, *windows, pooling, None))
+        self.unpool = make.function(
+            unpooling,
+            {
+                _GRADIENT + _DST: make.memory(pooled_layout, self.pooled_gradient),
+                _GRADIENT + _SRC: maps_gradient_memory,
+                _WORKSPACE: workspace,
+            },
+        )
+
+        to_weights = make.describe(
+            *("convolution_backward_weights", _DIRECT, source_layout, free, bias, maps_layout, *how),
+            *(convolution, None),
+        )
+        layout = make.chosen_layout(to_weights, _WEIGHTS_GRADIENT_LAYOUT)
+        weights_gradient = make.memory(layout)
+        self.to_weights = make.function(
+            to_weights,
+            {
+                _SRC: source_memory,
+                _GRADIENT + _DST: maps_gradient_memory,
+                _GRADIENT + _WEIGHTS: weights_gradient,
+                _GRADIENT + _BIAS: make.memory(bias, gradients[1]),
+            },
+        )
+        self.give_gradient = make.reorder(layout, weights_gradient, plain, make.memory(plain, gradients[0]))
+        self.to_source = None
+        if input_gradient:
+            self.source_gradient = _buffer(*source.shape)
+            to_source = make.describe(
+                *("convolution_backward_data", _DIRECT, source_layout, free, maps_layout, *how),
+                *(convolution, None),
+            )
+            layout = make.chosen_layout(to_source, _WEIGHTS_LAYOUT)
+            weights = make.memory(layout)
+            self.take_weights.append(make.reorder(plain, parameters_memory, layout, weights))
+            self.to_source = make.function(
+                to_source,
+                {
+                    _GRADIENT + _DST: maps_gradient_memory,
+                    _WEIGHTS: weights,
+                    _GRADIENT + _SRC: make.memory(source_layout, self.source_gradient),
+                },
+            )
+        self.make = make  # owns the primitives
+
+    def forward(self, weights_are_new: bool) -> None:
+        if weights_are_new:
+            for take in self.take_weights:
+                take()
+        self.convolve()
+        self.pool()
+        np.maximum(self.pooled, 0, out=self.pooled)
+
+    def backward(self) -> None:
+        np.subtract(0, self.pooled, out=self.mask)
+        bits, gradient = self.mask.view(np.int32), self.pooled_gradient.view(np.int32)
         np.right_shift(bits, 31, out=bits)  # spreads the sign
-    np.maximum(a, c, out=out)
-
-
-def _rectify_backward(gradient: np.ndarray, rectified: np.ndarray, scratch: np.ndarray) -> None:
-    """Set the gradient to zero, in place, where the rectified value is zero; any buffer as large serves as scratch."""
-    mask = scratch.reshape(-1)[: rectified.size].reshape(rectified.shape)
-    np.subtract(0, rectified, out=mask)
-    bits, gradient_bits = mask.view(np.int32), gradient.view(np.int32)
-    np.right_shift(bits, 31, out=bits)
-    np.bitwise_and(gradient_bits, bits, out=gradient_bits)
-
-
-def _unpool_phases(gradient: np.ndarray, masks: np.ndarray, phases: np.ndarray) -> None:
-    """Give each pooled value's gradient to the phase that it came from, and zero to the other three."""
-    whole = gradient.reshape(-1).view(np.int32)
-    (a, b, c, d), (b_over_a, d_over_c, later) = phases.view(np.int32), masks.view(np.int32)
-    np.bitwise_and(whole, later, out=c)
-    np.bitwise_xor(whole, c, out=a)
-    np.bitwise_and(a, b_over_a, out=b)
-    np.bitwise_xor(a, b, out=a)
-    np.bitwise_and(c, d_over_c, out=d)
-    np.bitwise_xor(c, d, out=c)
+        np.bitwise_and(gradient, bits, out=gradient)
+        self.unpool()
+        self.to_weights()
+        self.give_gradient()
+        if self.to_source:
+            self.to_source()
 
 
 _MODELS: dict[type, Callable[..., _Model]] = {FC: _Dense, MLP: _Dense, CNN: _Convolutional}
