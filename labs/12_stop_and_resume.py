@@ -284,7 +284,7 @@ print(f"{compared:,} numbers and {len(ours['history'])} lines of history are the
 figure, axes = plt.subplots(figsize=(8.5, 4.3))
 for state, name, style in (
     (theirs, "trained in peace", {"color": COLOURS[5], "linewidth": 5, "alpha": 0.7}),
-    (ours, f"killed {len(cuts)} times, and resumed", {"color": COLOURS[0], "linewidth": 1.3}),
+    (ours, f"killed {len(cuts)}×, and resumed", {"color": COLOURS[0], "linewidth": 1.3}),
 ):
     logged = [line for line in state["history"] if "batch" in line]
     axes.plot([line["step"] for line in logged], [line["loss"] for line in logged], label=name, **style)

@@ -9,6 +9,7 @@
 # > 逐个尝试各种办法。没有一个会改变结果：每次都用断言验证。时间是你机器上的，我们对它不作任何断言。
 
 # %%
+import mmap
 import os
 import platform
 import subprocess
@@ -239,40 +240,50 @@ for name, ms in ways.items():
 # %% [markdown]
 # ## Fresh memory, used memory · 新内存与旧内存
 #
-# A fresh array is only a promise. The system hands out each page, 4096 bytes, when it is first touched, and has to
-# fill it with zeros before. An array that is used again is there already. So a fast program makes its buffers once and
-# writes into them: `out=` in NumPy.
+# Fresh memory is only a promise. The system hands out each page, often 4096 bytes, when it is first touched, and has
+# to fill it with zeros before. Memory that is used again is there already. So a fast program makes its buffers once
+# and writes into them: `out=` in NumPy.
 #
-# > 新数组只是一个承诺：每一页（4096 字节）要到第一次被碰到时，系统才真正给出，给之前还得填满零。
-# > 重复使用的数组早已在那里。所以快的程序只创建一次缓冲区，以后都写进去：在 NumPy 里用 `out=`。
+# > 新内存只是一个承诺：每一页（通常 4096 字节）要到第一次被碰到时，系统才真正给出，给之前还得填满零。
+# > 重复使用的内存早已在那里。所以快的程序只创建一次缓冲区，以后都写进去：在 NumPy 里用 `out=`。
+
 
 # %%
-megabytes = np.array(lab.budget([0.25, 1, 4, 16, 48], [0.25, 4, 48]))
-memory_ms = {"a fresh array each time": [], "one array, used again": []}
+def in_fresh_memory(source):
+    target = np.frombuffer(mmap.mmap(-1, source.nbytes), np.float32)  # straight from the system
+    return np.multiply(source, 2, out=target)
+
+
+megabytes = np.array(lab.budget([0.25, 1, 4, 16, 48], [0.25, 4, 16]))
+memory_ms = {"fresh from the system": [], "a new NumPy array": [], "one array, used again": []}
 for size in megabytes:
     source = np.ones(int(size * 2**18), np.float32)  # 2**18 numbers are a megabyte
     target = np.empty_like(source)
-    memory_ms["a fresh array each time"].append(best_ms(lambda source=source: source * 2))
-    memory_ms["one array, used again"].append(
-        best_ms(lambda source=source, target=target: np.multiply(source, 2, out=target))
+    doublings = (
+        lambda source=source: in_fresh_memory(source),
+        lambda source=source: source * 2,
+        lambda source=source, target=target: np.multiply(source, 2, out=target),
     )
-    assert np.array_equal(source * 2, target)
+    for times, double in zip(memory_ms.values(), doublings, strict=True):
+        assert np.array_equal(double(), np.full_like(source, 2))
+        times.append(best_ms(double))
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
 for colour, (name, times) in zip(COLOURS, memory_ms.items(), strict=False):
     left.loglog(megabytes, times, "o-", color=colour, label=name)
-    print(f"{name:24}", "  ".join(f"{size:g} MB {ms:.2f} ms" for size, ms in zip(megabytes, times, strict=True)))
-left.set(title="Doubling an array", xlabel="size, MB", ylabel="milliseconds")
+    print(f"{name:22}", "  ".join(f"{size:g} MB {ms:.2f} ms" for size, ms in zip(megabytes, times, strict=True)))
+left.set(title="Doubling the numbers of an array", xlabel="size, MB", ylabel="milliseconds")
 left.set_xticks(megabytes, [f"{size:g}" for size in megabytes])
 left.minorticks_off()
 left.legend()
 
 # %% [markdown]
-# `cpu.tune()` asks the C library for the same favour (only on Linux with glibc): keep blocks of up to 32 MB rather
-# than give them back. So on such a machine the two curves part only beyond 32 MB.
+# A new NumPy array lies between the two: the C library keeps memory that was given back, if it likes, and hands it out
+# again. Paddle's arrays are made in another way, and there it often does not. `cpu.tune()` asks it (on Linux with
+# glibc) to keep blocks of up to 32 MB always.
 #
-# > `cpu.tune()` 请求 C 运行库也这样做（只在使用 glibc 的 Linux 上）：32 MB 以内的内存块留着，不还给系统。
-# > 所以在这种机器上，两条曲线要到 32 MB 以上才分开。
+# > 新的 NumPy 数组介于两者之间：C 运行库会酌情留下还回来的内存，再次发放。Paddle 的数组用另一种方式创建，往往享受不到。
+# > `cpu.tune()` 请求它（在使用 glibc 的 Linux 上）把 32 MB 以内的内存块一律留着。
 
 # %% [markdown]
 # ## Blocks that fit the cache · 放得进缓存的块
@@ -316,10 +327,12 @@ print(f"best block: {kilobytes[int(np.argmin(block_ms))]:.0f} KB, whole array at
 print(f"best: {min(block_ms):.1f} ms")
 
 # %% [markdown]
-# On the left end of this curve the blocks are so small that calling NumPy costs more than computing; on the right they
-# no longer fit. The valley between is your cache.
+# On the left end of this curve the blocks are so small that calling NumPy costs more than computing. On the right they
+# no longer fit into the cache; how much that costs depends on your machine. With a large cache and fast memory the
+# curve rises only a little there.
 #
-# > 曲线左端的块太小，调用 NumPy 的开销超过计算；右端的块放不进缓存。中间的低谷就是你的缓存。
+# > 曲线左端的块太小，调用 NumPy 的开销超过计算；右端的块放不进缓存，代价有多大取决于你的机器。
+# > 如果缓存大、内存快，曲线在那里只略微上升。
 
 # %% [markdown]
 # ## All together: plain step, fast step · 合在一起：普通步与快速步
@@ -381,7 +394,7 @@ LEVERS = ("MKL_DEBUG_CPU_TYPE", "MKL_NUM_THREADS", "MKL_DYNAMIC", "OMP_NUM_THREA
 def in_a_new_process(way, tuned, **variables):
     clean = {name: value for name, value in os.environ.items() if name not in LEVERS}
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(lab.folder / "batch.npz"), way, tuned, str(REPEATS)]
-    done = subprocess.run(command, env={**clean, **variables}, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env={**clean, **variables}, stdout=subprocess.PIPE, text=True, check=True)
     ms, *their_losses = map(float, done.stdout.split("\n")[-2].split())
     assert np.allclose(their_losses, losses[:, 0], rtol=1e-4), "no lever changes what is computed"
     return ms
@@ -405,6 +418,16 @@ axes.set(title="One training step of the course's CNN on this machine", xlabel=f
 axes.margins(x=0.12)
 axes.legend(loc="lower right")
 lab.save(figure, "steps.png")
+
+# %% [markdown]
+# Is "plain step, tuned" longer than "as installed" on your machine? It may be. Paddle convolves image by image, so its
+# products are small, and two threads on a small product can wait for each other longer than they compute (look at
+# the middle sizes in the first picture). A lever helps only where it applies: more threads pay on large pieces of work, which is
+# why `fast.py` gives each core whole blocks of images.
+#
+# > 在你的机器上，“plain step, tuned”比“as installed”还慢吗？有可能。Paddle 逐张图像做卷积，所以矩阵乘积都很小，
+# > 两个线程合做一个小乘积时，互相等待的时间可能超过计算（看第一张图中的中等尺寸）。
+# > 办法只有用对地方才有效：线程多只对大块的工作有好处，所以 `fast.py` 把整块的图像分给每个核心。
 
 # %% [markdown]
 # Between the last bar and the dashed line is what is left to gain. Measure before you change anything, change one thing
