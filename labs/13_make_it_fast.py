@@ -278,11 +278,11 @@ left.minorticks_off()
 left.legend()
 
 # %% [markdown]
-# A new NumPy array lies between the two: the C library keeps memory that was given back, if it likes, and hands it out
+# A new NumPy array costs far less than fresh memory: the C library often keeps what was given back, and hands it out
 # again. Paddle's arrays are made in another way, and there it often does not. `cpu.tune()` asks it (on Linux with
 # glibc) to keep blocks of up to 32 MB always.
 #
-# > 新的 NumPy 数组介于两者之间：C 运行库会酌情留下还回来的内存，再次发放。Paddle 的数组用另一种方式创建，往往享受不到。
+# > 新的 NumPy 数组比全新的内存便宜得多：C 运行库常常留下还回来的内存，再次发放。Paddle 的数组用另一种方式创建，往往享受不到。
 # > `cpu.tune()` 请求它（在使用 glibc 的 Linux 上）把 32 MB 以内的内存块一律留着。
 
 # %% [markdown]
