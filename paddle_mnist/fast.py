@@ -464,7 +464,7 @@ class _DenseBlock:
 
 # --- oneDNN -----------------------------------------------------------------------------------------------------------
 
-# Numbers from oneDNN's C interface, version 3 (dnnl_types.h): kinds of things, what may be asked, which argument is what.
+# Numbers from oneDNN's C interface, version 3 (dnnl_types.h).
 _CPU, _IN_ORDER, _F32, _ANY, _TRAINING, _DIRECT, _MAX = 1, 1, 3, 1, 64, 1, 0x1FF
 _WEIGHTS_LAYOUT, _WEIGHTS_GRADIENT_LAYOUT, _WORKSPACE_LAYOUT = 131, 132, 135
 _SRC, _DST, _WEIGHTS, _BIAS, _WORKSPACE, _GRADIENT = 1, 17, 33, 41, 64, 128  # a gradient's number is 128 higher

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+import pytest
+
+from paddle_mnist import cpu, fast
+from paddle_mnist.errors import UserError
+from paddle_mnist.nets import CNN, FC, MLP
+
+NETS = [(FC, "regress"), (FC, "classify"), (CNN, "regress"), (CNN, "classify"), (MLP, "classify")]
+# A large epsilon, since Adam and RMSProp otherwise blow the rounding of a vanishing gradient up to a whole step.
+OPTIMIZERS = {
+    "sgd": lambda **more: paddle.optimizer.SGD(0.01, **more),
+    "momentum": lambda **more: paddle.optimizer.Momentum(0.01, 0.9, **more),
+    "adam": lambda **more: paddle.optimizer.Adam(0.001, epsilon=1e-2, **more),
+    "rmsprop": lambda **more: paddle.optimizer.RMSProp(0.001, epsilon=1e-2, **more),
+}
+
+
+def digits(n: int, task: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return strokes on blank paper, as MNIST has them: pooling windows full of ties are part of the test."""
+    rng = np.random.default_rng(seed)
+    images = np.zeros((n, 1, 28, 28), np.float32)
+    images[:, :, 5:20, 7:17] = rng.random((n, 1, 15, 10)) * (rng.random((n, 1, 15, 10)) < 0.5)
+    labels = rng.integers(0, 10, (n, 1))
+    return images, labels.astype(np.float32 if task == "regress" else np.int64)
+
+
+def make(net_type: type, task: str, seed: int = 0) -> paddle.nn.Layer:
+    paddle.seed(seed)
+    return net_type(num_outputs=1 if task == "regress" else 10)
+
+
+def loss_of(task: str, outputs: paddle.Tensor, labels: np.ndarray) -> paddle.Tensor:
+    labels = paddle.to_tensor(labels)
+    return F.square_error_cost(outputs, labels).mean() if task == "regress" else F.cross_entropy(outputs, labels)
+
+
+def gradients(net, forward, task, images, labels) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return outputs and the parameters' gradients, by Paddle's own autograd through ``forward``."""
+    net.clear_gradients()
+    outputs = forward(paddle.to_tensor(images))
+    loss_of(task, outputs, labels).backward()
+    found = [parameter.grad.numpy().copy() for parameter in net.parameters()]
+    net.clear_gradients()
+    return outputs.numpy(), found
+
+
+def plain_step(net, task, optimizer, images, labels) -> float:
+    loss = loss_of(task, net(paddle.to_tensor(images)), labels)
+    loss.backward()
+    optimizer.step()
+    optimizer.clear_grad()
+    return float(loss)
+
+
+def values(net) -> list[np.ndarray]:
+    return [parameter.numpy().copy() for parameter in net.parameters()]
+
+
+def assert_close(found, wanted, tolerance=2e-5):
+    """Each array, relative to its own largest element."""
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * max(np.abs(other).max(), 1e-6))
+
+
+@pytest.mark.parametrize(("net_type", "task"), NETS)
+@pytest.mark.parametrize("n", [1, 3, 10, 33, 100])
+def test_outputs_and_gradients_equal_the_plain_layers(net_type, task, n):
+    net = make(net_type, task, seed=n)
+    forward = fast.accelerate(net)
+    assert forward is not net
+    images, labels = digits(n, task, seed=n)
+    wanted, wanted_gradients = gradients(net, net, task, images, labels)
+    found, found_gradients = gradients(net, forward, task, images, labels)
+    assert_close([found], [wanted])
+    assert_close(found_gradients, wanted_gradients)
+
+
+@pytest.mark.parametrize(("net_type", "task"), NETS)
+@pytest.mark.parametrize("n", [1, 25, 130])
+def test_eval_mode_without_gradients(net_type, task, n):
+    net = make(net_type, task)
+    net.eval()
+    images = paddle.to_tensor(digits(n, task)[0])
+    with paddle.no_grad():
+        found, wanted = fast.accelerate(net)(images), net(images)
+    assert found.stop_gradient and found.shape == wanted.shape and found.dtype == wanted.dtype
+    assert_close([found.numpy()], [wanted.numpy()])
+
+
+@pytest.mark.parametrize(("net_type", "task"), NETS)
+@pytest.mark.parametrize("clip_norm", [None, 0.5, 1e6])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_training_trajectory_is_the_plain_one(net_type, task, clip_norm, name):
+    clip = paddle.nn.ClipGradByGlobalNorm(clip_norm) if clip_norm else None
+    nets = [make(net_type, task), make(net_type, task)]
+    nets[1].set_state_dict(nets[0].state_dict())
+    plain, quick = (OPTIMIZERS[name](parameters=net.parameters(), grad_clip=clip) for net in nets)
+    step = fast.train_step(nets[1], task, quick)
+    for i, n in enumerate((20, 20, 7, 20)):  # an odd last batch in between
+        images, labels = digits(n, task, seed=i)
+        wanted = plain_step(nets[0], task, plain, images, labels)
+        assert step(images, labels) == pytest.approx(wanted, rel=1e-4)
+        if i == 1:
+            plain.set_lr(0.005)
+            quick.set_lr(0.005)
+    assert_close(values(nets[1]), values(nets[0]), tolerance=1e-4)
+
+
+@pytest.mark.parametrize(("net_type", "task"), NETS)
+def test_ten_steps_to_the_bit_again_and_with_any_number_of_threads(net_type, task, monkeypatch):
+    ends = []
+    for threads in (1, 2, 2, 3):
+        monkeypatch.setattr(cpu, "threads", lambda threads=threads: threads)
+        net = make(net_type, task)
+        optimizer = paddle.optimizer.SGD(0.01, parameters=net.parameters())
+        step = fast.train_step(net, task, optimizer)
+        losses = [step(*digits(35, task, seed=i)) for i in range(10)]
+        ends.append([np.array(losses), *values(net)])
+        gc.collect()
+    for other in ends[1:]:
+        assert all((a == b).all() for a, b in zip(ends[0], other, strict=True))
+
+
+def test_a_large_batch_is_added_up_in_groups():
+    net = make(CNN, "regress")
+    images, labels = digits(fast.CNN_BLOCK * fast.GROUP + 13, "regress")
+    wanted = gradients(net, net, "regress", images, labels)
+    found = gradients(net, fast.accelerate(net), "regress", images, labels)
+    assert_close([found[0], *found[1]], [wanted[0], *wanted[1]], tolerance=1e-4)
+
+
+def test_ties_go_to_the_first_pixel_as_in_paddle():
+    net = make(CNN, "regress")
+    images = np.zeros((6, 1, 28, 28), np.float32)
+    images[3:, 0, 8:20, 13] = 1  # a stroke; all else ties
+    labels = np.arange(6, dtype=np.float32)[:, np.newaxis]
+    wanted = gradients(net, net, "regress", images, labels)[1]
+    assert_close(gradients(net, fast.accelerate(net), "regress", images, labels)[1], wanted)
+
+
+@pytest.mark.parametrize("net_type", [FC, CNN])
+def test_parameters_are_the_net_s_own(net_type):
+    net = make(net_type, "regress")
+    optimizer = paddle.optimizer.SGD(0.01, parameters=net.parameters())
+    names, parameters = list(net.state_dict()), net.parameters()
+    forward, step = fast.accelerate(net), fast.train_step(net, "regress", optimizer)
+    images, labels = digits(12, "regress")
+    before = values(net)
+    step(images, labels)
+    assert list(net.state_dict()) == names and all(a is b for a, b in zip(parameters, net.parameters(), strict=True))
+    assert any((a != b).any() for a, b in zip(before, values(net), strict=True))
+    # Loading a state between steps is seen at once.
+    other = make(net_type, "regress", seed=5)
+    net.set_state_dict(other.state_dict())
+    with paddle.no_grad():
+        assert_close([forward(paddle.to_tensor(images)).numpy()], [other(paddle.to_tensor(images)).numpy()])
+
+
+def test_weight_decay_is_left_to_the_optimizer():
+    nets = [make(FC, "regress"), make(FC, "regress")]
+    nets[1].set_state_dict(nets[0].state_dict())
+    decay = paddle.regularizer.L2Decay(0.1)
+    plain, quick = (paddle.optimizer.SGD(0.1, parameters=n.parameters(), weight_decay=decay) for n in nets)
+    images, labels = digits(9, "regress")
+    plain_step(nets[0], "regress", plain, images, labels)
+    fast.train_step(nets[1], "regress", quick)(images, labels)
+    assert_close(values(nets[1]), values(nets[0]))
+
+
+def test_a_loss_that_is_not_finite_is_told():
+    net = make(CNN, "regress")
+    clip = paddle.nn.ClipGradByGlobalNorm(5.0)
+    step = fast.train_step(net, "regress", paddle.optimizer.SGD(0.1, parameters=net.parameters(), grad_clip=clip))
+    images, labels = digits(4, "regress")
+    labels[2] = np.nan
+    assert np.isnan(step(images, labels))
+    assert all(np.isnan(value).all() for value in values(net))  # as clipping by a norm that is no number does
+
+
+def test_hooks_and_gradients_of_images_go_through_the_net():
+    net = make(FC, "regress")
+    forward = fast.accelerate(net)
+    images = paddle.to_tensor(digits(4, "regress")[0])
+    seen = []
+    hook = net.fc2.register_forward_post_hook(lambda layer, inputs, output: seen.append(output.shape))
+    forward(images)
+    hook.remove()
+    forward(images)
+    assert seen == [[4, 10]]
+    images.stop_gradient = False
+    forward(images).sum().backward()
+    assert images.grad.shape == [4, 1, 28, 28]
+
+
+def test_what_is_not_known_stays_as_it_is():
+    class Other(CNN):
+        pass
+
+    for net in (Other(), paddle.nn.Linear(784, 10), FC().to(dtype="float64")):
+        assert fast.accelerate(net) is net
+        optimizer = paddle.optimizer.SGD(0.1, parameters=net.parameters())
+        assert fast.train_step(net, "regress", optimizer) is None
+
+
+def test_frozen_parameters_get_no_gradient():
+    net = make(FC, "regress")
+    net.fc1.weight.stop_gradient = True
+    assert fast.train_step(net, "regress", paddle.optimizer.SGD(0.1, parameters=net.parameters())) is None
+    forward = fast.accelerate(net)
+    forward(paddle.to_tensor(digits(4, "regress")[0])).sum().backward()
+    assert net.fc1.weight.grad is None and net.fc2.weight.grad is not None
+
+
+def test_a_paddle_without_the_library(monkeypatch, tmp_path):
+    monkeypatch.setattr(fast.paddle, "__file__", str(tmp_path / "__init__.py"))
+    fast._onednn.cache_clear()
+    try:
+        net = make(CNN, "regress")
+        assert fast.accelerate(net) is net
+        assert fast.train_step(net, "regress", paddle.optimizer.SGD(0.1, parameters=net.parameters())) is None
+        assert fast.accelerate(make(FC, "regress")) is not None
+    finally:
+        monkeypatch.undo()
+        fast._onednn.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "task", "words"),
+    [
+        (np.zeros((3, 784)), np.zeros((3, 1)), "regress", "images have the shape"),
+        (np.zeros((0, 1, 28, 28)), np.zeros((0, 1)), "regress", "n at least 1"),
+        (np.zeros((3, 1, 28, 28)), np.zeros(3), "regress", "labels have the shape"),
+        (np.zeros((3, 1, 28, 28)), np.full((3, 1), 10), "classify", "labels run from 10"),
+        (np.zeros((3, 1, 28, 28)), np.full((3, 1), -1), "classify", "labels run from -1"),
+    ],
+)
+def test_wrong_batches_are_refused(images, labels, task, words):
+    net = make(FC, task)
+    step = fast.train_step(net, task, paddle.optimizer.SGD(0.1, parameters=net.parameters()))
+    before = values(net)
+    with pytest.raises(UserError, match=words):
+        step(images, labels)
+    assert_close(values(net), before, tolerance=0)
