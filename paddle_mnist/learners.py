@@ -108,7 +108,7 @@ class PaddleLearner:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self.optimizer.set_lr(value)
+        self.optimizer.set_lr(float(value))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return a copy of the weights by name."""
@@ -178,7 +178,7 @@ def make_optimizer(settings: Settings, parameters: list[paddle.Tensor]) -> paddl
     import paddle
 
     common = {
-        "learning_rate": settings.lr,
+        "learning_rate": float(settings.lr),
         "parameters": parameters,
         "weight_decay": paddle.regularizer.L2Decay(settings.weight_decay) if settings.weight_decay else None,
         "grad_clip": paddle.nn.ClipGradByGlobalNorm(settings.clip_norm) if settings.clip_norm else None,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import platform
 import sys
 import tempfile
@@ -95,10 +96,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def start(settings: Settings, args: argparse.Namespace) -> int:
     """Train a new run."""
+    prepare(settings, args)
     from paddle_mnist import runs
     from paddle_mnist.dataset import open_dataset, work_folder
 
-    prepare(settings, args)
     dataset = open_dataset(args.data or "auto", say=_say(args))
     run = runs.create(args.out, _name(settings), describe(settings, dataset, args), work_folder() / "runs")
     return train(run, dataset, args, resuming=False)
@@ -128,11 +129,11 @@ def resume(args: argparse.Namespace) -> int:
 
 def dry_run(settings: Settings, args: argparse.Namespace) -> int:
     """Do one batch of everything in a folder that is gone afterwards."""
+    prepare(settings, args)
     from paddle_mnist import runs
     from paddle_mnist.dataset import open_dataset
     from paddle_mnist.splits import Split, Splits
 
-    prepare(settings, args)
     dataset = open_dataset(args.data or "auto", say=_say(args))
     few = slice(settings.batch_size)
     tiny = Splits(*(Split(part.images[few], part.labels[few]) for part in (dataset.train, dataset.valid, dataset.eval)))
@@ -145,8 +146,11 @@ def dry_run(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def prepare(settings: Settings, args: argparse.Namespace) -> None:
-    """Make the process ready for Paddle, before Paddle is imported."""
-    if not settings.is_numpy and not args.plain:
+    """Make the process ready, before NumPy and Paddle are imported."""
+    if settings.is_numpy:
+        # These matrices are small: a second thread gains nothing, and on a busy machine the two wait for each other.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    elif not args.plain:
         from paddle_mnist import cpu
 
         cpu.tune()
