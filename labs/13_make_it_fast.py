@@ -282,7 +282,8 @@ left.legend()
 # again. Paddle's arrays are made in another way, and there it often does not. `cpu.tune()` asks it (on Linux with
 # glibc) to keep blocks of up to 32 MB always.
 #
-# > 新的 NumPy 数组比全新的内存便宜得多：C 运行库常常留下还回来的内存，再次发放。Paddle 的数组用另一种方式创建，往往享受不到。
+# > 新的 NumPy 数组比全新的内存便宜得多：C 运行库常常留下还回来的内存，再次发放。
+# > Paddle 的数组用另一种方式创建，往往享受不到。
 # > `cpu.tune()` 请求它（在使用 glibc 的 Linux 上）把 32 MB 以内的内存块一律留着。
 
 # %% [markdown]
@@ -422,8 +423,8 @@ lab.save(figure, "steps.png")
 # %% [markdown]
 # Is "plain step, tuned" longer than "as installed" on your machine? It may be. Paddle convolves image by image, so its
 # products are small, and two threads on a small product can wait for each other longer than they compute (look at
-# the middle sizes in the first picture). A lever helps only where it applies: more threads pay on large pieces of work, which is
-# why `fast.py` gives each core whole blocks of images.
+# the middle sizes in the first picture). A lever helps only where it applies: more threads pay on large pieces of
+# work, which is why `fast.py` gives each core whole blocks of images.
 #
 # > 在你的机器上，“plain step, tuned”比“as installed”还慢吗？有可能。Paddle 逐张图像做卷积，所以矩阵乘积都很小，
 # > 两个线程合做一个小乘积时，互相等待的时间可能超过计算（看第一张图中的中等尺寸）。
