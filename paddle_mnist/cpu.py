@@ -38,10 +38,11 @@ def tune() -> list[str]:
 
     - ``"kernels"``: Paddle's Linux wheel brings a matrix library of Intel's that, on an AMD processor, takes code from
       the time before AVX2. A variable makes it take the code that suits the processor.
-    - ``"threads"``: Paddle keeps that library to one core; its own variable, unlike OpenMP's, lets it have all of them
-      without a warning on standard error.
     - ``"memory"``: glibc returns each large block to the system and gets it anew, page by page; told to keep blocks up
       to 32 MB, it hands out memory that is there already.
+
+    More threads for Paddle's own layers are not among them: the layers meet after every small product, and where
+    anything else runs on the machine, most of the time goes into waiting. ``fast`` divides the batch instead.
 
     It also keeps the import of Paddle quiet: a warning about ccache concerns those who compile extensions.
     """
@@ -50,10 +51,8 @@ def tune() -> list[str]:
     pulled = []
     if "paddle" not in sys.modules:
         kernels = _mkl_kernels()
-        if kernels and _set_variables({"MKL_DEBUG_CPU_TYPE": kernels}):
+        if kernels and os.environ.setdefault("MKL_DEBUG_CPU_TYPE", kernels) == kernels:
             pulled.append("kernels")
-        if _mkl_threads_apply() and _set_variables({"MKL_NUM_THREADS": str(threads()), "MKL_DYNAMIC": "FALSE"}):
-            pulled.append("threads")
     if _keep_memory():
         pulled.append("memory")
     return pulled
@@ -72,10 +71,6 @@ def threads() -> int:
 
 def _has_mkl() -> bool:
     return sys.platform == "linux" and platform.machine() == "x86_64"
-
-
-def _mkl_threads_apply() -> bool:
-    return _has_mkl() and threads() > 1 and "OMP_NUM_THREADS" not in os.environ
 
 
 def _mkl_kernels() -> str | None:
@@ -101,14 +96,6 @@ def _processor() -> tuple[str, set[str]]:
             elif not name.strip() and features:
                 break  # the next processor begins
     return vendor, features
-
-
-def _set_variables(variables: dict[str, str]) -> bool:
-    """Set environment variables, all or, where the user has set one of them, none; return whether they are set."""
-    if any(os.environ.get(name, value) != value for name, value in variables.items()):
-        return False
-    os.environ.update(variables)
-    return True
 
 
 def _keep_memory() -> bool:

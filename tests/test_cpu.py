@@ -15,7 +15,7 @@ AVX512 = "avx2 fma avx512f avx512dq avx512cd avx512bw avx512vl"
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
     """A process that has not imported Paddle, on Linux with glibc and an AMD processor of four cores."""
-    for name in ("MKL_DEBUG_CPU_TYPE", "MKL_NUM_THREADS", "MKL_DYNAMIC", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_"):
+    for name in ("MKL_DEBUG_CPU_TYPE", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_"):
         monkeypatch.setenv(name, "")  # so that it is put back afterwards
         monkeypatch.delenv(name)
     monkeypatch.delitem(sys.modules, "paddle", raising=False)
@@ -31,12 +31,12 @@ def fresh(monkeypatch, tmp_path):
     cpu.threads.cache_clear()
 
 
-def test_an_amd_processor_gets_its_kernels_and_all_cores(fresh):
-    assert cpu.tune() == ["kernels", "threads"]
+def test_an_amd_processor_gets_its_kernels(fresh):
+    assert cpu.tune() == ["kernels"]
     assert os.environ["MKL_DEBUG_CPU_TYPE"] == "7"
-    assert os.environ["MKL_NUM_THREADS"] == "4"
     assert "OMP_NUM_THREADS" not in os.environ  # Paddle would complain on standard error
-    assert cpu.tune() == ["kernels", "threads"]  # a second call changes nothing
+    assert cpu.threads() == 4
+    assert cpu.tune() == ["kernels"]  # a second call changes nothing
 
 
 def test_without_avx512_the_avx2_kernels_are_taken(fresh):
@@ -50,13 +50,13 @@ def test_without_avx512_the_avx2_kernels_are_taken(fresh):
 )
 def test_other_processors_keep_their_kernels(fresh, text):
     fresh.write_text(text)
-    assert cpu.tune() == ["threads"]
+    assert cpu.tune() == []
     assert "MKL_DEBUG_CPU_TYPE" not in os.environ
 
 
 def test_no_list_of_processors(fresh):
     fresh.unlink()
-    assert cpu.tune() == ["threads"]
+    assert cpu.tune() == []
 
 
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("win32", "AMD64"), ("linux", "aarch64")])
@@ -92,11 +92,6 @@ def test_after_the_import_of_paddle_variables_are_left_alone(fresh, monkeypatch)
     before = dict(os.environ)
     assert cpu.tune() == []
     assert dict(os.environ) == before
-
-
-def test_one_core(fresh, monkeypatch):
-    monkeypatch.setattr(cpu.os, "sched_getaffinity", lambda pid: {0})
-    assert cpu.tune() == ["kernels"]
 
 
 def test_systems_that_cannot_tell_which_cores_are_ours(fresh, monkeypatch):
