@@ -47,7 +47,7 @@ def main() -> int:
     collapsed = [row for row in rows if row["collapsed"]]
     print(f"\n{len(collapsed)} of {len(rows)} collapsed")
     with atomic_write(RESULTS / "seeds.json", "w") as file:
-        json.dump({"arguments": vars(args), "rows": rows}, file, indent=2)
+        json.dump({"arguments": {**vars(args), "data": dataset.sha256}, "rows": rows}, file, indent=2)
     return 1 if collapsed else 0
 
 

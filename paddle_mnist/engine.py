@@ -184,7 +184,7 @@ def close_epoch(
     """Measure the validation digits, write the epoch's record and turn ``progress`` to the next epoch.
 
     Args:
-        steps: the epoch's steps, those of this session if it was resumed.
+        steps: the epoch's steps, or those since the run was resumed.
         began: when the epoch began, by ``time.perf_counter``.
     """
     metrics = evaluate(learner, batches(valid, EVAL_BATCH, settings.task, settings.pixel_range))

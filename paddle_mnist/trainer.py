@@ -42,7 +42,7 @@ class Stopped(Exception):
 
 
 class Trainer:
-    """One session of training in a run folder.
+    """Training in a run folder, from its start or its newest checkpoint to its end or a stop.
 
     Args:
         run: the folder; its ``run.json`` is written.
