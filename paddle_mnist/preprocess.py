@@ -15,20 +15,30 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.records import read_bytes
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 MAX_FILE_BYTES = 128 << 20
-MAX_PIXELS = 100_000_000  # a hundred megapixels: more than any camera's page, less than a bomb
+MAX_PIXELS = 64_000_000  # decoded at once; a larger JPEG is decoded at a fraction of its size
 WORKING_SIDE = 1200  # pixels of the longer side that pictures are reduced to; strokes stay several pixels wide
+STRIP_PIXELS = 1 << 20  # converted and reduced at a time, so that memory holds little beside the decoded picture
+RUN_A_PROGRAM = {"EPS"}  # formats that Pillow hands to another program, which would run what the file says
 
 FIELD, BOX = 28, 20
+ORIENTATION = 0x0112  # the number of this entry in a camera's notes
 MIN_CONTRAST = 24  # grey levels of 255 by which ink must differ from paper
 MIN_CONTRAST_TO_NOISE = 5  # how far ink must stand out of what else varies on the page
+EDGE = 0.25  # of full ink: where a stroke ends
+SPECK_AREA = 0.02  # of the largest stroke's area: what is smaller is none
+MAX_SPOTS = 400  # more than any line of writing has: a texture
 MAX_INK_SHARE = 0.5  # of a page; there is more paper than ink where somebody wrote
 
 
@@ -47,26 +57,25 @@ class Picture(NamedTuple):
 
 
 def open_picture(path: str | os.PathLike[str]) -> Picture:
-    """Open a picture file of any format that Pillow knows, upright, over white where it is transparent.
+    """Open a picture file of any format that Pillow decodes, upright; of several frames the first.
 
     Raises:
         UserError: it is no picture, is damaged, or is larger than ``MAX_PIXELS``; the file is named.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     data = read_bytes(path, MAX_FILE_BYTES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the size is checked here, and formats' oddities are no news
             image = Image.open(io.BytesIO(data))
+            if image.format in RUN_A_PROGRAM:
+                raise UserError(f"{path} is a drawing in {image.format}, which is not read: save it as PNG or JPEG")
             width, height = image.size
-            if width * height > MAX_PIXELS:
+            image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
+            if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
-            image.draft("L", (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
-            factor = max(1, max(image.size) // WORKING_SIDE)
-            gray = _to_gray(image.reduce(factor) if factor > 1 and image.mode in ("L", "RGB") else image)
-            gray = ImageOps.exif_transpose(gray)
-            gray.thumbnail((WORKING_SIDE, WORKING_SIDE))
+            gray = _upright(_to_gray(image), image.getexif().get(ORIENTATION, 1))
     except UserError:
         raise
     except Image.DecompressionBombError:
@@ -74,25 +83,74 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
     except UnidentifiedImageError:
         raise UserError(f"{path} is no picture, or of a kind that cannot be read: save it as PNG or JPEG") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
-        raise UserError(f"{path} is damaged and cannot be read as a picture ({error}): save it anew") from error
-    return Picture(np.asarray(gray), max(width, height) / max(gray.size), str(path))
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise UserError(f"{path} is damaged and cannot be read as a picture ({reason}): save it anew") from error
+    return Picture(gray, max(width, height) / max(gray.shape), str(path))
 
 
-def _to_gray(image):
-    """Return a Pillow image in 8-bit grey, over white where it is transparent."""
+def _to_gray(image: Image.Image) -> np.ndarray:
+    """Return a Pillow image as uint8 [h, w], at most ``WORKING_SIDE`` high and wide, over plain paper."""
     from PIL import Image
 
+    has_transparency = image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits, or floats: stretched to what they hold
-        values = np.asarray(image, dtype=np.float64)
-        low, high = np.nanmin(values), np.nanmax(values)
-        gray = Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
-        gray.info.update(image.info)
-        return gray
-    if image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(paper, image).convert("L")
-    return image.convert("L")
+        values = _reduced(image, _finite)
+        low, high = float(values.min()), float(values.max())
+        levels = (values - low) * (255 / max(high - low, 1e-9))
+    elif has_transparency:
+        layers = _reduced(image, lambda strip: strip.convert("RGBA").convert("LA"))
+        light, alpha = layers[..., 0], layers[..., 1] / 255
+        # Where all that is to be seen is light, it is ink, and its paper must be dark.
+        seen = light[alpha > 0.5]
+        paper = 0 if seen.size and np.quantile(seen, 0.01) > 128 else 255
+        levels = light * alpha + paper * (1 - alpha)
+    elif image.mode in ("1", "L"):
+        levels = _reduced(image, lambda strip: strip.convert("L"))
+    else:
+        levels = _most_contrast(_reduced(image, lambda strip: strip.convert("RGB")))
+    gray = Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+    gray.thumbnail((WORKING_SIDE, WORKING_SIDE))
+    return np.asarray(gray)
+
+
+def _reduced(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> np.ndarray:
+    """Convert an image strip by strip, each averaged over whole blocks of pixels to about the working size."""
+    factor = max(1, max(image.size) // WORKING_SIDE)
+    rows = max(1, STRIP_PIXELS // (image.width * factor)) * factor
+    strips = []
+    for top in range(0, image.height, rows):
+        strip = convert(image.crop((0, top, image.width, min(top + rows, image.height))))
+        strips.append(np.asarray(strip.reduce((min(factor, strip.width), min(factor, strip.height)))))
+    return np.concatenate(strips)
+
+
+def _finite(strip: Image.Image) -> Image.Image:
+    """Return a strip of deep pixels as floats, what is no number as 0."""
+    from PIL import Image
+
+    values = np.array(strip, dtype=np.float32)
+    return Image.fromarray(np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0))
+
+
+def _most_contrast(colours: np.ndarray) -> np.ndarray:
+    """Return the brightness of colours uint8 [h, w, 3], or the one channel that tells far more apart.
+
+    Red ink on a green board can be as bright as the board.
+    """
+    brightness = colours @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    channel = colours[..., int(np.argmax(colours.std(axis=(0, 1))))]
+    return channel if channel.std() > 2 * brightness.std() else brightness
+
+
+def _upright(gray: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn and mirror grey values as the camera's note on its orientation, 1 to 8, says they were taken."""
+    if orientation in (5, 6, 7, 8):
+        gray = gray.T
+    if orientation in (3, 4, 7, 8):
+        gray = gray[::-1]
+    if orientation in (2, 3, 6, 7):
+        gray = gray[:, ::-1]
+    return np.ascontiguousarray(gray)
 
 
 def find_ink(picture: Picture | np.ndarray) -> np.ndarray:
@@ -126,7 +184,22 @@ def find_ink(picture: Picture | np.ndarray) -> np.ndarray:
             "or the other way round"
         )
     floor = max(2.5 * noise, 0.06 * level)
-    return np.clip((difference - floor) / (level - floor), 0, 1)
+    return _without_specks(np.clip((difference - floor) / (level - floor), 0, 1), name)
+
+
+def _without_specks(ink: np.ndarray, name: str) -> np.ndarray:
+    """Take off what is far smaller than the writing: dust, dead pixels, the grain of the paper."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(ink > EDGE, structure=np.ones((3, 3)))
+    if count > MAX_SPOTS:
+        raise UserError(f"no ink found: {name} shows {count:,} separate spots, where writing has a few strokes")
+    areas = np.bincount(labels.ravel(), minlength=2)
+    areas[0] = 0
+    small = areas < SPECK_AREA * areas.max()
+    small[0] = False
+    # Their soft edges go with them.
+    return np.where(ndimage.binary_dilation(small[labels], iterations=2), np.float32(0), ink)
 
 
 def paper_of(light: np.ndarray) -> np.ndarray:
@@ -189,7 +262,7 @@ def _otsu(values: np.ndarray) -> float:
     return float(centres[np.nanargmax(between)])
 
 
-def ink_box(ink: np.ndarray, threshold: float = 0.25) -> tuple[int, int, int, int]:
+def ink_box(ink: np.ndarray, threshold: float = EDGE) -> tuple[int, int, int, int]:
     """Return the box of ink [h, w] above a threshold: left, top, right, bottom in pixels, the last two exclusive."""
     rows, columns = np.flatnonzero((ink > threshold).any(axis=1)), np.flatnonzero((ink > threshold).any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -7,7 +7,7 @@ from PIL import Image
 from paddle_mnist import dataset
 from paddle_mnist.compose import compose
 from paddle_mnist.errors import UserError
-from paddle_mnist.segment import split_digits, stroke_width
+from paddle_mnist.segment import Stroke, split_digits, stroke_width
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_judge_decides_in_doubt():
 def test_the_width_of_a_stroke():
     mask = np.zeros((100, 100), bool)
     mask[10:90, 40:52] = True
-    assert stroke_width(mask) == pytest.approx(12, rel=0.25)
+    assert stroke_width(Stroke(*np.nonzero(mask))) == pytest.approx(12, rel=0.25)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,24 @@ def test_the_width_of_a_stroke():
         np.full((400, 600), 240, np.uint8),
         np.random.default_rng(0).integers(0, 256, (400, 600), dtype=np.uint8),
         np.zeros((1, 1), np.uint8),
+        np.random.default_rng(0).integers(0, 255, (4, 4), dtype=np.uint8),
+        np.where(np.arange(600) % 40 == 0, 60, 240).astype(np.uint8)[:, np.newaxis].repeat(800, axis=1),
     ],
-    ids=["empty", "noise", "one pixel"],
+    ids=["empty", "noise", "one pixel", "sixteen pixels", "ruled"],
 )
 def test_a_page_without_digits_is_said(page):
+    with pytest.raises(UserError, match="found"):
+        split_digits(page)
+
+
+def ruled() -> np.ndarray:
+    """Return paper with lines on it and nothing written."""
+    page = np.full((600, 800), 255, np.uint8)
+    page[::40] = 0
+    return page
+
+
+@pytest.mark.parametrize("page", [ruled(), np.random.default_rng(0).integers(0, 255, (4, 4), dtype=np.uint8)])
+def test_odd_pages_get_a_sentence_too(page):
     with pytest.raises(UserError, match="found"):
         split_digits(page)
