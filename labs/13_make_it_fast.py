@@ -421,14 +421,14 @@ axes.legend(loc="lower right")
 lab.save(figure, "steps.png")
 
 # %% [markdown]
-# Is "plain step, tuned" longer than "as installed" on your machine? It may be. Paddle convolves image by image, so its
-# products are small, and two threads on a small product can wait for each other longer than they compute (look at
-# the middle sizes in the first picture). A lever helps only where it applies: more threads pay on large pieces of
-# work, which is why `fast.py` gives each core whole blocks of images.
+# Is "plain step, tuned" hardly shorter than "as installed" on your machine? It may be. Paddle convolves image by image, so
+# its products are small, and two threads on a small product can wait for each other longer than they compute (look at
+# the middle sizes in the first picture). So `cpu.tune()` leaves the plain layers on one thread. More threads pay on large
+# pieces of work, which is why `fast.py` gives each core whole blocks of images.
 #
-# > 在你的机器上，“plain step, tuned”比“as installed”还慢吗？有可能。Paddle 逐张图像做卷积，所以矩阵乘积都很小，
+# > 在你的机器上，“plain step, tuned”几乎不比“as installed”快吗？有可能。Paddle 逐张图像做卷积，所以矩阵乘积都很小，
 # > 两个线程合做一个小乘积时，互相等待的时间可能超过计算（看第一张图中的中等尺寸）。
-# > 办法只有用对地方才有效：线程多只对大块的工作有好处，所以 `fast.py` 把整块的图像分给每个核心。
+# > 因此 `cpu.tune()` 让普通的层只用一个线程。线程多只对大块的工作有好处，所以 `fast.py` 把整块的图像分给每个核心。
 
 # %% [markdown]
 # Between the last bar and the dashed line is what is left to gain. Measure before you change anything, change one thing
