@@ -421,10 +421,10 @@ axes.legend(loc="lower right")
 lab.save(figure, "steps.png")
 
 # %% [markdown]
-# Is "plain step, tuned" hardly shorter than "as installed" on your machine? It may be. Paddle convolves image by image, so
-# its products are small, and two threads on a small product can wait for each other longer than they compute (look at
-# the middle sizes in the first picture). So `cpu.tune()` leaves the plain layers on one thread. More threads pay on large
-# pieces of work, which is why `fast.py` gives each core whole blocks of images.
+# Is "plain step, tuned" hardly shorter than "as installed" on your machine? It may be. Paddle convolves image by image,
+# so its products are small, and two threads on a small product can wait for each other longer than they compute (look at
+# the middle sizes in the first picture). So `cpu.tune()` leaves the plain layers on one thread. More threads pay on
+# large pieces of work, which is why `fast.py` gives each core whole blocks of images.
 #
 # > 在你的机器上，“plain step, tuned”几乎不比“as installed”快吗？有可能。Paddle 逐张图像做卷积，所以矩阵乘积都很小，
 # > 两个线程合做一个小乘积时，互相等待的时间可能超过计算（看第一张图中的中等尺寸）。
