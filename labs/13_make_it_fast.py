@@ -422,7 +422,7 @@ lab.save(figure, "steps.png")
 
 # %% [markdown]
 # Is "plain step, tuned" hardly shorter than "as installed" on your machine? It may be. Paddle convolves image by image,
-# so its products are small, and two threads on a small product can wait for each other longer than they compute (look at
+# so its products are small, and two threads on a small product can wait for each other longer than they compute (see
 # the middle sizes in the first picture). So `cpu.tune()` leaves the plain layers on one thread. More threads pay on
 # large pieces of work, which is why `fast.py` gives each core whole blocks of images.
 #
