@@ -22,7 +22,7 @@ else:
     open_gzip = igzip.IGzipFile
     DAMAGE += (isal_zlib.error,)
 
-BLOCK = 1 << 19  # with what is derived from it, about what a core keeps in its second-level cache
+BLOCK = 3 << 18  # less, and the time goes to calling NumPy; more, and the arrays of this length leave the caches
 _MAX_SPACE = 1 << 26
 _SPACE = b" \t\r\n"
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -121,13 +121,13 @@ class Text:
             if start > limit or not self.more():
                 return None
 
-    def sequences(self) -> bytes:
-        """Return the text from here to the last ``]`` within about a block, without moving."""
+    def sequences(self) -> memoryview:
+        """Return the text from here to the last ``]`` within about a block, without moving and without a copy."""
         for _ in range(2):
             end = self._text.rfind(b"]", self._at, self._at + 2 * BLOCK)
             if end >= 0 or not self.more():
                 break
-        return self._text[self._at : end + 1]
+        return memoryview(self._text)[self._at : end + 1]
 
     def around(self) -> str:
         """Return what stands here, shortened, for an error."""

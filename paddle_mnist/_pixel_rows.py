@@ -4,19 +4,24 @@ A file of MNIST has 55 million pixels, but only 256 different ones. So a number 
 first time; from then on, its bytes are looked up. What lies between two commas is a *cell*, such as ``b" 0.99609375"``.
 A row's first cell also holds the bracket that opens the row, its last cell the one that closes it.
 
-1. Four cells in five are paper. A comma with a paper's cell and another comma after it is recognised by comparing
-   bytes, for all of a block of text at once. The other commas are listed: after each of them begins some other cell.
-2. Each of these cells is loaded as a few 64-bit words, which end with its comma, hashed to a slot, and compared with
-   the cell in that slot. Its length, which is thereby known, tells where it ends.
-3. From there to the next comma in the list stands nothing but papers, and how many they are follows from the distance.
-   So the pixels between need not be counted, and each cell's place in its row is known.
-4. A cell that is not in the table is parsed strictly and put into it, and the block is looked up again.
+1. Four cells in five are paper, and nearly all of them follow another one. So a text is compared with itself, shifted
+   by the length of paper and its comma, the *period*. Where it is the same from one comma over a whole period to the
+   next, the cell there repeats the one before. The other commas are listed: after each of them begins a cell that is no
+   repetition. This takes seven passes over the bytes or eight, however long the text of a paper is.
+2. Between a listed comma and the next one stands either a single cell, or a *run*: a cell of the period's length and
+   repetitions of it. Up to 64 bytes are loaded from there, those from the next listed comma on are set to zero, and
+   what comes out is hashed to a slot and compared with what stands in it. A run that is longer than what was loaded
+   needs no more: the rest of it repeats its beginning.
+3. A single cell stands for one pixel, a run for as many as its length says.
+4. A text that is not in the table is parsed strictly and put into it, and the block is looked up again.
 
-Every byte of a block is thereby either a comma or part of a cell that was parsed. A block for which any of this does
-not work out is handed back, for the row-by-row reader to read it or to say what is wrong.
+Every byte of a block is thereby either compared with a text that was parsed, or with a byte that was. A block for which
+any of this does not work out is handed back, for the row-by-row reader to read it or to say what is wrong. (So are
+texts in which two cells together are as long as paper and are repeated; no one has been seen to write such.)
 
-The text is handled in pieces that stay in a core's second-level cache, in arrays that each thread keeps: fresh memory
-is dear, since the system clears it page by page.
+Threads gain less here than one would think. NumPy lets go of the interpreter's lock for each operation and then has to
+get it back, which takes as long as comparing tens of kilobytes. The arrays that are as long as the text are kept, by
+each thread for itself: fresh memory is dear, since the system clears it page by page.
 """
 
 from __future__ import annotations
@@ -29,16 +34,17 @@ import numpy as np
 from paddle_mnist._pixel_levels import Levels
 
 PIXELS = 784
-_MAX_WORDS = 5  # the longest cell that is looked up, in 64-bit words, its comma included
+_WORDS = (1, 2, 4, 8)  # how many 64-bit words of a cell are loaded; NumPy copies these sizes quickest
+_LEAD = 8 * _WORDS[-1]  # what stands before a text in the array that takes it
 _MAX_CELLS = 800  # more different cells than this are better read row by row
 _SLOT_BITS = 16
-_LEAD = 8 * _MAX_WORDS  # what stands before a text in the array that takes it
 _COMMA = ord(",")
-_COMMAS, _ONES, _HIGHS = (np.uint64(byte * 0x0101_0101_0101_0101) for byte in (_COMMA, 0x01, 0x80))
 _CELL = re.compile(
     rb"[ \t\r\n]*(\[?)[ \t\r\n]*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t\r\n]*(\]?)[ \t\r\n]*"
 )
-_INTERIOR, _FIRST, _LAST = range(3)
+# What is noted of a text in the table, in one integer: its pixel's identifier in the lowest byte, and these. That of a
+# run is the sign bit, so that a shift makes a mask of it; a run of anything but paper has the bit of ink, too.
+_FIRST, _LAST, _INK, _RUN = 1 << 8, 1 << 9, 1 << 10, -1 << 63
 
 
 class RowTable:
@@ -50,14 +56,14 @@ class RowTable:
 
     def __init__(self, levels: Levels) -> None:
         self._levels = levels
-        self._cells: dict[bytes, tuple[int, int]] = {}  # text: (identifier, kind)
-        self._paper: bytes | None = None
-        self._paper_id = 0
+        self._cells: dict[bytes, int] = {}  # text, without the comma: what is noted of it
+        self._paper = 0  # the commonest pixel's identifier
+        self._period = 0  # the length of the commonest cell, with its comma; 0 as long as it is not known
         self._room = _Room()
         self._random = np.random.default_rng(784)
         self._rebuild()
 
-    def parse(self, text: bytes) -> np.ndarray | None:
+    def parse(self, text: bytes | memoryview) -> np.ndarray | None:
         """Look up rows of pixels.
 
         Args:
@@ -67,88 +73,89 @@ class RowTable:
             Identifiers, uint8 [rows, 784]; ``None`` if the text is anything else or does not suit the method. Nothing
             is learned from such a text: its numbers need not be pixels.
         """
-        state, count, paper = self._levels.save(), len(self._cells), self._paper
-        if self._paper is None:
+        text = bytes(text)
+        state, count, period = self._levels.save(), len(self._cells), self._period
+        if not self._period:
             first = self._parse(text[: text.find(b"]") + 1], learning=True)
             if first is not None:
-                self._choose_paper(first)
+                self._choose_period(first)
         found = self._parse(text, learning=True)
         if found is None:
             self._levels.restore(state)
-            self._paper = paper
-            if len(self._cells) > count:
+            if len(self._cells) > count or self._period != period:
                 while len(self._cells) > count:
                     self._cells.popitem()
+                self._period = period
                 self._rebuild()
         return found
 
-    def look_up(self, text: bytes) -> np.ndarray | None:
+    def look_up(self, text: bytes | memoryview) -> np.ndarray | None:
         """As ``parse``, but learning nothing, so that several threads may call it at once."""
         return self._parse(text, learning=False)
 
-    def _parse(self, text: bytes, learning: bool) -> np.ndarray | None:
-        block, commas = self._other_than_paper(text)
-        starts = commas[:-1]
-        cells, known = self._find(block, starts)
-        if not known.all():
+    def _parse(self, text: bytes | memoryview, learning: bool) -> np.ndarray | None:
+        block, commas = self._without_repetitions(text)
+        starts, sizes = commas[:-1], np.diff(commas)
+        notes, known = self._find(block, starts, sizes)
+        if known is not None:
             if not learning or not self._learn(text, (starts[~known] - (_LEAD - 1)).tolist()):
                 return None
-            cells, _ = self._find(block, starts)
-        steps = np.diff(commas)
-        steps -= cells & 0xFF
-        steps //= 1 if self._paper is None else len(self._paper) + 1
-        steps += 1  # the cell itself, and then paper
-        places = np.cumsum(steps)
-        count = int(places[-1])
-        places -= steps
-        if not _frames_rows(places, cells, count):
-            return None
-        out = np.full(count, self._paper_id, np.uint8)
-        out[places] = (cells >> 8).astype(np.uint8)
-        return out.reshape(-1, PIXELS)
+            notes, known = self._find(block, starts, sizes)
+            if known is not None:  # no cells and repetitions of them after all
+                return None
+        if self._period:
+            sizes //= self._period
+            sizes -= 1
+            sizes &= notes >> 63
+            sizes += 1
+        else:
+            sizes.fill(1)
+        return _rows(notes, sizes, self._paper)
 
-    def _other_than_paper(self, text: bytes) -> tuple[np.ndarray, np.ndarray]:
-        """Find the cells that differ from the paper's.
+    def _without_repetitions(self, text: bytes | memoryview) -> tuple[np.ndarray, np.ndarray]:
+        """List the commas that begin a cell which does not repeat the one before.
 
         Returns:
-            The text with a comma before it and one after it, uint8, and the indices of the commas before those cells,
-            in order. The first cell, with its bracket, is always among them, and the last comma's index is at the end.
+            The text with a comma before it and one after it, uint8, and the indices of the listed commas in it, in
+            order: the first is the one before the text, the last the one after it.
         """
-        end = _LEAD + len(text)
-        room = self._room.for_text(len(text))
-        block, commas, paper, equal = (array[: end + 1] for array in room)
-        block[_LEAD - 1] = block[end] = _COMMA
-        block[_LEAD:end] = np.frombuffer(text, np.uint8)
-        room[0][end + 1 :][: 8 * _MAX_WORDS] = 0
-        np.equal(block, _COMMA, out=commas)
-        if self._paper is not None:
-            after = len(self._paper) + 1  # from a comma to the next one, with paper between
-            n = len(block) - after
-            paper[n:] = False
-            np.logical_and(commas[:n], commas[after:], out=paper[:n])
-            for i, byte in enumerate(self._paper, 1):
-                np.equal(block[i : n + i], byte, out=equal[:n])
-                np.logical_and(paper[:n], equal[:n], out=paper[:n])
-            np.greater(commas, paper, out=commas)
-            commas[_LEAD - 1] = True
-        room[1][end + 1 :][:4] = False
-        return room[0], _indices(room[1][: end + 4 & ~3])
+        n = _LEAD + len(text) + 1
+        (block, commas, same, spare), marks = self._room.for_text(len(text)), slice(n, -(-n // 8) * 8)
+        block[_LEAD - 1] = block[n - 1] = _COMMA
+        block[_LEAD : n - 1] = np.frombuffer(text, np.uint8)
+        block[n : n + _LEAD] = 0
+        np.equal(block[:n], _COMMA, out=commas[:n])
+        commas[marks] = False
+        period = self._period
+        if 0 < 2 * period < n:
+            # same[i] says first that the byte at i is the one a period later, then that so many from there on are.
+            np.equal(block[: n - period], block[period:n], out=same[: n - period])
+            size, needed, end = 1, period + 1, n - period
+            while size < needed:
+                step = min(size, needed - size)
+                end -= step
+                np.logical_and(same[:end], same[step : end + step], out=spare[:end])
+                same, spare = spare, same
+                size += step
+            np.greater(commas[period : n - period], same[:end], out=commas[period : n - period])
+        commas[_LEAD - 1] = commas[n - 1] = True
+        return block, _indices(commas[: marks.stop], 8 if period >= 8 else 4)
 
-    def _find(self, block: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is noted of the cell after each of some commas, and whether it is in the table at all."""
-        size = 8 * self._words
-        after = np.ndarray(len(block) - size, f"V{size}", block, 1, (1,))  # the words after each byte of the block
-        words = np.ascontiguousarray(after[starts].view("<u8").reshape(-1, self._words).T)
-        _cut_after_comma(words)
-        hashed = words[0] * self._factors[0]
-        for word, factor in zip(words[1:], self._factors[1:], strict=True):
-            hashed ^= word * factor
+    def _find(self, block: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what is noted of the text after each of some commas, and which are in the table (``None``: all)."""
+        width = 8 * self._words
+        after = np.ndarray(len(block) - width, f"V{width}", block, 1, (1,))  # the words after each byte of the block
+        keys = after[starts].view("<u8")
+        keys &= self._masks.take(np.minimum(sizes, width)).view("<u8")
+        words = keys.reshape(-1, self._words)
+        hashed = words[:, 0] * self._factors[0]
+        for i in range(1, self._words):
+            hashed ^= words[:, i] * self._factors[i]
         hashed >>= np.uint64(64 - _SLOT_BITS)
-        found = self._slots.take(hashed.view(np.int64), axis=0)
-        known = found[:, 0] == words[0]
-        for i, word in enumerate(words[1:], 1):
-            known &= found[:, i] == word
-        return found[:, -1].astype(np.int64), known
+        slots = hashed.view(np.int64)
+        equal = self._keys.take(slots).view("<u8") == keys
+        known = None if equal.all() else equal.reshape(words.shape).all(axis=1)
+        return self._notes.take(slots), known
 
     def _learn(self, text: bytes, starts: list[int]) -> bool:
         """Parse cells that were met for the first time; return whether all of them can be pixels."""
@@ -158,7 +165,7 @@ class RowTable:
             if cell in self._cells:
                 continue
             match = _CELL.fullmatch(cell)
-            if match is None or len(cell) >= 8 * _MAX_WORDS or len(self._cells) >= _MAX_CELLS:
+            if match is None or len(cell) + 2 > _LEAD or len(self._cells) >= _MAX_CELLS:
                 return False
             opens, number, closes = match.groups()
             if opens and closes:
@@ -167,33 +174,46 @@ class RowTable:
                 identifier = self._levels.of_text(number)
             except ValueError:
                 return False
-            self._cells[cell] = (identifier, _FIRST if opens else _LAST if closes else _INTERIOR)
+            self._cells[cell] = identifier | (_FIRST if opens else _LAST if closes else 0)
         self._rebuild()
         return True
 
     def _rebuild(self) -> None:
-        """Lay the known cells into a table without collisions, by trying hash factors until there are none."""
-        cells = list(self._cells)
-        self._words = max((len(cell) // 8 + 1 for cell in cells), default=1)
-        padded = b"".join((cell + b",").ljust(8 * self._words, b"\0") for cell in cells)
-        keys = np.frombuffer(padded, "<u8").reshape(len(cells), self._words)
+        """Lay the known texts into a table without collisions, by trying hash factors until there are none."""
+        # A run is told from a single cell by what follows its first comma, so one byte of that is to be loaded.
+        longest = max([self._period + 1, *(len(cell) + 1 for cell in self._cells)])
+        self._words = next(words for words in _WORDS if 8 * words >= longest)
+        width = 8 * self._words
+        texts = {cell + b",": note for cell, note in self._cells.items()}
+        for cell, note in self._cells.items():
+            if len(cell) + 1 == self._period and note < _FIRST:
+                run = note | _RUN | (0 if note == self._paper else _INK)
+                for size in range(2 * self._period, width + self._period, self._period):
+                    texts[((cell + b",") * size)[: min(size, width)]] = run
+        keys = np.frombuffer(b"".join(text.ljust(width, b"\0") for text in texts), "<u8").reshape(-1, self._words)
         while True:
             self._factors = self._random.integers(0, 2**64, self._words, dtype=np.uint64) | np.uint64(1)
             hashed = np.bitwise_xor.reduce(keys * self._factors, axis=1)
-            at = (hashed >> np.uint64(64 - _SLOT_BITS)).astype(np.intp)
-            if len(np.unique(at)) == len(cells):
+            slots = (hashed >> np.uint64(64 - _SLOT_BITS)).astype(np.intp)
+            # An empty slot must match nothing. It holds zeros, which are never looked for but in slot 0; and that holds
+            # ones, which must be looked for elsewhere.
+            if len(np.unique(slots)) == len(texts) and np.bitwise_xor.reduce(self._factors) >> np.uint64(
+                64 - _SLOT_BITS
+            ):
                 break
-        # A slot holds a cell's words, and last its length with the comma, its identifier and its kind, in a byte each.
-        # Slots of 16 and 32 bytes are the quickest to copy. No key is all zeros, as an empty slot is.
-        width = {1: 2, 2: 4, 3: 4}.get(self._words, self._words + 1)
-        self._slots = np.zeros((1 << _SLOT_BITS, width), np.uint64)
-        self._slots[at, : self._words] = keys
-        self._slots[at, -1] = [len(cell) + 1 | i << 8 | kind << 16 for cell, (i, kind) in self._cells.items()]
+        table = np.zeros((1 << _SLOT_BITS, self._words), "<u8")
+        table[0] = 1
+        table[slots] = keys
+        self._keys = table.view(f"V{width}").reshape(-1)
+        self._notes = np.zeros(1 << _SLOT_BITS, np.int64)
+        self._notes[slots] = list(texts.values())
+        self._masks = (255 * np.tri(width + 1, width, -1, np.uint8)).view(f"V{width}").reshape(-1)
 
-    def _choose_paper(self, out: np.ndarray) -> None:
-        """Take the commonest pixel of the first block for paper; a wrong choice costs time only."""
-        self._paper_id = int(np.bincount(out.reshape(-1), minlength=256).argmax())
-        self._paper = next((cell for cell, found in self._cells.items() if found == (self._paper_id, _INTERIOR)), None)
+    def _choose_period(self, row: np.ndarray) -> None:
+        """Take the commonest pixel of a row for paper; a wrong choice costs time only."""
+        self._paper = int(np.bincount(row.reshape(-1)).argmax())
+        self._period = next((len(cell) + 1 for cell, note in self._cells.items() if note == self._paper), 0)
+        self._rebuild()
 
 
 class _Room(threading.local):
@@ -204,71 +224,89 @@ class _Room(threading.local):
 
     def for_text(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return an array of bytes and three of booleans that take so long a text and what is put around it."""
-        size += _LEAD + 8 * _MAX_WORDS + 8
+        size += 2 * _LEAD + 8
         if size > self._size:
             self._size = size
             self._arrays = (np.zeros(size, np.uint8), *(np.zeros(size, bool) for _ in range(3)))
         return self._arrays
 
 
-def _indices(marks: np.ndarray) -> np.ndarray:
-    """Return where the marks are, as ``np.flatnonzero`` does, in half its time where they stand four apart at least.
+def _indices(marks: np.ndarray, size: int) -> np.ndarray:
+    """Return where the marks are, as ``np.flatnonzero`` does, in half its time if they are far apart.
 
     Args:
-        marks: bool [a multiple of 4].
+        marks: bool [a multiple of 8].
+        size: how many bytes are looked at together, 4 or 8; two marks among them should be rare.
     """
-    fours = marks.view("<u4")
-    found = np.flatnonzero(fours != 0)
-    values = fours.take(found)
-    if (values & (values - np.uint32(1))).any():
-        return np.flatnonzero(marks)  # two marks in one of the fours
-    found <<= 2
-    values *= np.uint32(0x00010203)  # brings the index of the byte that is 1 to the top
-    values >>= np.uint32(24)
-    found += values
+    words = marks.view(f"<u{size}")
+    found = np.flatnonzero(words != 0)  # without the comparison, each would be asked twice
+    values = words.take(found)
+    found *= size
+    rest = values & (values - 1)  # without the first mark
+    several = np.flatnonzero(rest != 0)
+    if len(several) == 0:
+        found += _byte_index(values)
+        return found
+    rest = rest[several]
+    if len(several) > len(found) // 8 or (rest & (rest - 1)).any():
+        return np.flatnonzero(marks)  # too many, or three marks in one word
+    values[several] ^= rest
+    second = found[several] + _byte_index(rest)
+    found += _byte_index(values)
+    counts = np.ones(len(found), np.intp)
+    counts[several] = 2
+    found = np.repeat(found, counts)
+    found[several + np.arange(1, len(several) + 1)] = second
     return found
 
 
-def _cut_after_comma(words: np.ndarray) -> None:
-    """Set to zero what comes after the first comma of each cell.
+def _byte_index(words: np.ndarray) -> np.ndarray:
+    """Return which byte is 1, counted from 0, of words in which all other bytes are 0."""
+    top = 8 * (words.itemsize - 1)
+    indices = words * words.dtype.type(0x0001020304050607 >> (56 - top))  # brings that byte's index to the top
+    indices >>= words.dtype.type(top)
+    return indices.astype(np.int64)
+
+
+def _rows(notes: np.ndarray, counts: np.ndarray, paper: int) -> np.ndarray | None:
+    """Lay out the pixels of single cells and runs.
 
     Args:
-        words: the first 8 bytes of each cell, the second 8 and so on, uint64 [words, cells].
+        notes: what is noted of each, int64 [n].
+        counts: the number of its pixels, int64 [n].
+        paper: the identifier that all runs have except those that say otherwise.
+
+    Returns:
+        Identifiers, uint8 [rows, 784]; ``None`` unless brackets open each row's first cell and close its last, and
+        stand nowhere else.
     """
-    ended = None
-    for word in words:
-        # Bytes that are commas become zero, and the lowest of those is found by subtraction: see "Determining if a
-        # word has a zero byte" in Anderson, Bit Twiddling Hacks.
-        differs = word ^ _COMMAS
-        comma = differs - _ONES
-        comma &= np.invert(differs, out=differs)
-        comma &= _HIGHS
-        up_to_comma = np.subtract(comma, np.uint64(1), out=differs)
-        up_to_comma ^= comma  # all of the word, if there is no comma
-        word &= up_to_comma
-        if ended is not None:
-            word *= ended ^ np.True_
-            ended |= comma != 0
-        else:
-            ended = comma != 0
+    ends = np.cumsum(counts)
+    n = int(ends[-1])
+    marked = np.flatnonzero((notes & (_FIRST | _LAST | _INK)) != 0)
+    marks = notes[marked]
+    edges = marked[marks & _INK == 0]
+    first, last = edges[0::2], edges[1::2]
+    rows = np.arange(0, n, PIXELS)
+    if (
+        n % PIXELS
+        or not len(first) == len(last) == len(rows)
+        or not np.array_equal(ends[first], rows + 1)
+        or not np.array_equal(ends[last], rows + PIXELS)
+        or not ((notes[first] & _FIRST).all() and (notes[last] & _LAST).all())
+    ):
+        return None
+    ids, places = notes.astype(np.uint8), ends - counts
+    inked = marked[marks & _INK != 0]
+    if len(inked) > len(ids) // 64:
+        return np.repeat(ids, counts).reshape(-1, PIXELS)
+    out = np.full(n, paper, np.uint8)
+    out[places] = ids
+    for i in inked.tolist():
+        out[places[i] : ends[i]] = ids[i]
+    return out.reshape(-1, PIXELS)
 
 
-def _frames_rows(places: np.ndarray, cells: np.ndarray, n: int) -> bool:
-    """Tell whether brackets open each row's first cell and close its last, and stand nowhere else."""
-    if n % PIXELS:
-        return False
-    edges = np.flatnonzero(cells >= 1 << 16)
-    first = np.arange(0, n, PIXELS)
-    return (
-        len(edges) == 2 * len(first)
-        and np.array_equal(places[edges[0::2]], first)
-        and np.array_equal(places[edges[1::2]], first + (PIXELS - 1))
-        and bool((cells[edges[0::2]] >> 16 == _FIRST).all())
-        and bool((cells[edges[1::2]] >> 16 == _LAST).all())
-    )
-
-
-def without_space(text: bytes) -> bytes | None:
+def without_space(text: bytes | memoryview) -> bytes | None:
     """Take the white space out of JSON's lists of numbers.
 
     Returns:

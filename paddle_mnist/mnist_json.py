@@ -36,7 +36,7 @@ _MAX_ROW = 1 << 20
 _MAX_LABELS = 1 << 26
 _STEP = 1 << 16
 _LIST_END = re.compile(rb"\][ \t\r\n]*\]")
-_THREADS = min(4, os.cpu_count() or 1)  # NumPy works on several blocks at once; unpacking sets the pace from then on
+_AHEAD = 2  # blocks that are looked up, or wait to be, while the next one is cut out of the text
 _SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 
 
@@ -60,7 +60,7 @@ def read(path: str | os.PathLike[str], spool: IO[bytes] | None = None) -> Splits
         OSError: as the operating system reports it.
     """
     spool = spool if spool is not None else io.BytesIO()
-    with ThreadPoolExecutor(_THREADS, "look-up") as pool, open_text(path) as text:
+    with ThreadPoolExecutor(1, "look-up") as pool, open_text(path) as text:
         reader = _Reader(text, spool, pool)
         counts, labels = reader.read()
     try:
@@ -163,7 +163,7 @@ class _Reader:
             if slow > 0 or not self._rush(name):
                 if self._text.peek() != b"[":
                     self._fail(f"{name}, sample {self._count}", self._text.around(), "a list of 784 pixels")
-                block = b"" if slow > 0 else self._text.sequences()
+                block: bytes | memoryview = b"" if slow > 0 else self._text.sequences()
                 if end := _LIST_END.search(block):
                     block = block[: end.start() + 1]
                 rows = self._look_up(block) if block else None
@@ -180,16 +180,18 @@ class _Reader:
             slow -= 1
 
     def _rush(self, name: str) -> bool:
-        """Read as many blocks of rows as can be looked up in what is known, several at once.
+        """Read as many blocks of rows as can be looked up in what is known; a thread does so, some blocks ahead.
+
+        A second one would gain nothing on two cores: the threads would wait for the interpreter's lock in turns.
 
         Returns:
             Whether any rows were read and all went well, so that a comma or the end of the list comes next. Otherwise
             the row comes next at which the look-up stopped.
         """
-        pending: collections.deque[tuple[bytes, Future]] = collections.deque()
+        pending: collections.deque[tuple[memoryview, Future]] = collections.deque()
         on, stored = self._text.peek() == b"[", False
         while True:
-            while on and len(pending) <= _THREADS:
+            while on and len(pending) <= _AHEAD:
                 block = self._text.sequences()
                 if block:
                     pending.append((block, self._pool.submit(self._known, block)))
@@ -213,8 +215,8 @@ class _Reader:
             self._store(name, rows)
             stored = True
 
-    def _known(self, block: bytes) -> np.ndarray | None:
-        """Look a block up, learning nothing; runs in threads."""
+    def _known(self, block: memoryview) -> np.ndarray | None:
+        """Look a block up, learning nothing; runs in a thread."""
         if self._squeezed < _SQUEEZES:
             found = self._table.look_up(block)
         else:
@@ -229,7 +231,7 @@ class _Reader:
         if self._read > MAX_SAMPLES:
             self._fail(name, "more digits", f"no more than {MAX_SAMPLES:,} in a file")
 
-    def _look_up(self, block: bytes) -> np.ndarray | None:
+    def _look_up(self, block: memoryview) -> np.ndarray | None:
         """Return the identifiers of whole rows, uint8 [n * 784], or ``None`` if they must be read one by one."""
         if self._squeezed < _SQUEEZES:
             found = self._table.parse(block)
