@@ -27,13 +27,21 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_FILE_BYTES = 128 << 20
-MAX_PIXELS = 64_000_000  # decoded at once; a larger JPEG is decoded at a fraction of its size
+MAX_PIXELS = 50_000_000  # decoded at once; a larger JPEG is decoded at a fraction of its size
+# Fewer where the decoder holds several copies of the pixels, or is slow, so that none takes more memory or time.
+MAX_PIXELS_OF = {"WEBP": 16_000_000, "AVIF": 16_000_000, "JPEG2000": 4_000_000}
+MAX_TIFF_BYTES = 280_000_000  # a TIFF may hold all of its pixels in one strip, which is unpacked beside the image
+MAX_PIXELS_IN_PYTHON = 1_000_000
+MAX_READS = 600_000  # pieces that are taken of a file; one of 128 MB in chunks of 8 kB needs a tenth
 WORKING_SIDE = 1200  # pixels of the longer side that pictures are reduced to; strokes stay several pixels wide
 STRIP_PIXELS = 1 << 20  # converted and reduced at a time, so that memory holds little beside the decoded picture
-RUN_A_PROGRAM = {"EPS"}  # formats that Pillow hands to another program, which would run what the file says
+# Pillow hands EPS to another program, which would run what the file says, and WMF to Windows; it unpacks what is in
+# ICNS and FITS before it knows how large that is.
+REFUSED = {"EPS", "WMF", "ICNS", "FITS"}
 
 FIELD, BOX = 28, 20
 ORIENTATION = 0x0112  # the number of this entry in a camera's notes
+BITS_PER_SAMPLE = 0x0102  # and of this one in a TIFF's
 MIN_CONTRAST = 24  # grey levels of 255 by which ink must differ from paper
 MIN_CONTRAST_TO_NOISE = 5  # how far ink must stand out of what else varies on the page
 EDGE = 0.25  # of full ink: where a stroke ends
@@ -64,28 +72,77 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
     """
     from PIL import Image, UnidentifiedImageError
 
-    data = read_bytes(path, MAX_FILE_BYTES)
+    data, limit = read_bytes(path, MAX_FILE_BYTES), MAX_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the size is checked here, and formats' oddities are no news
-            image = Image.open(io.BytesIO(data))
-            if image.format in RUN_A_PROGRAM:
-                raise UserError(f"{path} is a drawing in {image.format}, which is not read: save it as PNG or JPEG")
+            image = Image.open(_Metered(data))
+            if image.format in REFUSED:
+                raise UserError(f"{path} is in the format {image.format}, which is not read: save it as PNG or JPEG")
             width, height = image.size
             image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
-            if image.width * image.height > MAX_PIXELS:
+            limit = _max_pixels(image)
+            if image.width * image.height > limit:
                 raise Image.DecompressionBombError
             gray = _upright(_to_gray(image), image.getexif().get(ORIENTATION, 1))
     except UserError:
         raise
     except Image.DecompressionBombError:
-        raise UserError(f"{path} has more than the {MAX_PIXELS:,} pixels that are read: reduce it first") from None
+        raise UserError(
+            f"{path} has more than the {limit:,} pixels that are read of its kind: reduce it first"
+        ) from None
+    except _TooMuchWorkError:
+        raise UserError(f"{path} takes more work to read than a picture should: save it as PNG or JPEG") from None
     except UnidentifiedImageError:
         raise UserError(f"{path} is no picture, or of a kind that cannot be read: save it as PNG or JPEG") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise UserError(f"{path} is damaged and cannot be read as a picture ({reason}): save it anew") from error
     return Picture(gray, max(width, height) / max(gray.shape), str(path))
+
+
+class _TooMuchWorkError(Exception):
+    """More was read of a file than any honest picture needs."""
+
+
+class _Metered(io.BytesIO):
+    """A file in memory of which so many pieces are read and no more.
+
+    The formats' readers take a file apart in Python, often byte by byte and wherever it points them, so that a small
+    damage or some malice can keep them busy for minutes. They read no honest file over and over.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads = MAX_READS
+        self.bytes = 8 * len(data) + (1 << 20)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read so many bytes, as every file does."""
+        return self._spent(super().read(size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Read a line, as every file does."""
+        return self._spent(super().readline(size))
+
+    def _spent(self, piece: bytes) -> bytes:
+        self.reads -= 1
+        self.bytes -= len(piece)
+        if self.reads < 0 or self.bytes < 0:
+            raise _TooMuchWorkError
+        return piece
+
+
+def _max_pixels(image: Image.Image) -> int:
+    """Return how many pixels are decoded of an image that Pillow has opened."""
+    from PIL import Image
+
+    if any(tile[0] in Image.DECODERS for tile in image.tile):  # those registered by name are written in Python
+        return MAX_PIXELS_IN_PYTHON
+    if image.format == "TIFF":
+        bits = sum(image.tag_v2.get(BITS_PER_SAMPLE, (1,)))
+        return min(MAX_PIXELS, int(MAX_TIFF_BYTES / (4 + bits / 8)))
+    return MAX_PIXELS_OF.get(image.format, MAX_PIXELS)
 
 
 def _to_gray(image: Image.Image) -> np.ndarray:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -190,9 +191,12 @@ def claiming(width: int, height: int) -> bytes:
         (b"not a picture at all", "is no picture"),
         (lambda: FORMS["png"](Image.new("L", (50, 50)))[:60], "damaged|no picture"),
         (lambda: FORMS["jpeg"](Image.effect_noise((200, 200), 50))[:2000], "damaged"),
-        (claiming(8_100, 8_000), "more than the 64,000,000"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n%%EOF\n", "a drawing in EPS"),
-        (claiming(60_000, 60_000), "more than the 64,000,000"),
+        (claiming(8_100, 8_000), "more than the 50,000,000"),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n%%EOF\n",
+            "in the format EPS, which is not read",
+        ),
+        (claiming(60_000, 60_000), "more than the 50,000,000"),
     ],
     ids=["empty", "text", "cut PNG", "cut JPEG", "large", "drawing", "bomb"],
 )
@@ -201,6 +205,54 @@ def test_what_is_no_picture_is_said_in_one_sentence(tmp_path, content, words):
     with pytest.raises(UserError, match=words) as caught:
         open_picture(tmp_path / "file")
     assert str(tmp_path / "file") in str(caught.value) and "\n" not in str(caught.value)
+
+
+def chunks(count: int) -> bytes:
+    """Return a PNG of very many empty chunks, and no pixels."""
+    head = saved(Image.new("L", (8, 8)), format="PNG")[:33]
+    return head + (bytes(4) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))) * count
+
+
+BOMBS = {
+    "png chunks": (lambda: chunks(1_000_000), "more work"),
+    "jpeg markers": (lambda: b"\xff\xd8" + b"\xff\xe5\0\2" * 1_000_000, "more work"),
+    "jpeg of nothing": (lambda: b"\xff\xd8" + b"\xff" * 2_000_000, "more work"),
+    "gif remarks": (lambda: b"GIF89a\x08\0\x08\0\0\0\0" + b"!\xfe\x01x\0" * 1_000_000, "more work"),
+    "eps lines": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n" + b"%%x: y\n" * 1_000_000, "more work|EPS"),
+    "pgm of any depth": (lambda: b"P5\n4000 4000\n100\n" + bytes(16_000_000), "more than the 1,000,000 pixels"),
+    "pgm in words": (lambda: b"P2\n4000 4000\n255\n" + b"1 " * 1_000_000, "more than the 1,000,000 pixels"),
+    "webp": (lambda: saved(Image.new("RGB", (9000, 4000)), format="WEBP", method=0), "more than the 16,000,000 pixels"),
+    "jpeg 2000": (
+        lambda: b"\xff\x4f\xff\x51" + struct.pack(">HH8IH", 41, 0, 9000, 9000, *[0] * 6, 1) + b"\7\1\1",
+        "more",
+    ),
+    "icns": (lambda: b"icns" + struct.pack(">I4sI", 1016, b"ic10", 1008) + bytes(1000), "ICNS, which is not read"),
+    "fits": (lambda: b"SIMPLE  =                    T".ljust(80) + b"END".ljust(2800), "FITS|damaged|no picture"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_would_keep_the_decoder_busy_is_left_soon(tmp_path, name):
+    content, words = BOMBS[name]
+    (tmp_path / "file").write_bytes(content())
+    began = time.process_time()
+    with pytest.raises(UserError, match=words) as caught:
+        open_picture(tmp_path / "file")
+    assert time.process_time() - began < 3
+    assert str(tmp_path / "file") in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["TIFF", "WEBP"])
+def test_other_formats_are_turned_upright_once(tmp_path, orientation, form):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    gray = np.arange(200, 200 + 12 * 4, 4, dtype=np.uint8).reshape(3, 4)
+    image = Image.fromarray(gray)
+    image.convert("L" if form == "TIFF" else "RGB").save(tmp_path / "turned", format=form, exif=exif, lossless=True)
+    image.getexif()[0x0112] = orientation
+    upright = np.asarray(ImageOps.exif_transpose(image))
+    assert (open_picture(tmp_path / "turned").gray == upright).all()
 
 
 @pytest.mark.parametrize("name", ["missing.png", "."])
