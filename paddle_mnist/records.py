@@ -86,6 +86,8 @@ def parse_object(data: bytes, where: str) -> dict[str, Any]:
         raise UserError(f"{where} is not UTF-8 text (byte {error.start}), so it is damaged or no JSON file") from error
     except ValueError as error:
         raise UserError(f"{where} is not whole JSON: {_shorten(str(error))}") from error
+    if b"\\ud" in data.lower() and not _is_text(value):
+        raise UserError(f"{where} holds half of a character, which is no text, so it is damaged")
     if not isinstance(value, dict):
         raise UserError(f"{where} holds {_json_kind(value)}, where a JSON object is needed")
     if not _is_shallow(value):
@@ -233,6 +235,15 @@ def _is_shallow(value: Any) -> bool:
         if not level:
             return True
     return False
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether every string in a value can be written; JSON can escape one half of a character alone."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

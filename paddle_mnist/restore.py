@@ -75,7 +75,8 @@ def recognise(state: dict[str, np.ndarray], where: str) -> Settings:
     numpy_net = _numpy_net(state)
     if numpy_net is not None:
         return numpy_net
-    names = ", ".join(f"{name} {list(array.shape)}" for name, array in list(state.items())[:12])
+    # A stranger's names go into the sentence, so they are cut short, and tell a terminal nothing.
+    names = ", ".join(f"{ascii(name)[1:-1][:40]} {list(array.shape)}" for name, array in list(state.items())[:12])
     raise UserError(f"{where}: these weights belong to none of the nets {', '.join(NET_NAMES)}: {names}")
 
 

@@ -13,6 +13,19 @@ from paddle_mnist.files import atomic_write
 from paddle_mnist.recipes import Settings
 from paddle_mnist.records import append_history, dump, read_history, read_json
 
+# Beyond these no run goes: its checkpoints could not be named, nor its weights be saved.
+MAX_COUNT = checkpoint.MAX_COUNT
+LIMITS = {"epochs": MAX_COUNT, "batch_size": MAX_COUNT, "seed": 1 << 63, "hidden": 10_000}
+# What else decides how a run goes on: the kind of value, its least or default, and both in words.
+OPTIONS = {
+    "plain": (bool, False, "true or false"),
+    "save_every": (int, 0, "a whole number"),
+    "keep": (int, 1, "a whole number from 1 on"),
+    "log_every": (int, 1, "a whole number from 1 on"),
+}
+FIGURES = ("lr", "ms_per_step", "mse", "accuracy", "seconds")
+MAX_FIGURE = 1e100  # what is larger cannot be drawn
+
 
 @dataclass
 class Run:
@@ -29,14 +42,20 @@ class Run:
 
     @property
     def settings(self) -> Settings:
-        """What the run trains, and how."""
+        """What the run trains, and how.
+
+        Raises:
+            UserError: ``run.json``, which may be a stranger's, says something else than a run's settings.
+        """
         try:
-            return Settings(**self.document["settings"])
-        except (KeyError, TypeError) as error:
+            settings = Settings(**self.document["settings"])
+            _check(settings)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(
-                f"{self.path / 'run.json'}: the settings are not those of a run ({error}); restore the file, "
-                "or train anew"
+                f"{self.path / 'run.json'}: the settings are not those of a run ({_printable(error)}); restore the "
+                "file, or train anew"
             ) from None
+        return settings
 
     @property
     def history_path(self) -> Path:
@@ -49,8 +68,20 @@ class Run:
         return self.path / ("best.npz" if self.settings.is_numpy else "best.pdparams")
 
     def history(self) -> list[dict[str, Any]]:
-        """Return every record of the run so far, oldest first."""
-        return read_history(self.history_path)
+        """Return every record of the run so far, oldest first.
+
+        Raises:
+            UserError: the history is damaged, or a line in it is no record of a batch or of an epoch.
+        """
+        history = read_history(self.history_path)
+        for number, record in enumerate(history, start=1):
+            wrong = _wrong_in_record(record)
+            if wrong:
+                raise UserError(
+                    f"{self.history_path}, line {number} is no record of a batch or of an epoch: {wrong}; delete that "
+                    "line to go on without it"
+                )
+        return history
 
     def append(self, records: list[dict[str, Any]]) -> None:
         """Add records to the history; they are on the disk when this returns."""
@@ -96,7 +127,55 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         raise UserError(f"{path} holds no run: there is no run.json in it; give a folder that train has written")
     run = Run(path, read_json(path / "run.json"))
     run.settings  # noqa: B018 - damage is said when a run is opened, not when it is half used
+    _check_document(run.document, path / "run.json")
     return run
+
+
+def _check(settings: Settings) -> None:
+    """Refuse settings that no run on disk can have, before memory is taken for them."""
+    for name, limit in LIMITS.items():
+        value = getattr(settings, name)
+        if value is not None and (type(value) is not int or value >= limit):
+            raise UserError(f"{name} is {value!r}, where a whole number below {limit:,} is needed")
+
+
+def _check_document(document: dict[str, Any], where: Path) -> None:
+    """Make sure of what ``run.json`` says beside the settings, as far as anything is done with it."""
+    data = document.get("data")
+    if not isinstance(data, dict) or not all(isinstance(data.get(name), str) for name in ("name", "source", "sha256")):
+        raise UserError(f"{where} does not say which digits the run was trained on; restore the file, or train anew")
+    if not all(data[name].isprintable() for name in ("name", "source")):
+        raise UserError(f"{where} names digits by something that is no path; restore the file, or train anew")
+    for name, (kind, least, needed) in OPTIONS.items():
+        value = document.get(name, least)
+        if type(value) is not kind or (kind is int and not least <= value < MAX_COUNT):
+            raise UserError(f"{where}: {name} is {_printable(value)}, where {needed} is needed")
+    if document.get("device", "cpu") not in ("cpu", "gpu"):
+        raise UserError(f"{where}: device is {_printable(document['device'])}, where cpu or gpu is needed")
+
+
+def _wrong_in_record(record: dict[str, Any]) -> str:
+    """Tell what keeps a line of a history from being a record; nothing if it is one."""
+    epoch, step = record.get("epoch"), record.get("step")
+    for name, value in (("epoch", epoch), ("step", step)):
+        if type(value) is not int or not 0 <= value < MAX_COUNT:
+            return f"its {name} is {_printable(value)}"
+    if step < epoch:
+        return f"step {step} cannot be of epoch {epoch}"
+    needed = ["loss", *(["valid_loss"] if "valid_loss" in record else [])]
+    for name in (*needed, *(name for name in FIGURES if record.get(name) is not None)):
+        value = record.get(name)
+        if type(value) not in (int, float) or not abs(value) < MAX_FIGURE:
+            return f"its {name} is {_printable(value)}"
+    return ""
+
+
+def _printable(value: Any) -> str:
+    """Return a value out of a file so that it stays short, on one line, and tells a terminal nothing."""
+    text = str(value) if isinstance(value, Exception) else repr(value)
+    text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
+    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def _next_free(runs: Path, name: str) -> Path:

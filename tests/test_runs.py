@@ -10,16 +10,17 @@ from paddle_mnist.recipes import settings_for
 
 
 def document():
-    return {"settings": settings_for("fc").as_dict()}
+    digits = {"name": "sample", "source": "sample", "sha256": "0" * 64}
+    return {"settings": settings_for("fc").as_dict(), "data": digits}
 
 
 def test_a_run_is_found_as_it_was_written(tmp_path):
     run = runs.create(None, "fc", document(), tmp_path)
-    run.append([{"epoch": 0, "batch": 0, "loss": 1.5}])
-    run.append([{"epoch": 0, "valid_loss": 0.5}])
+    run.append([{"epoch": 0, "batch": 0, "step": 0, "loss": 1.5}])
+    run.append([{"epoch": 0, "step": 0, "loss": 1.4, "valid_loss": 0.5}])
     found = runs.open_run(run.path)
     assert found.settings == settings_for("fc")
-    assert [record.get("loss") for record in found.history()] == [1.5, None]
+    assert [record.get("loss") for record in found.history()] == [1.5, 1.4]
 
 
 def test_names_are_never_taken_twice(tmp_path):

@@ -172,11 +172,11 @@ def test_a_rising_validation_loss_is_said_aloud(own_folder, capsys, splits):
     watching = trainer.Trainer(run, None, splits)
     watching.best = {"epoch": 0, "valid_loss": 1.0}
     for epoch, loss in enumerate([1.0, 1.5, 1.4, 1.5, 1.6]):
-        record = {"epoch": epoch, "valid_loss": loss, "constant_answer": None}
+        record = {"epoch": epoch, "step": epoch, "loss": 1.0, "valid_loss": loss, "constant_answer": None}
         run.append([record])
         watching._warn(record)
         assert not capsys.readouterr().err
-    record = {"epoch": 5, "valid_loss": 1.7, "constant_answer": None}
+    record = {"epoch": 5, "step": 5, "loss": 1.0, "valid_loss": 1.7, "constant_answer": None}
     run.append([record])
     watching._warn(record)
     assert "has risen for 3 epochs" in capsys.readouterr().err
