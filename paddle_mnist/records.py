@@ -105,6 +105,14 @@ def dump(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent, default=_plain)
 
 
+def printable(value: Any) -> str:
+    """Return a value out of a file so that it stays short, on one line, and tells a terminal nothing."""
+    text = str(value) if isinstance(value, Exception) else repr(value)
+    text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
+    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
 def append_history(path: PathLike, records: Sequence[dict[str, Any]]) -> None:
     """Add records to a history, each a line, all in one write; they are on the disk when this returns.
 

@@ -11,7 +11,7 @@ from paddle_mnist import checkpoint
 from paddle_mnist.errors import UserError
 from paddle_mnist.files import atomic_write
 from paddle_mnist.recipes import Settings
-from paddle_mnist.records import append_history, dump, read_history, read_json
+from paddle_mnist.records import append_history, dump, printable, read_history, read_json
 
 # Beyond these no run goes: its checkpoints could not be named, nor its weights be saved.
 MAX_COUNT = checkpoint.MAX_COUNT
@@ -52,7 +52,7 @@ class Run:
             _check(settings)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(
-                f"{self.path / 'run.json'}: the settings are not those of a run ({_printable(error)}); restore the "
+                f"{self.path / 'run.json'}: the settings are not those of a run ({printable(error)}); restore the "
                 "file, or train anew"
             ) from None
         return settings
@@ -149,9 +149,9 @@ def _check_document(document: dict[str, Any], where: Path) -> None:
     for name, (kind, least, needed) in OPTIONS.items():
         value = document.get(name, least)
         if type(value) is not kind or (kind is int and not least <= value < MAX_COUNT):
-            raise UserError(f"{where}: {name} is {_printable(value)}, where {needed} is needed")
+            raise UserError(f"{where}: {name} is {printable(value)}, where {needed} is needed")
     if document.get("device", "cpu") not in ("cpu", "gpu"):
-        raise UserError(f"{where}: device is {_printable(document['device'])}, where cpu or gpu is needed")
+        raise UserError(f"{where}: device is {printable(document['device'])}, where cpu or gpu is needed")
 
 
 def _wrong_in_record(record: dict[str, Any]) -> str:
@@ -159,23 +159,15 @@ def _wrong_in_record(record: dict[str, Any]) -> str:
     epoch, step = record.get("epoch"), record.get("step")
     for name, value in (("epoch", epoch), ("step", step)):
         if type(value) is not int or not 0 <= value < MAX_COUNT:
-            return f"its {name} is {_printable(value)}"
+            return f"its {name} is {printable(value)}"
     if step < epoch:
         return f"step {step} cannot be of epoch {epoch}"
     needed = ["loss", *(["valid_loss"] if "valid_loss" in record else [])]
     for name in (*needed, *(name for name in FIGURES if record.get(name) is not None)):
         value = record.get(name)
         if type(value) not in (int, float) or not abs(value) < MAX_FIGURE:
-            return f"its {name} is {_printable(value)}"
+            return f"its {name} is {printable(value)}"
     return ""
-
-
-def _printable(value: Any) -> str:
-    """Return a value out of a file so that it stays short, on one line, and tells a terminal nothing."""
-    text = str(value) if isinstance(value, Exception) else repr(value)
-    text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
-    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def _next_free(runs: Path, name: str) -> Path:

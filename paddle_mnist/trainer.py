@@ -21,7 +21,7 @@ from typing import Any
 from paddle_mnist import checkpoint, console, engine
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import Settings
-from paddle_mnist.records import truncate_history
+from paddle_mnist.records import printable, truncate_history
 from paddle_mnist.runs import Run
 from paddle_mnist.splits import Split, Splits
 
@@ -80,7 +80,7 @@ class Trainer:
             truncate_history(self.run.history_path, epoch=0, batch=0)
             return False
         weights, optimizer, state = found
-        self.progress, self.best = _checked(state, self.run.path)
+        self.progress, self.best = _checked(state, self.run.path, self.settings.batch_size)
         where = f"the newest checkpoint of {self.run.path}"
         self.learner.load_state_dict(weights, where)
         self.learner.load_optimizer_state(optimizer, where)
@@ -214,7 +214,7 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-def _checked(state: dict[str, Any], run: Path) -> tuple[engine.Progress, dict[str, Any] | None]:
+def _checked(state: dict[str, Any], run: Path, batch_size: int) -> tuple[engine.Progress, dict[str, Any] | None]:
     """Return a checkpoint's progress and best epoch, whoever wrote it."""
     try:
         progress, best = engine.Progress(**state["progress"]), state["best"]
@@ -223,14 +223,16 @@ def _checked(state: dict[str, Any], run: Path) -> tuple[engine.Progress, dict[st
         if best is not None:
             counts.append(best["epoch"])
             numbers.append(best["valid_loss"])
-        if not all(type(count) is int and count >= 0 for count in counts):
+        if not all(type(count) is int and 0 <= count < checkpoint.MAX_COUNT for count in counts):
             raise TypeError(f"{counts} are no counts")
+        if not progress.batch <= progress.samples <= progress.batch * batch_size:
+            raise TypeError(f"{progress.batch} batches cannot hold {progress.samples} samples")
         if not all(type(number) in (int, float) for number in numbers):
             raise TypeError(f"{numbers} are no losses")
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"{run}: the state.json of its newest checkpoint does not say how far the run has come ({error}): "
-            "remove that checkpoint to go on from the one before"
+            f"{run}: the state.json of its newest checkpoint does not say how far the run has come "
+            f"({printable(error)}): remove that checkpoint to go on from the one before"
         ) from None
     return progress, best
 

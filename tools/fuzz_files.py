@@ -46,6 +46,7 @@ from paddle_mnist.splits import Split, Splits
 SECONDS = 3.0  # for one file, small or large
 MEGABYTES = 300.0  # for all of them
 SENTENCE = 700  # characters at most
+NAMES = {"picture": "pictures", "run_folder": "run folders", "process": "by commands"}
 
 # Pictures.
 
@@ -354,8 +355,8 @@ def reseal(folder: Path) -> None:
 class Fuzzer:
     """Makes damaged files, has them read, and tells what came of each."""
 
-    def __init__(self, folder: Path, chance: random.Random, paddle: bool) -> None:
-        self.folder, self.chance = folder, chance
+    def __init__(self, folder: Path, paddle: bool = False) -> None:
+        self.folder, self.chance = folder, random.Random(0)
         digits = open_dataset("sample")
         self.splits = Splits(
             *(Split(part.images[:120], part.labels[:120]) for part in (digits.train, digits.valid, digits.eval))
@@ -380,8 +381,9 @@ class Fuzzer:
         path.write_bytes(damaged_picture(self.pictures, self.bombs, self.chance))
         if self.chance.random() < 0.01:
             displace(path, self.chance)
+        number = self.chance.random() < 0.1
         try:
-            answer = predict.read_digit(str(path), self.read)
+            answer = (predict.read_number if number else predict.read_digit)(str(path), self.read)
         except UserError as error:
             return self.judged(str(error), path)
         finally:
@@ -389,9 +391,10 @@ class Fuzzer:
                 path.rmdir()
             elif not path.is_file():
                 path.unlink(missing_ok=True)
-        shares = answer["probabilities"]
-        right = answer["digit"] in range(10) and len(shares) == 10 and abs(sum(shares) - 1) < 1e-6
-        return "read" if right and np.isfinite(answer["boxes"]).all() else f"answers {answer}"
+        digits = answer["number"] if number else str(answer["digit"])
+        shares = np.reshape(answer["probabilities"], (len(digits), 10))
+        right = digits.isdecimal() and np.allclose(shares.sum(axis=1), 1) and np.isfinite(answer["boxes"]).all()
+        return "read" if right else f"answers {answer}"
 
     def run_folder(self) -> str:
         """Damage a file of a run, and ask one of the commands for what it needs it for."""
@@ -491,7 +494,8 @@ class Fuzzer:
 
     def judged(self, sentence: str, path: Path) -> str:
         """Tell whether a refusal is a sentence that names the file."""
-        fine = str(path) in sentence and sentence.isprintable() and len(sentence) <= SENTENCE
+        named = str(path) in sentence or f"the run {path.name} " in sentence
+        fine = named and sentence.isprintable() and len(sentence) <= SENTENCE
         return "refused" if fine else f"says {sentence!r}"
 
     def process(self) -> str:
@@ -549,34 +553,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--commands", type=int, default=40, help="how many of them by commands of their own (40)")
     parser.add_argument("--paddle", action="store_true", help="damage the run of a net in Paddle as well")
     args = parser.parse_args(argv)
-    counts: Counter[str] = Counter()
-    longest, failures = 0.0, 0
     with tempfile.TemporaryDirectory() as temporary:
-        fuzzer = Fuzzer(Path(temporary), random.Random(args.seed), args.paddle)
+        fuzzer = Fuzzer(Path(temporary), args.paddle)
         # What is made once, fonts and modules, is made before memory is measured.
         quietly(plot.main, fuzzer.runs[0], "--out", Path(temporary, "loss.png"))
         predict.read_digit(str(fuzzer.good_picture()), fuzzer.read)
         before = peak_mb()
-        for number in range(args.count):
-            process = args.commands and number % max(1, args.count // args.commands) == 0
-            kind = "process" if process else ("picture", "run_folder")[number % 2]
-            fuzzer.chance = random.Random(f"{args.seed} {number}")
-            began = time.perf_counter()
-            try:
-                outcome = getattr(fuzzer, kind)()
-            except Exception as error:  # whatever it is, it is what is looked for
-                outcome = f"{type(error).__name__}: {error}"
-            took = time.perf_counter() - began
-            longest = max(longest, took if kind != "process" else 0)
-            if outcome not in ("read", "refused") or (took > SECONDS and kind != "process"):
-                failures += 1
-                kept = keep(fuzzer.kept, Path(f"fuzz-files-{args.seed}-{number}"))
-                print(f"{kept}: {kind}, {took:.1f} s: {outcome}", file=sys.stderr, flush=True)
-            counts[f"{kind.replace('_', ' ')}s {outcome if outcome in ('read', 'refused') else 'failed'}"] += 1
+        counts, failures, longest = throw(fuzzer, args.count, args.seed, args.commands)
     grown = peak_mb() - before
     print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     print(f"failures {failures}; longest {longest:.2f} s; memory grew by {grown:.0f} MB")
     return 1 if failures or grown > MEGABYTES else 0
+
+
+def throw(fuzzer: Fuzzer, count: int, seed: int, commands: int) -> tuple[Counter[str], int, float]:
+    """Have so many damaged files read, some of them by commands of their own.
+
+    Returns:
+        What came of them, how many failed, and the longest that one took, in seconds.
+    """
+    counts: Counter[str] = Counter()
+    failures, longest = 0, 0.0
+    for number in range(count):
+        process = commands and number % max(1, count // commands) == 0
+        kind = "process" if process else ("picture", "run_folder")[number % 2]
+        fuzzer.chance = random.Random(f"{seed} {number}")
+        began = time.perf_counter()
+        try:
+            outcome = getattr(fuzzer, kind)()
+        except Exception as error:  # whatever it is, it is what is looked for
+            outcome = f"{type(error).__name__}: {error}"
+        took = 0.0 if process else time.perf_counter() - began
+        longest = max(longest, took)
+        if outcome not in ("read", "refused") or took > SECONDS:
+            failures += 1
+            kept = keep(fuzzer.kept, Path(f"fuzz-files-{seed}-{number}"))
+            print(f"{kept}: {kind}, {took:.1f} s: {outcome}", file=sys.stderr, flush=True)
+        counts[f"{NAMES[kind]} {outcome if outcome in ('read', 'refused') else 'failed'}"] += 1
+    return counts, failures, longest
 
 
 def keep(path: Path, place: Path) -> Path:

@@ -1,0 +1,49 @@
+"""Damaged pictures and run folders, a few hundred of them; ``tools/fuzz_files.py`` goes on to 10,000."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from paddle_mnist import predict
+from paddle_mnist.errors import UserError
+
+SCRIPT = Path(__file__).parents[1] / "tools" / "fuzz_files.py"
+
+
+@pytest.fixture(scope="module")
+def fuzz_files():
+    """Return the script as a module."""
+    spec = importlib.util.spec_from_file_location("fuzz_files", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def fuzzer(fuzz_files, tmp_path_factory):
+    """Return a fuzzer with a trained net."""
+    return fuzz_files.Fuzzer(tmp_path_factory.mktemp("fuzz"))
+
+
+def test_damaged_files_end_in_a_sentence_or_a_right_answer(fuzz_files, fuzzer, capsys):
+    counts, failures, longest = fuzz_files.throw(fuzzer, count=300, seed=7, commands=2)
+    assert failures == 0 and longest < fuzz_files.SECONDS, capsys.readouterr().err
+    assert min(counts[f"{kind} {end}"] for kind in ("pictures", "run folders") for end in ("read", "refused")) > 20
+
+
+@pytest.mark.parametrize("harm", ["a crash", "two lines", "no name", "a wrong answer"])
+def test_what_goes_wrong_is_found(fuzz_files, fuzzer, monkeypatch, harm):
+    def read_digit(path, read):
+        if harm == "a crash":
+            raise KeyError("step")
+        if harm == "a wrong answer":
+            return {"digit": 11, "probabilities": [0.0] * 10, "boxes": [[0, 0, 1, 1]]}
+        raise UserError(f"{path}: damaged\nand more" if harm == "two lines" else "the file is damaged")
+
+    for name in ("read_digit", "read_number"):
+        monkeypatch.setattr(predict, name, read_digit)
+    counts, failures, _ = fuzz_files.throw(fuzzer, count=1, seed=0, commands=0)
+    assert failures == 1 and counts == {"pictures failed": 1}
