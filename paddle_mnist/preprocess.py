@@ -30,7 +30,9 @@ MAX_FILE_BYTES = 128 << 20
 MAX_PIXELS = 50_000_000  # decoded at once; a larger JPEG is decoded at a fraction of its size
 # Fewer where the decoder holds several copies of the pixels, or is slow, so that none takes more memory or time.
 MAX_PIXELS_OF = {"WEBP": 16_000_000, "AVIF": 16_000_000, "JPEG2000": 4_000_000}
-MAX_TIFF_BYTES = 280_000_000  # a TIFF may hold all of its pixels in one strip, which is unpacked beside the image
+# What a decoder may hold at once where that hangs on the file: a TIFF may have all of its pixels in one strip, which is
+# unpacked beside the image, and of a JPEG in several scans every coefficient is kept, however small it is decoded.
+MAX_BYTES = 280_000_000
 MAX_PIXELS_IN_PYTHON = 1_000_000
 MAX_READS = 600_000  # pieces that are taken of a file; one of 128 MB in chunks of 8 kB needs a tenth
 WORKING_SIDE = 1200  # pixels of the longer side that pictures are reduced to; strokes stay several pixels wide
@@ -80,6 +82,10 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
             if image.format in REFUSED:
                 raise UserError(f"{path} is in the format {image.format}, which is not read: save it as PNG or JPEG")
             width, height = image.size
+            if image.format in ("JPEG", "MPO") and _has_several_scans(data):
+                limit = MAX_BYTES // (2 * len(image.getbands()))
+                if width * height > limit:
+                    raise Image.DecompressionBombError
             image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
             limit = _max_pixels(image)
             if image.width * image.height > limit:
@@ -141,8 +147,29 @@ def _max_pixels(image: Image.Image) -> int:
         return MAX_PIXELS_IN_PYTHON
     if image.format == "TIFF":
         bits = sum(image.tag_v2.get(BITS_PER_SAMPLE, (1,)))
-        return min(MAX_PIXELS, int(MAX_TIFF_BYTES / (4 + bits / 8)))
+        return min(MAX_PIXELS, int(MAX_BYTES / (4 + bits / 8)))
     return MAX_PIXELS_OF.get(image.format, MAX_PIXELS)
+
+
+def _has_several_scans(data: bytes) -> bool:
+    """Tell whether a JPEG holds its image in several passes; where that cannot be told, it is taken for one.
+
+    The markers are those of ITU-T T.81, annex B: 0xFF, a kind, and, before the first scan, a length.
+    """
+    at, components = 2, 0
+    while at + 10 <= len(data) and data[at] == 0xFF:
+        kind = data[at + 1]
+        if kind == 0xFF:  # padding
+            at += 1
+            continue
+        if kind == 0xDA:  # the first scan, with the components that it holds
+            return data[at + 4] < components
+        if kind in (0xC2, 0xC6, 0xCA, 0xCE):  # a progressive frame
+            return True
+        if kind in (0xC0, 0xC1, 0xC3, 0xC5, 0xC7, 0xC9, 0xCB, 0xCD, 0xCF):
+            components = data[at + 9]
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
 
 
 def _to_gray(image: Image.Image) -> np.ndarray:

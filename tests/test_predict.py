@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from paddle_mnist import compose, console, dataset, predict, train
+from paddle_mnist.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,46 @@ def test_a_picture_that_cannot_be_read_does_not_keep_the_others(run, pictures, c
     assert status == 2 and len(out.splitlines()) == 1 and str(path) in out
     first, second = (line for line in err.splitlines() if "error" in line)
     assert "no ink found" in first and "empty.png" in first and "missing.png" in second
+
+
+def forty_megapixels(digit: np.ndarray) -> Image.Image:
+    """Return a photo of a digit of 7300 × 5480 pixels, in colours."""
+    small = Image.fromarray((220 - 0.7 * np.pad(digit, 8).astype(float)).astype(np.uint8))
+    return Image.merge("RGB", [small, small, small.point(lambda value: value * 3 // 4)]).resize((7300, 5480))
+
+
+def landscape(digit: np.ndarray) -> Image.Image:
+    """Return colours as a photo of a meadow has them, and no digit."""
+    y, x = np.mgrid[0:600, 0:800] / 100
+    waves = np.stack([np.sin(x * k + np.cos(y * 2 * k)) + np.sin(3 * k * y) for k in (1, 2, 3)], axis=2)
+    grain = np.random.default_rng(0).normal(0, 25, waves.shape)
+    return Image.fromarray(np.clip(128 + 50 * waves + grain, 0, 255).astype(np.uint8))
+
+
+PICTURES = {
+    "an empty page": (lambda digit: Image.new("L", (2000, 3000), 250), False),
+    "noise": (lambda digit: Image.effect_noise((1500, 1500), 80), False),
+    "a landscape": (landscape, False),
+    "one pixel": (lambda digit: Image.new("RGB", (1, 1)), False),
+    "a line of pixels": (lambda digit: Image.linear_gradient("L").resize((5000, 1)), False),
+    "40 megapixels": (forty_megapixels, True),
+}
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_gets_a_clear_answer_soon(run, capfd, name, suffix):
+    make, is_digit = PICTURES[name]
+    split = dataset.open_dataset("sample").eval
+    make(np.array(split.images[0])).save(f"picture.{suffix}", **({"compress_level": 1} if suffix == "png" else {}))
+    read = predict.reader(str(run))
+    began = time.process_time()
+    if is_digit:
+        assert predict.read_digit(f"picture.{suffix}", read)["digit"] == split.labels[0]
+    else:
+        with pytest.raises(UserError, match=rf"no ink found: picture\.{suffix}"):
+            predict.read_digit(f"picture.{suffix}", read)
+    assert time.process_time() - began < 2
 
 
 def test_a_regression_gives_its_number(pictures, capfd, data_file):

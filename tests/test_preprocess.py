@@ -213,7 +213,18 @@ def chunks(count: int) -> bytes:
     return head + (bytes(4) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))) * count
 
 
+def claiming_jpeg(width: int, height: int, progressive: bool, components_of_scan: int = 3) -> bytes:
+    """Return a small JPEG that says it is of this size, and how many components its first scan holds."""
+    data = bytearray(saved(Image.new("RGB", (16, 16)), format="JPEG", progressive=progressive))
+    frame = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    data[data.index(b"\xff\xda") + 4] = components_of_scan
+    return bytes(data)
+
+
 BOMBS = {
+    "progressive jpeg": (lambda: claiming_jpeg(9000, 9000, progressive=True), "more than the 46,666,666 pixels"),
+    "jpeg in scans": (lambda: claiming_jpeg(9000, 9000, progressive=False, components_of_scan=1), "46,666,666 pixels"),
     "png chunks": (lambda: chunks(1_000_000), "more work"),
     "jpeg markers": (lambda: b"\xff\xd8" + b"\xff\xe5\0\2" * 1_000_000, "more work"),
     "jpeg of nothing": (lambda: b"\xff\xd8" + b"\xff" * 2_000_000, "more work"),
@@ -240,6 +251,12 @@ def test_what_would_keep_the_decoder_busy_is_left_soon(tmp_path, name):
         open_picture(tmp_path / "file")
     assert time.process_time() - began < 3
     assert str(tmp_path / "file") in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_jpeg_in_one_scan_may_be_larger(tmp_path):
+    (tmp_path / "file").write_bytes(claiming_jpeg(9000, 9000, progressive=False))
+    picture = open_picture(tmp_path / "file")
+    assert max(picture.gray.shape) <= preprocess.WORKING_SIDE and picture.scale == 9000 / max(picture.gray.shape)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

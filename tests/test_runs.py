@@ -50,3 +50,48 @@ def test_a_damaged_run_is_refused_in_one_sentence(tmp_path, text, words):
 def test_no_run_is_said(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
         runs.open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"settings": settings_for("nielsen", hidden=10**9).as_dict()}, "below 10,000"),
+        ({"settings": {**document()["settings"], "seed": 1 << 70}}, "seed is 1180591620717411303424"),
+        ({"settings": {**document()["settings"], "epochs": 10**12}}, "epochs is 1000000000000"),
+        ({"settings": {**document()["settings"], "batch_size": True}}, "batch_size is True"),
+        ({"settings": {**document()["settings"], "net": "\x1b[2J\n"}}, r"net is '\\x1b"),
+        ({"settings": {**document()["settings"], "net": "\ud800"}}, "half of a character"),
+        ({"data": None}, "which digits"),
+        ({"data": {"name": "sample", "source": 5, "sha256": ""}}, "which digits"),
+        ({"data": {"name": "sample", "source": "a\0b", "sha256": ""}}, "no path"),
+        ({"keep": 0}, "keep is 0"),
+        ({"log_every": "often"}, "log_every is 'often'"),
+        ({"plain": 1}, "plain is 1"),
+        ({"device": ["cpu"]}, r"device is \['cpu'\]"),
+    ],
+)
+def test_what_run_json_says_is_checked_before_anything_is_done_with_it(tmp_path, changes, words):
+    (tmp_path / "run.json").write_text(json.dumps({**document(), **changes}))
+    with pytest.raises(UserError, match=words) as caught:
+        runs.open_run(tmp_path)
+    assert str(tmp_path / "run.json") in str(caught.value) and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({}, "its epoch is None"),
+        ({"epoch": 0, "loss": 1.0}, "its step is None"),
+        ({"epoch": 5, "step": 4, "loss": 1.0}, "step 4 cannot be of epoch 5"),
+        ({"epoch": 0, "step": 0}, "its loss is None"),
+        ({"epoch": 0, "step": 10**12, "loss": 1.0}, "its step is"),
+        ({"epoch": 0, "step": 1, "loss": 1e200}, r"its loss is 1e\+200"),
+        ({"epoch": 0, "step": 1, "loss": 1.0, "valid_loss": "low"}, "its valid_loss is 'low'"),
+        ({"epoch": 0, "step": 1, "loss": 1.0, "valid_loss": 1.0, "mse": True}, "its mse is True"),
+    ],
+)
+def test_a_line_of_a_history_that_is_no_record_is_named(tmp_path, record, words):
+    run = runs.create(None, "fc", document(), tmp_path)
+    run.append([{"epoch": 0, "batch": 0, "step": 0, "loss": 1.5}, record])
+    with pytest.raises(UserError, match=rf"history\.jsonl, line 2 .*{words}"):
+        run.history()

@@ -187,6 +187,28 @@ def test_a_diverging_run_says_so_and_keeps_the_last_good_checkpoint(command):
     assert status == 2 and "has diverged" in err and "--clip-norm" in err and len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "progress",
+    [
+        {"epoch": 0, "batch": 5, "loss_sum": 1.0, "samples": 0},
+        {"epoch": 0, "batch": 1, "loss_sum": 1.0, "samples": 51},
+        {"epoch": 0, "batch": "\x1b[2J\n" * 900, "loss_sum": 1.0, "samples": 0},
+        {"epoch": 0, "batch": 10**30, "loss_sum": 1.0, "samples": 10**30},
+        {"epoch": 0, "batch": 0, "loss_sum": None, "samples": 0},
+        {"epoch": 0, "colour": 0},
+        [],
+    ],
+)
+def test_a_strangers_checkpoint_that_counts_wrongly_is_refused(command, progress):
+    assert command("--net", "three-layer", *QUICK, "--out", "run")[0] == 0
+    weights, optimizer, state = checkpoint.latest("run")
+    state = {**state, "progress": progress}
+    checkpoint.save("run", weights, optimizer, state, weights=checkpoint.NUMPY_WEIGHTS)
+    status, _, err = command("--resume", "run", "--epochs", "3", data=None)
+    assert status == 2 and "does not say how far the run has come" in err
+    assert len(err.splitlines()) == 1 and err.strip().isprintable() and len(err) < 500
+
+
 def test_a_collapsed_net_is_called_so(command):
     """A rate this large throws every unit of the last layer to where it answers nothing."""
     _, _, err = command("--net", "fc", "--lr", "1e-6", *QUICK)

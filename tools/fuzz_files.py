@@ -151,12 +151,27 @@ def bombs() -> list[Callable[[], bytes]]:
     ]
 
 
-def damaged_picture(bases: dict[str, bytes], makers: list[Callable[[], bytes]], chance: random.Random) -> bytes:
+def make_bombs(folder: Path) -> list[Path]:
+    """Write the bombs into a folder, by a process of its own: making them takes the memory that reading must not."""
+    paths = [folder / f"{number}.bomb" for number in range(len(bombs()))]
+    code = "import runpy, sys; script = runpy.run_path(sys.argv[1]); script['write_bombs'](sys.argv[2:])"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, __file__, *map(str, paths)], check=True)
+    return paths
+
+
+def write_bombs(paths: list[str]) -> None:
+    """Write one bomb into each file."""
+    Image.MAX_IMAGE_PIXELS = None
+    for path, make in zip(paths, bombs(), strict=True):
+        Path(path).write_bytes(make())
+
+
+def damaged_picture(bases: dict[str, bytes], explosive: list[Path], chance: random.Random) -> bytes:
     """Return the bytes of a picture file with which something is wrong."""
     data = bases[chance.choice(list(bases))]
     kind = chance.randrange(100)
-    if kind == 0:
-        return chance.choice(makers)()
+    if kind == 0 and explosive:
+        return chance.choice(explosive).read_bytes()
     if kind < 25:  # a size, an offset or a count becomes another
         at = chance.randrange(min(len(data), 120))
         form = chance.choice(["<H", ">H", "<I", ">I", "B"])
@@ -355,7 +370,7 @@ def reseal(folder: Path) -> None:
 class Fuzzer:
     """Makes damaged files, has them read, and tells what came of each."""
 
-    def __init__(self, folder: Path, paddle: bool = False) -> None:
+    def __init__(self, folder: Path, paddle: bool = False, explosive: Sequence[Path] = ()) -> None:
         self.folder, self.chance = folder, random.Random(0)
         digits = open_dataset("sample")
         self.splits = Splits(
@@ -372,7 +387,7 @@ class Fuzzer:
             run: {path.name: checkpoint.load(path) for path in checkpoint.checkpoints(run)} for run in self.runs
         }
         self.read = predict.reader(str(self.runs[0]))
-        self.pictures, self.bombs = pictures(np.array(digits.eval.images[0])), bombs()
+        self.pictures, self.bombs = pictures(np.array(digits.eval.images[0])), list(explosive)
         self.kept: Path = folder
 
     def picture(self) -> str:
@@ -554,7 +569,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--paddle", action="store_true", help="damage the run of a net in Paddle as well")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
-        fuzzer = Fuzzer(Path(temporary), args.paddle)
+        fuzzer = Fuzzer(Path(temporary), args.paddle, make_bombs(Path(temporary)))
         # What is made once, fonts and modules, is made before memory is measured.
         quietly(plot.main, fuzzer.runs[0], "--out", Path(temporary, "loss.png"))
         predict.read_digit(str(fuzzer.good_picture()), fuzzer.read)
