@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from paddle_mnist._pixel_levels import ENCODINGS, Levels, level, pixel_values
-from paddle_mnist._pixel_rows import RowTable, without_space
+from paddle_mnist._pixel_rows import RowTable, _indices, without_space
 
 
 def block_text(rows=12, encoding="pm1", seed=0, separators=(", ", ":")):
@@ -49,7 +49,7 @@ def plain_rows(text):
         rows = np.array(json.loads(b"[" + text + b"]"))
     except ValueError:
         return None
-    return rows if rows.ndim == 2 and rows.shape[1] == 784 and rows.dtype.kind == "f" else None
+    return rows if rows.ndim == 2 and rows.shape[1] == 784 and rows.dtype.kind in "fi" else None
 
 
 def test_mutated_blocks_are_read_exactly_or_not_at_all():
@@ -84,6 +84,68 @@ def test_mutated_blocks_are_read_exactly_or_not_at_all():
             assert expected is not None
             assert np.array_equal(decode(levels, found), np.round((expected + 1) * 127.5))
     assert looked_up > 30  # white space, mostly
+
+
+# Cells of one length, of half of it, with white space and with mistakes: whatever can be taken for a run of another.
+POOLS = [
+    [b"0", b"1", b"10", b"100", b"7"],
+    [b"0", b" 0", b"  0", b"00", b"0 ", b"12"],
+    [b"0.0", b"1.0", b"0.5", b" 0.0", b"0.25"],
+    [b"0.0", b"00.0", b"0.00", b"0"],
+    [b"\n    0.0", b"\n    0.5", b"\n    1.0", b"\n    0.25"],
+    [b"1", *(b" " * n + b"0" for n in (6, 7, 14, 15, 16, 30, 31, 61, 62, 63))],
+]
+
+
+def row_of_runs(chance, pool):
+    cells = []
+    while len(cells) < 784:
+        pattern = [chance.choice(pool) for _ in range(chance.choice([1, 1, 1, 2, 3]))]
+        cells += pattern * chance.choice([1, 1, 2, 3, 5, 50, 200])
+    return b"[%s]" % b",".join(cells[:784])
+
+
+def test_runs_of_anything_are_read_exactly_or_not_at_all():
+    chance = random.Random(5)
+    pieces = [b"", b",", b"0", b"\0", b"\1" * 8, b"\0" * 70, b" " * 20, b"]", b"],[", b",0,0"]
+    looked_up = 0
+    for number in range(400):
+        pool = chance.sample(POOLS[number % len(POOLS)], chance.randint(1, 4))
+        table = RowTable(levels := Levels())
+        table.parse(b"[%s]" % b",".join([chance.choice(pool)] * 784))  # paper, from now on
+        for _ in range(3):
+            text = b", ".join(row_of_runs(chance, pool) for _ in range(chance.randint(1, 2)))
+            for _ in range(chance.choice([0, 0, 1, 2])):
+                at = chance.randrange(len(text))
+                text = text[:at] + chance.choice(pieces) + text[at + chance.choice([0, 1, 2, 6]) :]
+            found = table.parse(text)
+            if found is not None:
+                looked_up += 1
+                values = np.zeros(256)
+                values[list(levels._ids.values())] = list(levels._ids)
+                assert np.array_equal(values[found], plain_rows(text))
+    assert looked_up > 100
+
+
+@pytest.mark.parametrize("size", [4, 8])
+def test_indices_of_marks(size):
+    chance = np.random.default_rng(0)
+    for density in (0.0, 0.001, 0.02, 0.1, 0.5, 1.0):
+        for apart in (1, 3, 5, 9):
+            marks = chance.random(800) < density
+            marks[np.arange(800) % apart != 0] = False
+            assert np.array_equal(_indices(marks, size), np.flatnonzero(marks))
+
+
+def test_what_was_never_parsed_is_not_known():
+    table = RowTable(Levels())
+    zeros = b"[%s]" % b",".join([b"0.0"] * 784)
+    assert table.look_up(zeros) is None  # nothing is
+    assert table.parse(zeros) is not None
+    for strange in (b"\0", b"\1", b"\0" * 8, b"\1" * 8, b"\0" * 80, b"\1" * 80, b"\xff" * 80, b""):
+        assert table.look_up(zeros.replace(b"0.0,", strange + b",", 1)) is None
+        assert table.look_up(zeros.replace(b",0.0,", b"," + strange + b",", 1)) is None
+        assert table.look_up(zeros.replace(b",0.0]", b",0.0" + strange + b"," + strange)) is None
 
 
 def test_cells_swapped_between_rows_keep_the_rows_apart():
