@@ -124,7 +124,7 @@ def save(
             shutil.rmtree(new, ignore_errors=True)
             raise
     if keep is not None:
-        prune(run_folder, keep, best=_best_name(state))
+        prune(run_folder, keep, best=_best_name(state), newest=name)
     return place
 
 
@@ -201,22 +201,27 @@ def checkpoints(run_folder: PathLike) -> list[Path]:
     return [path for _, path in sorted(found.values())]
 
 
-def prune(run_folder: PathLike, keep: int, best: str | None = None) -> None:
+def prune(run_folder: PathLike, keep: int, best: str | None = None, newest: str | None = None) -> None:
     """Remove old checkpoints.
 
-    What stays: the newest ``keep`` of them, so never none, and the one named ``best``.
+    What stays: the newest ``keep`` of them, so never none, and the one named ``best``. Checkpoints of a later point
+    than ``newest`` stay too, and do not count: a run that writes ``newest`` after them has passed over them because
+    they are damaged.
 
     Args:
         run_folder: the run.
         keep: at least 1.
         best: the folder name of the checkpoint with the best validation loss, as ``checkpoint_name`` gives it.
+        newest: the folder name of the checkpoint that was saved last; by default the one of the latest point.
 
     Raises:
         UserError: ``keep`` is below 1, or the operating system refused.
     """
     if keep < 1:
         raise UserError(f"keep is {keep}, where at least 1 checkpoint must be kept")
-    for path in checkpoints(run_folder)[:-keep]:
+    found = checkpoints(run_folder)
+    last = next((number for number, path in enumerate(found, start=1) if path.name == newest), len(found))
+    for path in found[: max(0, last - keep)]:
         if path.name != best:
             with explaining(f"cannot remove the old checkpoint {path}"):
                 # Renamed first: a folder with a checkpoint's name is never half there.
@@ -238,7 +243,8 @@ def lock(run_folder: PathLike) -> Iterator[None]:
     folder = Path(run_folder)
     with explaining(f"cannot lock the run folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        # A link in a stranger's folder would make this a file somewhere else.
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         try:
             _lock_descriptor(descriptor)

@@ -123,7 +123,8 @@ def append_history(path: PathLike, records: Sequence[dict[str, Any]]) -> None:
         ValueError: a number is not finite.
     """
     data = "".join(dump(record) + "\n" for record in records).encode()
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    # A link in a stranger's folder would have the records added to some other file.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags, 0o666)
         try:

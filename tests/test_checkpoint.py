@@ -244,6 +244,22 @@ def test_the_only_one_is_kept(run):
     assert names(run) == ["epoch-002"]
 
 
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_what_was_saved_last_is_kept_although_damaged_ones_are_of_a_later_point(run, keep):
+    for epoch in (1, 2, 3, 4):
+        save(run, epoch, keep=None)
+    for epoch in (3, 4):
+        (run / "checkpoints" / f"epoch-00{epoch}" / "model.pdparams").write_bytes(b"")
+    assert checkpoint.latest(run, say=lambda sentence: None)[2]["epoch"] == 2
+    save(run, 2, batch=7, keep=keep)
+    assert names(run) == ["epoch-001", "epoch-002", "epoch-002-batch-0007", "epoch-003", "epoch-004"][3 - keep :]
+    found = checkpoint.latest(run, say=lambda sentence: None)[2]
+    assert (found["epoch"], found["batch"]) == (2, 7)
+    for epoch in (3, 4):
+        save(run, epoch, keep=keep)
+    assert checkpoint.latest(run, say=pytest.fail)[2]["epoch"] == 4 and len(names(run)) == keep
+
+
 # What the operating system refuses.
 
 
@@ -379,6 +395,15 @@ def test_a_second_process_is_refused_until_the_first_ends(run):
         pass
     with checkpoint.lock(run):
         pass
+
+
+@POSIX
+def test_a_lock_that_is_a_link_to_elsewhere_makes_no_file_there(run, tmp_path):
+    run.mkdir()
+    (run / ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="cannot lock the run folder"), checkpoint.lock(run):
+        pytest.fail("locked")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_lock_in_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):

@@ -201,3 +201,12 @@ def test_a_full_disk_leaves_the_history_as_it_was(path, monkeypatch):
     monkeypatch.undo()
     append_history(path, [{"epoch": 5}])
     assert read_history(path)[-1] == {"epoch": 5}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take a right of their own on Windows")
+def test_nothing_is_added_through_a_link(path, tmp_path):
+    (tmp_path / "elsewhere").write_text("")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"cannot add to .*history\.jsonl"):
+        append_history(path, [{"epoch": 0}])
+    assert (tmp_path / "elsewhere").read_text() == ""
