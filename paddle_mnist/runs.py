@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ OPTIONS = {
     "keep": (int, 1, "a whole number from 1 on"),
     "log_every": (int, 1, "a whole number from 1 on"),
 }
+LEFTOVER = re.compile(r"\.[\w.-]+\.[0-9a-f]{8}\.tmp")  # as atomic_write names a file until it is whole
 FIGURES = ("lr", "ms_per_step", "mse", "accuracy", "seconds")
 MAX_FIGURE = 1e100  # what is larger cannot be drawn
 
@@ -86,6 +88,12 @@ class Run:
     def append(self, records: list[dict[str, Any]]) -> None:
         """Add records to the history; they are on the disk when this returns."""
         append_history(self.history_path, records)
+
+    def sweep(self) -> None:
+        """Remove the half-written files that a killed process has left; nobody else may be writing in the folder."""
+        for path in self.path.glob(".*.tmp"):
+            if LEFTOVER.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
+                path.unlink(missing_ok=True)
 
     def write_document(self) -> None:
         """Write ``run.json``."""

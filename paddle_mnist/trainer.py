@@ -75,6 +75,7 @@ class Trainer:
 
     def resume(self) -> bool:
         """Take up the run's newest whole checkpoint; return whether there was one."""
+        self.run.sweep()
         found = checkpoint.latest(self.run.path, say=console.note)
         if found is None:
             truncate_history(self.run.history_path, epoch=0, batch=0)

@@ -95,3 +95,17 @@ def test_a_line_of_a_history_that_is_no_record_is_named(tmp_path, record, words)
     run.append([{"epoch": 0, "batch": 0, "step": 0, "loss": 1.5}, record])
     with pytest.raises(UserError, match=rf"history\.jsonl, line 2 .*{words}"):
         run.history()
+
+
+def test_half_written_files_of_a_killed_process_are_swept(tmp_path):
+    run = runs.create(None, "fc", document(), tmp_path)
+    (run.path / ".history.jsonl.0123abcd.tmp").write_bytes(b"{")
+    for name in (".notes.tmp", "history.jsonl.0123abcd.tmp"):
+        (run.path / name).write_bytes(b"mine")
+    run.sweep()
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        ".lock",
+        ".notes.tmp",
+        "history.jsonl.0123abcd.tmp",
+        "run.json",
+    ]

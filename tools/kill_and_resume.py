@@ -240,6 +240,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     newest = checkpoint.checkpoints(folder)[-1]
     files = [*newest.iterdir(), *folder.glob("best.*")]
     return {
+        "half-written files": [path.name for path in folder.glob(".*.tmp")],
         **{str(path.relative_to(folder)): path.read_bytes() for path in files},
         **{name: bits(state[name]) for name in ("weights", "optimizer", "progress", "best", "history", "result")},
     }
