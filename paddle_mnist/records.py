@@ -160,16 +160,18 @@ def truncate_history(path: PathLike, epoch: int, batch: int) -> None:
         batch: batches that it has done of the next epoch; the lines of those stay too.
 
     Raises:
-        UserError: a line before the last is damaged.
-        OSError: as the operating system reports it; the file is as it was.
+        UserError: a line before the last is damaged, or the operating system refused; the file is as it was.
     """
     if not os.path.lexists(path):
         return
     data = read_bytes(path, MAX_HISTORY_BYTES)
     kept = [line for line, record in _lines(Path(path), data) if _is_before(record, epoch, batch)]
     if b"".join(kept) != data:
-        with atomic_write(path) as file:
-            file.writelines(kept)
+        try:
+            with atomic_write(path) as file:
+                file.writelines(kept)
+        except OSError as error:
+            raise UserError(f"cannot cut {path} back to the checkpoint: {_reason(error)}; it is as it was") from error
 
 
 def _lines(path: Path, data: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:

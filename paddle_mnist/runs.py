@@ -13,6 +13,7 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.files import atomic_write
 from paddle_mnist.recipes import Settings
 from paddle_mnist.records import append_history, dump, printable, read_history, read_json
+from paddle_mnist.weights import explaining
 
 # Beyond these no run goes: its checkpoints could not be named, nor its weights be saved.
 MAX_COUNT = checkpoint.MAX_COUNT
@@ -96,8 +97,13 @@ class Run:
                 path.unlink(missing_ok=True)
 
     def write_document(self) -> None:
-        """Write ``run.json``."""
-        with atomic_write(self.path / "run.json", "w") as file:
+        """Write ``run.json``.
+
+        Raises:
+            UserError: the operating system refused; the file is as it was.
+        """
+        path = self.path / "run.json"
+        with explaining(f"cannot write {path}"), atomic_write(path, "w") as file:
             file.write(dump(self.document, indent=2) + "\n")
 
 
