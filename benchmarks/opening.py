@@ -185,7 +185,7 @@ def draw(rows: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, (times, memory) = plt.subplots(1, 2, figsize=(10, 1.4 + 0.6 * len(rows)), layout="constrained")
+    figure, (times, memory) = plt.subplots(1, 2, figsize=(10, 1.7 + 0.6 * len(rows)), layout="constrained")
     places = np.arange(len(rows))
     for axes, unit, title in ((times, "s", "time, seconds"), (memory, "mb", "peak memory, MB")):
         for shift, key, label in ((0.2, "json", "json.load(gzip.open(file))"), (-0.2, "ours", "paddle_mnist")):
@@ -194,7 +194,7 @@ def draw(rows: list[dict], path: Path) -> None:
         axes.set_xlabel(title)
         axes.set_yticks(places, [row["form"] for row in rows] if axes is times else [])
         axes.margins(x=0.15)
-    memory.legend()
+    figure.legend(*memory.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.suptitle("First opening of the 70,000 digits in mnist.json.gz")
     figure.savefig(path, dpi=120)
 
