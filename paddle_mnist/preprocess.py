@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 128 << 20
 MAX_PIXELS = 50_000_000  # decoded at once; a larger JPEG is decoded at a fraction of its size
 # Fewer where the decoder holds several copies of the pixels, or is slow, so that none takes more memory or time.
-MAX_PIXELS_OF = {"WEBP": 16_000_000, "AVIF": 16_000_000, "JPEG2000": 4_000_000}
+MAX_PIXELS_OF = {"WEBP": 12_000_000, "AVIF": 12_000_000, "JPEG2000": 4_000_000}
 # What a decoder may hold at once where that hangs on the file: a TIFF may have all of its pixels in one strip, which is
 # unpacked beside the image, and of a JPEG in several scans every coefficient is kept, however small it is decoded.
-MAX_BYTES = 280_000_000
+MAX_BYTES = 245_000_000
 MAX_PIXELS_IN_PYTHON = 1_000_000
 MAX_READS = 600_000  # pieces that are taken of a file; one of 128 MB in chunks of 8 kB needs a tenth
 WORKING_SIDE = 1200  # pixels of the longer side that pictures are reduced to; strokes stay several pixels wide
@@ -183,7 +183,7 @@ def _to_gray(image: Image.Image) -> np.ndarray:
         levels = (values - low) * (255 / max(high - low, 1e-9))
     elif has_transparency:
         layers = _reduced(image, lambda strip: strip.convert("RGBA").convert("LA"))
-        light, alpha = layers[..., 0], layers[..., 1] / 255
+        light, alpha = layers[..., 0], layers[..., 1] / np.float32(255)
         # Where all that is to be seen is light, it is ink, and its paper must be dark.
         seen = light[alpha > 0.5]
         paper = 0 if seen.size and np.quantile(seen, 0.01) > 128 else 255
@@ -221,9 +221,13 @@ def _most_contrast(colours: np.ndarray) -> np.ndarray:
 
     Red ink on a green board can be as bright as the board.
     """
-    brightness = colours @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    channel = colours[..., int(np.argmax(colours.std(axis=(0, 1))))]
-    return channel if channel.std() > 2 * brightness.std() else brightness
+    channels = [colours[..., index] for index in range(3)]  # one at a time: floats take four times the memory
+    brightness = sum(
+        np.float32(share) * channel for share, channel in zip((0.299, 0.587, 0.114), channels, strict=True)
+    )
+    spread = [channel.std(dtype=np.float32) for channel in channels]
+    widest = int(np.argmax(spread))
+    return channels[widest] if spread[widest] > 2 * brightness.std() else brightness
 
 
 def _upright(gray: np.ndarray, orientation: int) -> np.ndarray:

@@ -119,12 +119,12 @@ def bombs() -> list[Callable[[], bytes]]:
 
     return [
         *(saved("PNG", mode, 7000) for mode in ("1", "L", "P", "RGB", "RGBA", "LA", "I;16")),
-        *(saved("TIFF", mode, 4900, compression="tiff_lzw", strip_size=1 << 30) for mode in ("L", "RGBA", "CMYK", "F")),
+        *(saved("TIFF", mode, 5500, compression="tiff_lzw", strip_size=1 << 30) for mode in ("L", "RGBA", "CMYK", "F")),
         *(saved("TIFF", mode, 7000, compression="tiff_deflate") for mode in ("1", "L", "I;16", "RGBA")),
         saved("JPEG", "RGB", 9000),
         saved("JPEG", "CMYK", 9000, progressive=True),
         *(saved("GIF", mode, 7000) for mode in ("1", "P")),
-        *(saved("WEBP", "RGBA", side, lossless=True, quality=0, method=0) for side in (4000, 9000)),
+        *(saved("WEBP", "RGBA", side, lossless=True, quality=0, method=0) for side in (3400, 9000)),
         *(saved(form, "RGB", side) for form in ("JPEG2000", "QOI") for side in (900, 2000)),
         saved("TGA", "RGBA", 7000, compression="tga_rle"),
         saved("PCX", "L", 7000),
