@@ -87,7 +87,7 @@ def main() -> None:
     epochs = {"ours": loader.load_data("train", args.data, BATCH, seed=SEED), **peers}
     calls = {name: functools.partial(exhaust, epoch) for name, epoch in epochs.items()}
     times = in_turns(calls, args.rounds, 1)
-    title = f"An epoch of {len(train.labels):,} digits in batches of {BATCH}"
+    title = f"An epoch of {len(train.labels):,} digits"
     found = {name: ratio(times, "ours", [name]) for name in peers}
     show(title, times, found["a sample at a time, array"])
     wanted = found["a sample at a time, lists"]["median_ms"]
