@@ -12,10 +12,12 @@ its centre of mass lies in the centre of 28×28 (Y. LeCun et al., *The MNIST dat
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -76,8 +78,7 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
 
     data, limit = read_bytes(path, MAX_FILE_BYTES), MAX_PIXELS
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the size is checked here, and formats' oddities are no news
+        with _quiet():
             image = Image.open(_Metered(data))
             if image.format in REFUSED:
                 raise UserError(f"{path} is in the format {image.format}, which is not read: save it as PNG or JPEG")
@@ -105,6 +106,20 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise UserError(f"{path} is damaged and cannot be read as a picture ({reason}): save it anew") from error
     return Picture(gray, max(width, height) / max(gray.shape), str(path))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow from remarks of its own: sizes are checked here, and what is wrong is said in one sentence."""
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 class _TooMuchWorkError(Exception):

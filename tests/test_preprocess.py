@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import time
 import zlib
@@ -270,6 +271,21 @@ def test_other_formats_are_turned_upright_once(tmp_path, orientation, form):
     image.getexif()[0x0112] = orientation
     upright = np.asarray(ImageOps.exif_transpose(image))
     assert (open_picture(tmp_path / "turned").gray == upright).all()
+
+
+def test_pillow_makes_no_remarks_of_its_own(tmp_path, capfd):
+    data = bytearray(saved(Image.new("RGB", (8, 8)), format="TIFF"))
+    entry = data.index(struct.pack("<HHI", 277, 3, 1))  # samples per pixel
+    data[entry + 8 : entry + 10] = struct.pack("<H", 512)
+    (tmp_path / "file").write_bytes(data)
+    handler = logging.StreamHandler()  # what Python does where nobody has asked for logging; pytest has
+    logging.getLogger("PIL").addHandler(handler)
+    try:
+        with pytest.raises(UserError):
+            open_picture(tmp_path / "file")
+    finally:
+        logging.getLogger("PIL").removeHandler(handler)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["missing.png", "."])

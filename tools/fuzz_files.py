@@ -398,9 +398,10 @@ class Fuzzer:
             displace(path, self.chance)
         number = self.chance.random() < 0.1
         try:
-            answer = (predict.read_number if number else predict.read_digit)(str(path), self.read)
+            with contextlib.redirect_stderr(io.StringIO()) as aside:
+                answer = (predict.read_number if number else predict.read_digit)(str(path), self.read)
         except UserError as error:
-            return self.judged(str(error), path)
+            return self.judged(str(error), path) if not aside.getvalue() else f"says {aside.getvalue()!r} besides"
         finally:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
@@ -409,7 +410,7 @@ class Fuzzer:
         digits = answer["number"] if number else str(answer["digit"])
         shares = np.reshape(answer["probabilities"], (len(digits), 10))
         right = digits.isdecimal() and np.allclose(shares.sum(axis=1), 1) and np.isfinite(answer["boxes"]).all()
-        return "read" if right else f"answers {answer}"
+        return "read" if right and not aside.getvalue() else f"answers {answer}, says {aside.getvalue()!r}"
 
     def run_folder(self) -> str:
         """Damage a file of a run, and ask one of the commands for what it needs it for."""
