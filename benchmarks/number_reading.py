@@ -37,13 +37,13 @@ def main() -> int:
     parser.add_argument("--plain-cuts", action="store_true", help="cut without asking the classifier")
     args = parser.parse_args()
     cpu.tune()
-    from paddle_mnist.predict import confidence, reader
+    from paddle_mnist.predict import reader, scorer
 
     read = reader(args.run)
     digits = open_dataset(args.data, say=print).eval
     images, labels = np.array(digits.images), np.array(digits.labels)
     single = float((read(images).digits == labels).mean())
-    score = None if args.plain_cuts else confidence(read)
+    score = None if args.plain_cuts else scorer(read)
     figures = {"single digits read": single}
     for touching in (False, True):
         rng = np.random.default_rng(args.seed)

@@ -20,6 +20,7 @@ from paddle_mnist.evaluate import add_model_arguments, prepare
 
 if TYPE_CHECKING:
     from paddle_mnist.preprocess import Picture
+    from paddle_mnist.segment import Score
 
 
 class Reading(NamedTuple):
@@ -122,7 +123,7 @@ def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, A
     from paddle_mnist.segment import split_digits
 
     picture = open_picture(path)
-    digits = split_digits(picture, confidence(read))
+    digits = split_digits(picture, scorer(read))
     images = np.stack([digit.image28 for digit in digits])
     reading = read(images)
     answer = {
@@ -137,11 +138,16 @@ def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, A
     return answer
 
 
-def confidence(read: Reader) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Return how sure a net is of each of some images, or ``None`` for a net that knows no probabilities."""
+def scorer(read: Reader) -> Score | None:
+    """Return what ``split_digits`` decides by, or ``None`` for a net that knows no probabilities."""
     if read(np.zeros((1, 28, 28), np.uint8)).probabilities is None:
         return None
-    return lambda images: read(images).probabilities.max(axis=1)
+
+    def score(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        reading = read(images)
+        return reading.values, reading.probabilities.max(axis=1)
+
+    return score
 
 
 def draw(

@@ -1,0 +1,105 @@
+"""Strokes: the pieces of ink that hang together, and what is measured on them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from paddle_mnist.errors import UserError
+
+INK = 0.35  # of full ink: what belongs to a stroke
+
+
+class Stroke(NamedTuple):
+    """Some pixels of ink, by their places.
+
+    Attributes:
+        y: int64 [n], rows of the picture.
+        x: int64 [n], columns.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom, the last two exclusive."""
+        return int(self.x.min()), int(self.y.min()), int(self.x.max()) + 1, int(self.y.max()) + 1
+
+    @property
+    def height(self) -> int:
+        """Rows from the first to the last."""
+        return int(np.ptp(self.y)) + 1
+
+    @property
+    def width(self) -> int:
+        """Columns from the first to the last."""
+        return int(np.ptp(self.x)) + 1
+
+    def where(self, kept: np.ndarray) -> Stroke:
+        """Return the pixels that bool [n] keeps."""
+        return Stroke(self.y[kept], self.x[kept])
+
+    def mask(self, margin: int = 0) -> np.ndarray:
+        """Return the box with a margin around it, bool [h, w], true where the ink is."""
+        mask = np.zeros((self.height + 2 * margin, self.width + 2 * margin), dtype=bool)
+        mask[self.y - self.y.min() + margin, self.x - self.x.min() + margin] = True
+        return mask
+
+
+def union(strokes: list[Stroke]) -> Stroke:
+    """Return all pixels of several strokes as one."""
+    return Stroke(np.concatenate([stroke.y for stroke in strokes]), np.concatenate([stroke.x for stroke in strokes]))
+
+
+def find_strokes(ink: np.ndarray, name: str = "the picture") -> list[Stroke]:
+    """Return the connected components of the ink, without single pixels of noise."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(ink > INK, structure=np.ones((3, 3)))  # strokes may hold together at corners
+    if count == 0:
+        raise UserError(f"no digits found in {name}: its ink is too faint")
+    y, x = np.nonzero(labels)
+    label = labels[y, x]
+    order = np.argsort(label, kind="stable")
+    areas = np.bincount(label)[1:]
+    ends = np.cumsum(areas)[:-1]
+    strokes = [Stroke(*pixels) for pixels in zip(np.split(y[order], ends), np.split(x[order], ends), strict=True)]
+    return [stroke for stroke in strokes if len(stroke.y) >= 0.01 * areas.max()]
+
+
+def digit_height(strokes: list[Stroke]) -> float:
+    """Estimate the height of the digits: the median over strokes of at least half the largest height."""
+    heights = np.array([stroke.height for stroke in strokes])
+    return float(np.median(heights[heights >= 0.5 * heights.max()]))
+
+
+def find_slant(stroke: Stroke) -> float:
+    """Return by how many pixels to the right the writing leans, per pixel upwards.
+
+    Upright writing has the emptiest gaps between its digits, so the slant is the one under which the ink falls into
+    the fewest columns, measured by the sum of squares over columns.
+    """
+    slants = np.linspace(-0.5, 0.5, 21)
+
+    def sharpness(slant: float) -> float:
+        columns = np.rint(stroke.x + slant * stroke.y).astype(int)
+        return float((np.bincount(columns - columns.min()).astype(float) ** 2).sum()) * (1 - 0.1 * abs(slant))
+
+    return float(max(slants, key=sharpness))
+
+
+def upright_columns(stroke: Stroke, slant: float) -> tuple[float, float]:
+    """Return the first and last column that a stroke covers once the slant is taken out."""
+    columns = stroke.x + slant * stroke.y
+    return float(columns.min()), float(columns.max()) + 1
+
+
+def stroke_width(stroke: Stroke) -> float:
+    """Estimate how thick a stroke is in pixels: twice its area over its outline."""
+    from scipy import ndimage
+
+    mask = stroke.mask(margin=1)
+    outline = mask & ~ndimage.binary_erosion(mask)
+    return 2 * mask.sum() / max(1, outline.sum())
