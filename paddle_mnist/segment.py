@@ -25,6 +25,7 @@ SPECK = 0.22  # what is neither higher nor wider is no stroke
 MIN_DIGIT = 0.45  # a digit is at least so high
 WHOLE = 0.7  # what reaches so high is no mere piece of a digit
 RULE = 8.0  # what is wider is a line drawn across the page
+OFF_LINE = 0.7  # how far a digit's middle may lie above or below the line of writing
 
 # How much images uint8 [n, 28, 28] look like digits: the largest raw output for each, float [n], and its probability.
 Score = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -82,7 +83,26 @@ def find_digits(ink: np.ndarray, name: str = "the picture", score: touching.Scor
     digits = [digit for digit in digits if digit.height >= MIN_DIGIT * height]
     if not digits:
         raise UserError(f"no digits found in {name}: write larger, dark on light or light on dark")
+    if distance_from_line(digits) > OFF_LINE * height:
+        raise UserError(
+            f"no number found in {name}: the {len(digits)} shapes in it do not stand on one line; write a number on "
+            "one line, and nothing else on the page"
+        )
     return sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant)))
+
+
+def distance_from_line(digits: list[Stroke]) -> float:
+    """Return how far in pixels the digit furthest from the line of writing lies above or below it.
+
+    The line may rise or fall. It goes through the medians, so that what lies off it does not draw it near.
+    """
+    from scipy import stats
+
+    left, top, right, bottom = np.array([digit.box for digit in digits]).T
+    x, y = (left + right) / 2, (top + bottom) / 2
+    slope = stats.theilslopes(y, x).slope if len(digits) > 2 and np.ptp(x) else 0.0
+    height = y - slope * x
+    return float(np.abs(height - np.median(height)).max())
 
 
 def join_pieces(strokes: list[Stroke], slant: float, height: float) -> list[Stroke]:

@@ -102,6 +102,22 @@ def test_a_net_decides_in_doubt():
     assert len(split_digits(page, lambda images: (10 * (1.01 - bridged(images)), 1.01 - bridged(images)))) == 2
 
 
+def test_writing_on_two_lines_is_refused():
+    with pytest.raises(UserError, match="one line"):
+        split_digits(drawn(*((x, y, x + 12, y + 100) for y in (20, 180) for x in (100, 200, 300)), shape=(300, 500)))
+
+
+def test_a_line_may_rise():
+    assert (
+        len(
+            boxes_of(
+                drawn(*((100 * i, 300 - 40 * i, 100 * i + 12, 400 - 40 * i) for i in range(1, 7)), shape=(500, 700))
+            )
+        )
+        == 6
+    )
+
+
 def test_three_digits_that_touch_are_parted():
     """Three bars on a bridge, and a net that takes nothing but a bar for a digit."""
     page = drawn(*((x, 50, x + 12, 150) for x in (100, 180, 260)), (110, 97, 262, 101))
