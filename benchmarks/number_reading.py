@@ -4,8 +4,9 @@
 
 The run is a classifier (``train --net cnn --task classify``). Pages are composed from test digits, which it has not
 learnt from; ``--pages`` of them where digits stand apart, and as many where one pair touches. A box is found right if
-it and the true one share at least half of their union. The figures are printed and written as JSON.
-
+it and the true one share at least half of their union. A number is read whole if every digit of it is right and there
+is none too many. Figures go to ``benchmarks/results/number_reading.json``, and ``number_reading.png`` shows the first
+pages with what was found and read: green where the whole number is right.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from pathlib import Path
 import numpy as np
 
 from paddle_mnist import cpu
-from paddle_mnist.compose import compose
+from paddle_mnist.compose import Page, compose
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.files import atomic_write
-from paddle_mnist.segment import split_digits
+from paddle_mnist.predict import Reader, reader, scorer
+from paddle_mnist.segment import Digit, Score, split_digits
 
 RESULTS = Path(__file__).parent / "results"
+SHOWN = 6  # pages of each kind
 
 
 def main() -> int:
@@ -37,40 +40,47 @@ def main() -> int:
     parser.add_argument("--plain-cuts", action="store_true", help="cut without asking the classifier")
     args = parser.parse_args()
     cpu.tune()
-    from paddle_mnist.predict import reader, scorer
-
     read = reader(args.run)
     digits = open_dataset(args.data, say=print).eval
     images, labels = np.array(digits.images), np.array(digits.labels)
     single = float((read(images).digits == labels).mean())
     score = None if args.plain_cuts else scorer(read)
-    figures = {"single digits read": single}
+    figures: dict = {"single digits read": single}
+    shown = []
     for touching in (False, True):
         rng = np.random.default_rng(args.seed)
         pages = [compose(images, labels, rng, touching) for _ in range(args.pages)]
         figures["one pair touches" if touching else "digits apart"] = measure(pages, read, score, single)
+        shown.append(pages[:SHOWN])
     print(json.dumps(figures, indent=2))
     with atomic_write(RESULTS / "number_reading.json", "w") as file:
         json.dump({"pages": args.pages, "seed": args.seed, "plain_cuts": args.plain_cuts, **figures}, file, indent=2)
+        file.write("\n")
+    draw(shown, read, score, RESULTS / "number_reading.png")
     return 0
 
 
-def measure(pages, read, score, single: float) -> dict:
+def read_page(page: Page, read: Reader, score: Score | None) -> tuple[list[Digit], list[int]]:
+    """Return the digits that are found on a page, and what is read in each."""
+    try:
+        digits = split_digits(page.image, score)
+    except UserError:
+        return [], []
+    return digits, read(np.stack([digit.image28 for digit in digits])).digits.tolist()
+
+
+def measure(pages: list[Page], read: Reader, score: Score | None, single: float) -> dict:
     """Read every page and count."""
     boxes = found = read_right = whole = extra = 0
     began = time.perf_counter()
     for page in pages:
-        try:
-            digits = split_digits(page.image, score)
-        except UserError:
-            digits = []
-        answers = read(np.stack([digit.image28 for digit in digits])).digits if digits else []
+        digits, answers = read_page(page, read, score)
         pairs = match(page.boxes, [digit.box for digit in digits])
         boxes += len(page.boxes)
         found += len(pairs)
         extra += len(digits) - len(pairs)
         read_right += sum(answers[theirs] == page.labels[ours] for ours, theirs in pairs)
-        whole += list(answers) == list(page.labels)
+        whole += answers == list(page.labels)
     return {
         "boxes found": found / boxes,
         "boxes that are none": extra / boxes,
@@ -81,6 +91,25 @@ def measure(pages, read, score, single: float) -> dict:
         ),
         "ms a page": 1000 * (time.perf_counter() - began) / len(pages),
     }
+
+
+def draw(columns: list[list[Page]], read: Reader, score: Score | None, path: Path) -> None:
+    """Draw pages, those of a kind below each other, with the boxes found and the number read."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    figure = Figure(figsize=(4.2 * len(columns), 1.25 * SHOWN), layout="constrained")
+    for row in zip(figure.subplots(SHOWN, len(columns)), *columns, strict=True):
+        for axes, page in zip(row[0], row[1:], strict=True):
+            digits, answers = read_page(page, read, score)
+            axes.imshow(page.image, cmap="gray", vmin=0, vmax=255)
+            for digit in digits:
+                left, top, right, bottom = digit.box
+                axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="tab:orange"))
+            right = answers == list(page.labels)
+            axes.set_title("".join(map(str, answers)), color="tab:green" if right else "tab:red", fontsize=9)
+            axes.set_axis_off()
+    figure.savefig(path, dpi=120)
 
 
 def match(true, found) -> list[tuple[int, int]]:
