@@ -22,7 +22,8 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]
         mode: ``"wb"`` or ``"w"`` (UTF-8, lines ending as written).
 
     Raises:
-        OSError: as the operating system reports it (no space, no permission); the temporary file is removed.
+        OSError: as the operating system reports it (no space, no permission), with a file's name; the temporary file
+            is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,9 +35,11 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # neither a write nor a flush says which file it was
         raise
     sync_folder(path.parent)
 

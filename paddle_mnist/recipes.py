@@ -10,6 +10,8 @@ from typing import Any
 
 from paddle_mnist.errors import UserError
 
+MAX_HIDDEN = 4096  # the weights of more would not be read again: a file of weights ends at 16 MB
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -72,9 +74,9 @@ class Settings:
                 f"the net {self.net} is written by hand in NumPy with plain SGD: "
                 "leave --optimizer at sgd, --clip-norm and --weight-decay at 0"
             )
-        if self.hidden is not None and (self.net not in ("two-layer", "nielsen") or self.hidden < 1):
+        if self.hidden is not None and (self.net not in ("two-layer", "nielsen") or not 1 <= self.hidden <= MAX_HIDDEN):
             raise UserError(
-                f"hidden is {self.hidden}, where two-layer and nielsen alone take a number of units, at least 1"
+                f"hidden is {self.hidden}, where two-layer and nielsen alone take a number of units, 1 to {MAX_HIDDEN:,}"
             )
 
     def lr_of(self, epoch: int) -> float:

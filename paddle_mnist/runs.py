@@ -15,9 +15,9 @@ from paddle_mnist.recipes import Settings
 from paddle_mnist.records import append_history, dump, printable, read_history, read_json
 from paddle_mnist.weights import explaining
 
-# Beyond these no run goes: its checkpoints could not be named, nor its weights be saved.
+# Beyond these no run goes: its checkpoints could not be named.
 MAX_COUNT = checkpoint.MAX_COUNT
-LIMITS = {"epochs": MAX_COUNT, "batch_size": MAX_COUNT, "seed": 1 << 63, "hidden": 10_000}
+LIMITS = {"epochs": MAX_COUNT, "batch_size": MAX_COUNT, "seed": 1 << 63}
 # What else decides how a run goes on: the kind of value, its least or default, and both in words.
 OPTIONS = {
     "plain": (bool, False, "true or false"),

@@ -121,9 +121,7 @@ def resume(args: argparse.Namespace) -> int:
             f"{run.path} was trained on {run.document['data']['name']}, and {dataset.name} holds other digits: "
             "give the same data by --data"
         )
-    if settings.epochs != run.settings.epochs:
-        run.document["settings"]["epochs"] = settings.epochs
-        run.write_document()
+    run.document["settings"]["epochs"] = settings.epochs
     return train(run, dataset, args, resuming=True)
 
 
@@ -162,6 +160,8 @@ def train(run: Run, splits: Any, args: argparse.Namespace, resuming: bool, farew
     from paddle_mnist.trainer import Stopped, Trainer
 
     with checkpoint.lock(run.path):
+        if resuming:
+            run.write_document()  # there may be more epochs than before
         learner = learners.build(run.settings, args.device, args.plain)
         trainer = Trainer(run, learner, splits, args.save_every, args.keep, args.log_every, args.quiet)
         say = _say(args)

@@ -18,8 +18,9 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, error):
     path = tmp_path / "folder" / "file"
     path.parent.mkdir()
     path.write_bytes(b"before")
-    with pytest.raises(type(error)), atomic_write(path) as file:
+    with pytest.raises(type(error)) as caught, atomic_write(path) as file:
         file.write(b"half")
         raise error
+    assert isinstance(error, KeyboardInterrupt) or caught.value.filename == str(path)
     assert path.read_bytes() == b"before"
     assert list(path.parent.iterdir()) == [path]

@@ -48,6 +48,7 @@ def test_the_rate_decays_by_epoch():
         ("mlp", {"task": "regress"}, "mlp has ten outputs and only classifies"),
         ("two-layer", {"optimizer": "adam"}, "plain SGD"),
         ("nielsen", {"hidden": 0}, "hidden is 0"),
+        ("two-layer", {"hidden": 5000}, "1 to 4,096"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_by_name(net, changes, words):
