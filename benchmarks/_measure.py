@@ -78,9 +78,9 @@ def draw(name: str, panels: dict[str, dict[str, dict[str, float]]], unit: str = 
     for axes, (title, times) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         names, values = list(times), [time["median_ms"] for time in times.values()]
         bars = axes.barh(names, values, color=["C0" if name.startswith("ours") else "0.75" for name in names])
-        axes.bar_label(bars, fmt="%.3g", padding=2)
+        axes.bar_label(bars, fmt=lambda value: f"{value:.3g}" if value < 1000 else f"{value:,.0f}", padding=2)
         axes.invert_yaxis()
-        axes.margins(x=0.15)
+        axes.margins(x=0.2)
         axes.set(title=title, xlabel=f"median {unit}")
     path = RESULTS / f"{name}.png"
     figure.savefig(path, dpi=120)

@@ -4,8 +4,8 @@
     python benchmarks/seeds.py --clip-norm 0           the recipe as published
 
 A net has collapsed when it answers the same for every digit, or when its loss is no longer finite. An epoch is enough
-to tell: what collapses does so in the first few hundred steps. The table is printed and written as JSON; the exit
-status is 1 if a net collapsed.
+to tell: what collapses does so in the first few hundred steps. The table is printed and written to
+``benchmarks/results/seeds.json``, the validation losses drawn to ``seeds.png``; the exit status is 1 if a net collapsed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from paddle_mnist.files import atomic_write
 from paddle_mnist.recipes import settings_for
 
 RESULTS = Path(__file__).parent / "results"
+CONSTANT = 8.29  # the variance of the validation labels, which is what the best constant answer costs
 
 
 def main() -> int:
@@ -48,7 +49,27 @@ def main() -> int:
     print(f"\n{len(collapsed)} of {len(rows)} collapsed")
     with atomic_write(RESULTS / "seeds.json", "w") as file:
         json.dump({"arguments": {**vars(args), "data": dataset.sha256}, "rows": rows}, file, indent=2)
+    draw(rows, RESULTS / "seeds.png")
     return 1 if collapsed else 0
+
+
+def draw(rows: list[dict], path: Path) -> None:
+    """Draw the validation loss of each seed, and where a net would be that gives the best constant answer."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for net in dict.fromkeys(row["net"] for row in rows):
+        learnt = [row for row in rows if row["net"] == net and row["valid_loss"] is not None]
+        axes.plot([row["seed"] for row in learnt], [row["valid_loss"] for row in learnt], "o", label=net)
+    for row in rows:
+        if row["collapsed"]:
+            axes.axvline(row["seed"], color="tab:red", linewidth=0.8)
+    axes.axhline(CONSTANT, color="grey", linestyle=":", label="one answer for every digit")
+    axes.set(xlabel="seed", ylabel="validation loss", ylim=(0, None))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend()
+    figure.savefig(path, dpi=120)
 
 
 def train(settings, dataset) -> dict:
