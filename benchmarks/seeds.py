@@ -4,8 +4,8 @@
     python benchmarks/seeds.py --clip-norm 0           the recipe as published
 
 A net has collapsed when it answers the same for every digit, or when its loss is no longer finite. An epoch is enough
-to tell: what collapses does so in the first few hundred steps. The table is printed and written to
-``benchmarks/results/seeds.json``, the validation losses drawn to ``seeds.png``; the exit status is 1 if a net collapsed.
+to tell: what collapses does so in the first few hundred steps. The table is printed and goes to
+``benchmarks/results/seeds.json``, the validation losses to ``seeds.png``. The exit status is 1 if a net collapsed.
 """
 
 from __future__ import annotations
