@@ -76,7 +76,7 @@ class Settings:
             )
         if self.hidden is not None and (self.net not in ("two-layer", "nielsen") or not 1 <= self.hidden <= MAX_HIDDEN):
             raise UserError(
-                f"hidden is {self.hidden}, where two-layer and nielsen alone take a number of units, 1 to {MAX_HIDDEN:,}"
+                f"hidden is {self.hidden}, where two-layer and nielsen alone take 1 to {MAX_HIDDEN:,} units"
             )
 
     def lr_of(self, epoch: int) -> float:
