@@ -22,8 +22,11 @@ MIN_PIXELS = 8  # a digit lower than this cannot be told from another
 
 # All in digit heights.
 SPECK = 0.22  # what is neither higher nor wider is no stroke
-MIN_DIGIT = 0.45  # a digit is at least so high
+MIN_DIGIT = 0.35  # a digit is at least so high
+PIECE = 0.45  # what is lower is a piece of the digit beside it
 WHOLE = 0.7  # what reaches so high is no mere piece of a digit
+NEAR = 0.12  # pieces of a digit leave no wider gap between them
+TALL = 1.4  # no digit is higher
 RULE = 8.0  # what is wider is a line drawn across the page
 OFF_LINE = 0.7  # how far a digit's middle may lie above or below the line of writing
 
@@ -131,8 +134,11 @@ def _belong_together(stroke: Stroke, other: Stroke, slant: float, height: float)
     lower = min(stroke.height, other.height)
     # Two whole digits that lean over each other are not one.
     over_each_other = overlap > 0.5 * narrower and whole <= touching.TWO_WIDE * height and lower < WHOLE * height
-    beside = overlap > -0.12 * height and whole <= 1.2 * touching.SINGLE * height and lower < MIN_DIGIT * height
-    return over_each_other or beside
+    beside = overlap > -NEAR * height and whole <= 1.2 * touching.SINGLE * height and lower < PIECE * height
+    (_, top, _, bottom), (_, other_top, _, other_bottom) = stroke.box, other.box
+    one_above = min(bottom, other_bottom) - max(top, other_top) < NEAR * height
+    stacked = one_above and overlap > -NEAR * height and max(bottom, other_bottom) - min(top, other_top) < TALL * height
+    return over_each_other or beside or (stacked and whole <= touching.TWO_WIDE * height)
 
 
 def _prepared(ink: np.ndarray, stroke: Stroke) -> np.ndarray:

@@ -75,6 +75,14 @@ def test_a_broken_stroke_is_one_digit():
     assert box[1] <= 52 and box[3] >= 148
 
 
+def test_the_halves_of_a_leaning_stroke_are_one_digit():
+    assert len(boxes_of(drawn(ONE, (214, 50, 222, 95), (202, 103, 210, 150), (300, 50, 312, 150)))) == 3
+
+
+def test_a_low_digit_is_one():
+    assert len(boxes_of(drawn(ONE, (200, 80, 280, 120), (350, 50, 362, 150)))) == 3
+
+
 def test_the_hole_of_a_zero_is_kept():
     page = drawn((100, 50, 170, 150))
     page[65:135, 115:155] = 255
