@@ -18,6 +18,7 @@ from paddle_mnist.preprocess import Picture, find_ink, prepare_digit
 from paddle_mnist.strokes import Stroke, digit_height, find_slant, find_strokes, union, upright_columns
 
 MAX_STROKES = 60  # of the size of writing
+ENOUGH_PIXELS = 100  # higher digits than twice this are reduced: what they show is prepared to 20 in the end
 MIN_PIXELS = 8  # a digit lower than this cannot be told from another
 
 # All in digit heights.
@@ -57,9 +58,14 @@ def split_digits(picture: Picture | np.ndarray, score: Score | None = None) -> l
     Raises:
         UserError: nothing in the picture looks like digits.
     """
+    from PIL import Image
+
     name = picture.name if isinstance(picture, Picture) else "the picture"
     scale = picture.scale if isinstance(picture, Picture) else 1.0
     ink = find_ink(picture)
+    factor = max(1, int(digit_height(find_strokes(ink, name)) // ENOUGH_PIXELS))
+    if factor > 1:
+        ink, scale = np.asarray(Image.fromarray(ink).reduce(factor)), scale * factor
 
     def score_strokes(strokes: list[Stroke]) -> tuple[np.ndarray, np.ndarray]:
         return score(np.stack([_prepared(ink, stroke) for stroke in strokes]))
