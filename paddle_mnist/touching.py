@@ -25,15 +25,16 @@ MAYBE_TWO = 0.5  # what is narrower holds one
 TWO_WIDE = 1.2  # what is wider holds two digits at least; a single one seldom is
 THREE_WIDE = 1.6  # what is wider may hold three
 MANY_WIDE = 3.0  # what is wider is parted from left to right, without looking back
-MIN_PART = 0.6  # each part of a cut reaches so high, or it is a stroke and no digit
+MIN_PART = 0.7  # each part of a cut reaches so high, or it is a stroke and no digit
 STEP = 0.085  # between the places where a cut is tried
 LEANS = (-0.3, 0.0, 0.3)  # of the cuts against the writing, in columns a row
 BANDS = (0.1, 0.3)  # how far a cut may leave its line to either side
+BRIDGE_BAND = 0.2  # the same where there is no net to choose among many cuts
 
 ROWS = 40  # rows of a digit in which cuts are sought; more find no better ones
 OUTSIDE = 1e3  # the cost of a pixel outside the band
 MAX_CUTS = 100
-BRIDGE = 1.1  # stroke widths: a longer path through ink crosses more than one stroke
+BRIDGE = 0.7  # stroke widths: a longer path through ink crosses a stroke
 BEAM = 2  # left parts that are tried where a piece may hold more than two digits
 
 # What makes a stroke a digit, in logarithms of odds. Fitted by logistic regression to the 3,600 pieces of 800 composed
@@ -152,13 +153,15 @@ def cut_bridges(piece: Stroke, slant: float, height: float) -> list[Stroke]:
     def cost(cut: Cut) -> float:
         return cut.crossed + 0.25 * abs(upright_columns(cut.left, slant)[1] - wanted) / thickness
 
-    cut = min(find_cuts(piece, slant, height, leans=(0.0,)), key=cost, default=None)
+    cut = min(find_cuts(piece, slant, height, (0.0,), (BRIDGE_BAND,)), key=cost, default=None)
     if cut is None or (width < TWO_WIDE * height and cut.crossed > BRIDGE):
         return [piece]
     return [part for side in (cut.left, cut.right) for part in cut_bridges(side, slant, height)]
 
 
-def find_cuts(piece: Stroke, slant: float, height: float, leans: tuple[float, ...] = LEANS) -> list[Cut]:
+def find_cuts(
+    piece: Stroke, slant: float, height: float, leans: tuple[float, ...] = LEANS, bands: tuple[float, ...] = BANDS
+) -> list[Cut]:
     """Cut a piece from top to bottom along paths through little ink: near many lines, of which each finds its own.
 
     Ink is counted by whole pixels. Were its soft edges cheaper, paths would shave slivers off strokes.
@@ -179,7 +182,7 @@ def find_cuts(piece: Stroke, slant: float, height: float, leans: tuple[float, ..
         upright = columns - pad + (slant + lean) * rows
         inked = upright[ink > 0.5]
         places = np.arange(inked.min() + 0.1 * unit, inked.max() - 0.1 * unit, STEP * unit)
-        outside += [np.abs(upright - place) > band * unit for band in BANDS for place in places]
+        outside += [np.abs(upright - place) > band * unit for band in bands for place in places]
     paths, costs = _cheapest_paths(ink + 0.01 + OUTSIDE * np.array(outside))
     left, top, _, _ = piece.box
     y, x = (piece.y - top) // factor, (piece.x - left) / factor + pad
