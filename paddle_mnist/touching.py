@@ -81,8 +81,7 @@ def part_by_score(pieces: list[Stroke], slant: float, height: float, score: Scor
     """
     ways = [_ways(piece, slant, height, score) for piece in pieces]
     # Nets differ in how large their outputs are; the clearest digit of the page gives the measure.
-    reference = max(float(way.outputs.max()) for way in ways)
-    reference = max(reference, 1e-6)
+    reference = max(1e-6, *(float(way.outputs.max()) for way in ways))
     return [part for way in ways for part in _best_parts(way, slant, height, score, reference)[1]]
 
 
@@ -96,22 +95,17 @@ def _best_parts(ways: Ways, slant: float, height: float, score: Score, reference
     """Return the likeliest digits in a piece, from left to right, and the sum of their values."""
     values = _values(ways, slant, height, reference)
     whole, left, right = values[0], values[1::2] - ANOTHER, values[2::2]
-    best = (float(whole), [ways.strokes[0]])
-    if not left.size:
-        return best
-    cut = int(np.argmax(left + right))
-    best = max(best, (float(left[cut] + right[cut]), ways.strokes[1 + 2 * cut : 3 + 2 * cut]), key=_value)
+    found = [(float(whole), ways.strokes[:1])]
+    if left.size:
+        cut = int(np.argmax(left + right))
+        found.append((float(left[cut] + right[cut]), ways.strokes[1 + 2 * cut : 3 + 2 * cut]))
     width = _width(ways.strokes[0], slant) / height
     if width > THREE_WIDE:
         for cut in np.argsort(-left)[: BEAM if width < MANY_WIDE else 1]:
             rest = _ways(ways.strokes[2 + 2 * cut], slant, height, score)
             value, parts = _best_parts(rest, slant, height, score, reference)
-            best = max(best, (float(left[cut]) + value, [ways.strokes[1 + 2 * cut], *parts]), key=_value)
-    return best
-
-
-def _value(found: tuple[float, list[Stroke]]) -> float:
-    return found[0]
+            found.append((float(left[cut]) + value, [ways.strokes[1 + 2 * cut], *parts]))
+    return max(found, key=lambda way: way[0])
 
 
 def _values(ways: Ways, slant: float, height: float, reference: float) -> np.ndarray:
