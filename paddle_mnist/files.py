@@ -38,8 +38,8 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # neither a write nor a flush says which file it was
+        if isinstance(error, OSError):
+            _name(error, path)
         raise
     sync_folder(path.parent)
 
@@ -54,5 +54,14 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        _name(error, folder)
+        raise
     finally:
         os.close(descriptor)
+
+
+def _name(error: OSError, path: str | os.PathLike[str]) -> None:
+    """Say which file an error is about: one of a write or a flush does not."""
+    if error.filename is None:
+        error.filename = str(path)
