@@ -1,6 +1,7 @@
 """Train the course's nets with many seeds, and see whether one collapses.
 
     python benchmarks/seeds.py                         20 seeds of fc and of cnn, an epoch each
+    python benchmarks/seeds.py --epochs 10             the whole recipe, as in results/seeds.json
     python benchmarks/seeds.py --clip-norm 0           the recipe as published
 
 A net has collapsed when it answers the same for every digit, or when its loss is no longer finite. An epoch is enough
