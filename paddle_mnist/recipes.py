@@ -74,7 +74,8 @@ class Settings:
                 f"the net {self.net} is written by hand in NumPy with plain SGD: "
                 "leave --optimizer at sgd, --clip-norm and --weight-decay at 0"
             )
-        if self.hidden is not None and (self.net not in ("two-layer", "nielsen") or not 1 <= self.hidden <= MAX_HIDDEN):
+        units = type(self.hidden) is int and 1 <= self.hidden <= MAX_HIDDEN
+        if self.hidden is not None and not (units and self.net in ("two-layer", "nielsen")):
             raise UserError(
                 f"hidden is {self.hidden}, where two-layer and nielsen alone take 1 to {MAX_HIDDEN:,} units"
             )

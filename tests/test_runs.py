@@ -56,6 +56,7 @@ def test_no_run_is_said(tmp_path):
     ("changes", "words"),
     [
         ({"settings": {**settings_for("nielsen").as_dict(), "hidden": 10**9}}, "1 to 4,096"),
+        ({"settings": {**settings_for("nielsen").as_dict(), "hidden": 1.5}}, "hidden is 1.5"),
         ({"settings": {**document()["settings"], "seed": 1 << 70}}, "seed is 1180591620717411303424"),
         ({"settings": {**document()["settings"], "epochs": 10**12}}, "epochs is 1000000000000"),
         ({"settings": {**document()["settings"], "batch_size": True}}, "batch_size is True"),
