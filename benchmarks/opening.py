@@ -91,6 +91,7 @@ def forms(splits, folder: Path, spacings: bool) -> dict[str, Path]:
             "two spaces": ("k256-two", "k/256", b",  "),
             "a number a line, 8 spaces": ("k256-indented", "k/256", b",\n        "),
             "-1 to 1, no space": ("pm1-compact", "pm1", b","),
+            "white space at random": ("k256-random", "k/256", None),
         }
     else:
         chosen = {
@@ -105,9 +106,21 @@ def forms(splits, folder: Path, spacings: bool) -> dict[str, Path]:
             print(f"writing {path}", file=sys.stderr)
             mnist_json.write(path, splits, encoding, compresslevel=6)
             if separator != b", ":
-                text = gzip.decompress(path.read_bytes()).replace(b", ", separator)
+                text = gzip.decompress(path.read_bytes())
+                text = spaced_at_random(text) if separator is None else text.replace(b", ", separator)
                 path.write_bytes(gzip.compress(text, 6))
     return files
+
+
+def spaced_at_random(text: bytes) -> bytes:
+    """Put up to three spaces after each comma, another number of them each time."""
+    block = np.frombuffer(text.replace(b" ", b""), np.uint8)
+    copies = np.ones(len(block), np.uint8)
+    commas = block == ord(",")
+    copies[commas] += np.random.default_rng(0).integers(0, 4, np.count_nonzero(commas), dtype=np.uint8)
+    spaced = np.repeat(block, copies)
+    spaced[1:][(spaced[1:] == ord(",")) & (spaced[:-1] == ord(","))] = ord(" ")
+    return spaced.tobytes()
 
 
 def ten_times(splits, path: Path) -> Path:

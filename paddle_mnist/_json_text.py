@@ -1,15 +1,17 @@
-"""The text of a JSON file as a stream: unpacked a block ahead in a thread, and cut where the format allows."""
+"""The text of a JSON file as a stream: unpacked block by block, and cut where the format allows."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO
+
+import numpy as np
 
 from paddle_mnist.errors import UserError
 
@@ -23,8 +25,9 @@ else:
     DAMAGE += (isal_zlib.error,)
 
 BLOCK = 3 << 18  # less, and the time goes to calling NumPy; more, and the arrays of this length leave the caches
+MARGIN = 64  # bytes before a text that is handed out, and after it, which its receiver may overwrite
 _MAX_SPACE = 1 << 26
-_SPACE = b" \t\r\n"
+_SPACE = re.compile(rb"[ \t\r\n]*")
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -42,60 +45,71 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[Text]:
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        with ThreadPoolExecutor(1, "unpack") as ahead:
-            yield Text(path, open_gzip(fileobj=file) if packed else file, ahead)
+        yield Text(path, open_gzip(fileobj=file) if packed else file)
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UserError(f"{path} changed while it was read: read it again when it is complete")
 
 
+def with_margins(text: bytes | np.ndarray) -> np.ndarray:
+    """Return a copy of a text, uint8, with ``MARGIN`` bytes before it and after it."""
+    room = np.zeros(len(text) + 2 * MARGIN, np.uint8)
+    room[MARGIN:-MARGIN] = np.frombuffer(text, np.uint8)
+    return room
+
+
 class Text:
     """A place in the text of a JSON file that moves forward.
+
+    What is taken out of it, ``take_sequences``, is not copied: its receiver gets the memory into which it was unpacked,
+    and what follows it, a part of a row as a rule, is moved to where the next block will be unpacked.
 
     Args:
         path: the file's name, for errors.
         source: the unpacked bytes.
-        ahead: the thread in which the next block is unpacked (which lets other threads run) while this one is parsed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], source: IO[bytes], ahead: ThreadPoolExecutor) -> None:
+    def __init__(self, path: str | os.PathLike[str], source: IO[bytes]) -> None:
         self.path = path
         self._source = source
-        self._ahead = ahead
-        self._next = ahead.submit(source.read, BLOCK)
-        self._text = b""
-        self._at = 0
+        self._hold(b"")
         self.more()
-        if self._text.startswith(b"\xef\xbb\xbf"):
-            self._at = 3
+        if self._text.startswith(b"\xef\xbb\xbf", self._at):
+            self._at += 3
         for mark, name in _BYTE_ORDER_MARKS.items():
-            if self._text.startswith(mark):
+            if self._text.startswith(mark, self._at):
                 raise UserError(f"{path} is {name} text, where UTF-8 is needed: save it as UTF-8")
+
+    def _hold(self, *texts: bytes | memoryview) -> None:
+        """Let these texts come next, in memory that takes a block more."""
+        self._text = bytearray(2 * MARGIN + sum(map(len, texts)) + BLOCK)
+        self._at = self._end = MARGIN
+        for text in texts:
+            self._text[self._end : self._end + len(text)] = text
+            self._end += len(text)
+
+    def _rest(self, start: int) -> memoryview:
+        return memoryview(self._text)[start : self._end]
 
     def more(self) -> bool:
         """Append the next block to the text; return whether there was one."""
+        if len(self._text) - MARGIN - self._end < BLOCK:
+            self._hold(self._rest(self._at))
         try:
-            block = self._next.result()
+            size = self._source.readinto(memoryview(self._text)[self._end : self._end + BLOCK])
         except DAMAGE as error:
             raise UserError(f"{self.path} is damaged or not complete ({error}): get it again") from None
-        self._text = self._text[self._at :] + block if self._at < len(self._text) else block
-        self._at = 0
-        if block:
-            self._next = self._ahead.submit(self._source.read, BLOCK)
-        return bool(block)
+        self._end += size
+        return size > 0
 
     def peek(self) -> bytes:
         """Pass over white space and return the next character, ``b""`` at the end of the file."""
         passed = 0
         while True:
-            here = self._text[self._at : self._at + 1]
-            if here and here not in _SPACE:
-                return here
-            rest = len(self._text) - self._at
-            self._at += rest - len(self._text[self._at :].lstrip(_SPACE))
-            if self._at < len(self._text):
-                continue
-            passed += rest
+            start, self._at = self._at, _SPACE.match(self._text, self._at, self._end).end()
+            if self._at < self._end:
+                return bytes(self._text[self._at : self._at + 1])
+            passed += self._at - start
             if passed > _MAX_SPACE:
                 raise UserError(f"{self.path} holds {passed >> 20} MB of white space on end, and no digits")
             if not self.more():
@@ -103,8 +117,7 @@ class Text:
 
     def push_back(self, text: bytes) -> None:
         """Let a text come next that was passed before."""
-        self._text = text + self._text[self._at :]
-        self._at = 0
+        self._hold(text, self._rest(self._at))
 
     def skip(self) -> None:
         """Pass over the character that ``peek`` showed."""
@@ -114,24 +127,32 @@ class Text:
         """Return the text from here to the next ``]``, without moving; ``None`` if there is none within the limit."""
         start = 0
         while True:
-            end = self._text.find(b"]", self._at + start)
+            end = self._text.find(b"]", self._at + start, self._end)
             if end >= 0:
-                return self._text[self._at : end + 1]
-            start = len(self._text) - self._at
+                return bytes(self._text[self._at : end + 1])
+            start = self._end - self._at
             if start > limit or not self.more():
                 return None
 
-    def sequences(self) -> memoryview:
-        """Return the text from here to the last ``]`` within about a block, without moving and without a copy."""
+    def take_sequences(self) -> np.ndarray | None:
+        """Move past the last ``]`` within about a block.
+
+        Returns:
+            The text up to there, uint8, with ``MARGIN`` bytes before it and after it; ``None`` if there is no ``]``.
+        """
         for _ in range(2):
-            end = self._text.rfind(b"]", self._at, self._at + 2 * BLOCK)
+            end = self._text.rfind(b"]", self._at, min(self._at + 2 * BLOCK, self._end))
             if end >= 0 or not self.more():
                 break
-        return memoryview(self._text)[self._at : end + 1]
+        if end < 0:
+            return None
+        taken = np.frombuffer(self._text, np.uint8)[self._at - MARGIN : end + 1 + MARGIN]
+        self._hold(self._rest(end + 1))
+        return taken
 
     def around(self) -> str:
         """Return what stands here, shortened, for an error."""
-        return shorten(self._text[self._at : self._at + 40])
+        return shorten(bytes(self._text[self._at : min(self._at + 40, self._end)]))
 
     def advance(self, size: int) -> None:
         """Move past ``size`` bytes that were returned."""

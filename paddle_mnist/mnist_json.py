@@ -13,14 +13,15 @@ import collections
 import gzip
 import os
 import re
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import orjson
 
-from paddle_mnist._json_text import Text, open_text, shorten
+from paddle_mnist._json_text import MARGIN, Text, open_text, shorten
 from paddle_mnist._pixel_levels import ENCODINGS, Levels, pixel_values
 from paddle_mnist._pixel_rows import PIXELS, RowTable, without_space
 from paddle_mnist.errors import UserError
@@ -35,7 +36,7 @@ _MAX_ROW = 1 << 20
 _MAX_LABELS = 1 << 26
 _STEP = 1 << 16
 _LIST_END = re.compile(rb"\][ \t\r\n]*\]")
-_AHEAD = 2  # blocks that are looked up, or wait to be, while the next one is cut out of the text
+_AHEAD = 2  # blocks that the look-up's thread has before it; more than these are looked up where they are unpacked
 _SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 
 
@@ -125,7 +126,7 @@ class _Memory:
         self._array = np.empty(1 << 26, np.uint8)
         self._size = 0
 
-    def write(self, rows: bytes | np.ndarray) -> None:
+    def write(self, rows: bytearray | np.ndarray) -> None:
         size = self._size + len(rows)
         if size > len(self._array):
             larger = np.empty(2 * size, np.uint8)
@@ -144,6 +145,15 @@ def _stored(spool: IO[bytes] | _Memory) -> np.ndarray:
         return spool.stored()
     spool.flush()
     return np.memmap(spool, np.uint8, "r+")
+
+
+class _Here(Executor):
+    """Runs what is submitted to it at once."""
+
+    def submit(self, function: Callable, /, *args) -> Future:
+        future: Future = Future()
+        future.set_result(function(*args))
+        return future
 
 
 class _Reader:
@@ -183,85 +193,96 @@ class _Reader:
             self._fail(name, "no images", "one at least")
         self._count = slow = 0  # slow: the size of the text that is to be read row by row
         while True:
-            if slow > 0 or not self._rush(name):
-                if self._text.peek() != b"[":
-                    self._fail(f"{name}, sample {self._count}", self._text.around(), "a list of 784 pixels")
-                block: bytes | memoryview = b"" if slow > 0 else self._text.sequences()
-                if end := _LIST_END.search(block):
-                    block = block[: end.start() + 1]
-                rows = self._look_up(block) if block else None
-                if rows is None:
-                    slow = slow if slow > 0 else len(block)
-                    block, rows = self._row(f"{name}, sample {self._count}")
-                slow -= len(block)
-                self._text.advance(len(block))
-                self._store(name, rows)
+            if slow <= 0 and not self._rush(name):
+                slow = self._block(name)
+            if slow > 0:
+                slow -= self._row(name) + 1  # and the comma
             if self._text.peek() == b"]":
                 self._text.skip()
                 return self._count
             self._expect(b",", f"{name}, after sample {self._count - 1}", "a comma or the end of the images, ']'")
-            slow -= 1
 
     def _rush(self, name: str) -> bool:
-        """Read as many blocks of rows as can be looked up in what is known; a thread does so, some blocks ahead.
+        """Read as many blocks of rows as can be looked up in what is known.
 
-        A second one would gain nothing on two cores: the threads would wait for the interpreter's lock in turns.
+        A thread does so, while this one unpacks what follows; where that is quicker, this one looks up blocks, too.
 
         Returns:
             Whether any rows were read and all went well, so that a comma or the end of the list comes next. Otherwise
             the row comes next at which the look-up stopped.
         """
-        pending: collections.deque[tuple[memoryview, Future]] = collections.deque()
-        on, stored = self._text.peek() == b"[", False
+        pending: collections.deque[tuple[np.ndarray, Future]] = collections.deque()
+        on, comma, stored = True, False, False  # comma: whether the one before what comes next was passed
         while True:
             while on and len(pending) <= _AHEAD:
-                block = self._text.sequences()
-                if block:
-                    pending.append((block, self._pool.submit(self._known, block)))
-                    self._text.advance(len(block))
-                    on = self._text.peek() == b","
-                else:
-                    on = False
+                room = self._text.take_sequences() if self._text.peek() == b"[" else None
+                on = room is not None
                 if on:
-                    self._text.skip()
-                    on = self._text.peek() == b"["
-                    if not on or not self._text.sequences():
-                        self._text.push_back(b",")
-                        on = False
+                    busy = sum(not future.done() for _, future in pending) >= _AHEAD
+                    pool = _Here() if busy else self._pool
+                    pending.append((room, pool.submit(self._known, room)))
+                    on = comma = self._text.peek() == b","
+                    if comma:
+                        self._text.skip()
             if not pending:
+                if comma:
+                    self._text.push_back(b",")
                 return stored
-            block, future = pending.popleft()
+            room, future = pending.popleft()
             rows = future.result()
             if rows is None:
-                self._text.push_back(b",".join([block, *(later for later, _ in pending)]) + (b"," if on else b""))
+                wait([later for _, later in pending])
+                texts = (text[MARGIN:-MARGIN] for text in (room, *(later for later, _ in pending)))
+                self._text.push_back(b",".join(texts) + (b"," if comma else b""))
                 return False
             self._store(name, rows)
             stored = True
 
-    def _known(self, block: memoryview) -> np.ndarray | None:
+    def _known(self, room: np.ndarray) -> np.ndarray | None:
         """Look a block up, learning nothing; runs in a thread."""
         if self._squeezed < _SQUEEZES:
-            found = self._table.look_up(block)
+            found = self._table.look_up(room)
         else:
-            bare = without_space(block)
+            bare = without_space(room[MARGIN:-MARGIN])
             found = None if bare is None else self._bare_table.look_up(bare)
         return None if found is None else found.reshape(-1)
 
-    def _store(self, name: str, rows: bytes | np.ndarray) -> None:
+    def _block(self, name: str) -> int:
+        """Read a block of rows in which there may be numbers that were not met before.
+
+        Returns:
+            0; or the size of the text that is to be read row by row instead, from here on.
+        """
+        self._expect_row(name)
+        room = self._text.take_sequences()
+        if room is None:
+            return 1
+        if end := _LIST_END.search(room[MARGIN:-MARGIN]):
+            end = MARGIN + end.start() + 1
+            self._text.push_back(bytes(room[end:-MARGIN]))
+            room = room[: end + MARGIN]
+        rows = self._look_up(room)
+        if rows is None:
+            self._text.push_back(bytes(room[MARGIN:-MARGIN]))
+            return len(room) - 2 * MARGIN
+        self._store(name, rows)
+        return 0
+
+    def _store(self, name: str, rows: bytearray | np.ndarray) -> None:
         self._spool.write(rows)
         self._count += len(rows) // PIXELS
         self._read += len(rows) // PIXELS
         if self._read > MAX_SAMPLES:
             self._fail(name, "more digits", f"no more than {MAX_SAMPLES:,} in a file")
 
-    def _look_up(self, block: memoryview) -> np.ndarray | None:
+    def _look_up(self, room: np.ndarray) -> np.ndarray | None:
         """Return the identifiers of whole rows, uint8 [n * 784], or ``None`` if they must be read one by one."""
         if self._squeezed < _SQUEEZES:
-            found = self._table.parse(block)
+            found = self._table.parse(room)
             if found is not None:
                 return found.reshape(-1)
-        bare = without_space(block)
-        if bare is None or (len(bare) == len(block) and self._squeezed < _SQUEEZES):
+        bare = without_space(room[MARGIN:-MARGIN])
+        if bare is None or (len(bare) == len(room) and self._squeezed < _SQUEEZES):
             return None
         found = self._bare_table.parse(bare)
         if found is None:
@@ -269,8 +290,10 @@ class _Reader:
         self._squeezed += 1
         return found.reshape(-1)
 
-    def _row(self, where: str) -> tuple[bytes, bytes]:
-        """Return the text of the row that begins here, and its pixels' identifiers."""
+    def _row(self, name: str) -> int:
+        """Read the row that begins here by itself; return the size of its text."""
+        self._expect_row(name)
+        where = f"{name}, sample {self._count}"
         text = self._text.sequence(_MAX_ROW)
         if text is None:
             self._fail(where, f"no end within {_MAX_ROW >> 20} MB or the file", "784 pixels and ']'")
@@ -286,7 +309,13 @@ class _Reader:
                 identifiers[i] = self.levels.of_value(float(value), isinstance(value, int))
             except (ValueError, OverflowError) as error:
                 raise UserError(f"{self._text.path}: {place} is {error} and all of a file is written alike") from None
-        return text, bytes(identifiers)
+        self._text.advance(len(text))
+        self._store(name, identifiers)
+        return len(text)
+
+    def _expect_row(self, name: str) -> None:
+        if self._text.peek() != b"[":
+            self._fail(f"{name}, sample {self._count}", self._text.around(), "a list of 784 pixels")
 
     def _labels(self, name: str, count: int) -> np.ndarray:
         where = f"the labels of {name}"

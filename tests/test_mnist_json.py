@@ -7,13 +7,15 @@ import json
 import os
 import random
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paddle_mnist import mnist_json
+from paddle_mnist import _json_text, mnist_json
 from paddle_mnist.errors import UserError
 from paddle_mnist.splits import Split, Splits
 
@@ -114,6 +116,37 @@ def test_many_blocks_are_read(tmp_path):
     for spacing in ("usual", "at random"):
         text = SPACINGS[spacing](as_lists(splits, "pm1"))
         assert same(mnist_json.read(store(tmp_path / "digits.json.gz", text)), splits)
+
+
+@pytest.mark.parametrize("slow", ["look-up", "MainThread"])
+def test_whichever_thread_looks_a_block_up(tmp_path, monkeypatch, slow):
+    """Where the look-up's thread is slow, the one that unpacks looks blocks up, too; rows stay in order."""
+    splits = make_splits((300, 100, 100), seed=2)
+    path = store(tmp_path / "digits.json", as_lists(splits, "k/256"))
+    monkeypatch.setattr(_json_text, "BLOCK", 1 << 15)
+    known, seen = mnist_json._Reader._known, set()
+
+    def delayed(self, room):
+        name = threading.current_thread().name.split("_")[0]
+        seen.add(name)
+        if name == slow:
+            time.sleep(0.005)
+        return known(self, room)
+
+    monkeypatch.setattr(mnist_json._Reader, "_known", delayed)
+    assert same(mnist_json.read(path), splits)
+    assert "look-up" in seen
+    if slow == "look-up":
+        assert len(seen) == 2
+
+
+def test_a_block_that_fails_behind_others_is_read_in_order(tmp_path, monkeypatch):
+    """Numbers that were not met before stand late in the file, after blocks that are under way by then."""
+    monkeypatch.setattr(_json_text, "BLOCK", 1 << 14)
+    splits = make_splits((200, 20, 20), seed=3)
+    for k in (50, 51, 120, 121, 122, 199):
+        splits.train.images[:k][splits.train.images[:k] == k] = 0
+    assert same(mnist_json.read(store(tmp_path / "digits.json", as_lists(splits, "pm1"))), splits)
 
 
 NUMBERS = {

@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 
+from paddle_mnist._json_text import MARGIN, with_margins
 from paddle_mnist._pixel_levels import ENCODINGS, Levels, level, pixel_values
 from paddle_mnist._pixel_rows import RowTable, _indices, without_space
 
@@ -20,6 +21,13 @@ def block_text(rows=12, encoding="pm1", seed=0, separators=(", ", ":")):
     return codes.astype(np.uint8), text[1:-1].encode()
 
 
+def room(text):
+    """The text as a table takes it; what stands before it and after it must not matter."""
+    found = with_margins(text)
+    found[:MARGIN] = found[-MARGIN:] = np.frombuffer(b",0.0],[ " * (MARGIN // 8), np.uint8)
+    return found
+
+
 def decode(levels, identifiers):
     return levels.lookup()[1][identifiers]
 
@@ -30,7 +38,7 @@ def test_blocks_are_looked_up(encoding):
     table = RowTable(levels)
     for seed in range(5):
         codes, text = block_text(encoding=encoding, seed=seed)
-        found = table.parse(text)
+        found = table.parse(room(text))
         assert found is not None
         assert np.array_equal(decode(levels, found), codes)
     assert levels.lookup()[0] == encoding
@@ -41,7 +49,7 @@ def test_long_cells_and_spacings_are_looked_up():
     table = RowTable(levels)
     for separators in [(",", ":"), (",\n          ", ":"), (" , ", ":")]:
         codes, text = block_text(3, separators=separators)
-        assert np.array_equal(decode(levels, table.parse(text)), codes)
+        assert np.array_equal(decode(levels, table.parse(room(text))), codes)
 
 
 def plain_rows(text):
@@ -56,7 +64,7 @@ def test_mutated_blocks_are_read_exactly_or_not_at_all():
     chance = random.Random(11)
     _, text = block_text(3)
     table = RowTable(levels := Levels())
-    table.parse(text)
+    table.parse(room(text))
     looked_up = 0
     pieces = [
         b"",
@@ -78,7 +86,7 @@ def test_mutated_blocks_are_read_exactly_or_not_at_all():
     for _ in range(1500):
         at = chance.randrange(len(text))
         mutated = text[:at] + chance.choice(pieces) + text[at + chance.choice([0, 0, 1, 1, 2, 6]) :]
-        found, expected = table.parse(mutated), plain_rows(mutated)
+        found, expected = table.parse(room(mutated)), plain_rows(mutated)
         if found is not None:
             looked_up += 1
             assert expected is not None
@@ -112,13 +120,13 @@ def test_runs_of_anything_are_read_exactly_or_not_at_all():
     for number in range(400):
         pool = chance.sample(POOLS[number % len(POOLS)], chance.randint(1, 4))
         table = RowTable(levels := Levels())
-        table.parse(b"[%s]" % b",".join([chance.choice(pool)] * 784))  # paper, from now on
+        table.parse(room(b"[%s]" % b",".join([chance.choice(pool)] * 784)))  # paper, from now on
         for _ in range(3):
             text = b", ".join(row_of_runs(chance, pool) for _ in range(chance.randint(1, 2)))
             for _ in range(chance.choice([0, 0, 1, 2])):
                 at = chance.randrange(len(text))
                 text = text[:at] + chance.choice(pieces) + text[at + chance.choice([0, 1, 2, 6]) :]
-            found = table.parse(text)
+            found = table.parse(room(text))
             if found is not None:
                 looked_up += 1
                 values = np.zeros(256)
@@ -140,12 +148,12 @@ def test_indices_of_marks(size):
 def test_what_was_never_parsed_is_not_known():
     table = RowTable(Levels())
     zeros = b"[%s]" % b",".join([b"0.0"] * 784)
-    assert table.look_up(zeros) is None  # nothing is
-    assert table.parse(zeros) is not None
+    assert table.look_up(room(zeros)) is None  # nothing is
+    assert table.parse(room(zeros)) is not None
     for strange in (b"\0", b"\1", b"\0" * 8, b"\1" * 8, b"\0" * 80, b"\1" * 80, b"\xff" * 80, b""):
-        assert table.look_up(zeros.replace(b"0.0,", strange + b",", 1)) is None
-        assert table.look_up(zeros.replace(b",0.0,", b"," + strange + b",", 1)) is None
-        assert table.look_up(zeros.replace(b",0.0]", b",0.0" + strange + b"," + strange)) is None
+        assert table.look_up(room(zeros.replace(b"0.0,", strange + b",", 1))) is None
+        assert table.look_up(room(zeros.replace(b",0.0,", b"," + strange + b",", 1))) is None
+        assert table.look_up(room(zeros.replace(b",0.0]", b",0.0" + strange + b"," + strange))) is None
 
 
 def test_cells_swapped_between_rows_keep_the_rows_apart():
@@ -153,28 +161,53 @@ def test_cells_swapped_between_rows_keep_the_rows_apart():
     rows = text.split(b"], [")
     shorter_and_longer = b"], [".join([rows[0].rpartition(b", ")[0], b"0, " + rows[1]])
     assert shorter_and_longer.count(b",") == text.count(b",")
-    assert RowTable(Levels()).parse(shorter_and_longer) is None
+    assert RowTable(Levels()).parse(room(shorter_and_longer)) is None
 
 
 def test_nothing_is_learned_from_a_block_that_fails():
     levels = Levels()
     table = RowTable(levels)
     zeros = b"[" + b", ".join([b"0.0"] * 784) + b"]"
-    assert table.parse(zeros) is not None
+    assert table.parse(room(zeros)) is not None
     before = levels.candidates
-    assert table.parse(zeros.replace(b"0.0]", b"0.2, 7.5]")) is None
-    assert table.parse(zeros.replace(b"0.0", b"0.2", 1).replace(b"0.0]", b"7.5]")) is None
+    assert table.parse(room(zeros.replace(b"0.0]", b"0.2, 7.5]"))) is None
+    assert table.parse(room(zeros.replace(b"0.0", b"0.2", 1).replace(b"0.0]", b"7.5]"))) is None
     assert levels.candidates == before
-    quarter = table.parse(zeros.replace(b" 0.0", b" 0.25", 1))  # k/256, which 0.2 would have ruled out
+    quarter = table.parse(room(zeros.replace(b" 0.0", b" 0.25", 1)))  # k/256, which 0.2 would have ruled out
     assert decode(levels, quarter)[0, 1] == 64
 
 
+def bare(text):
+    found = without_space(np.frombuffer(text, np.uint8))
+    return None if found is None else bytes(found[MARGIN:-MARGIN])
+
+
 def test_white_space_is_taken_out_only_between_numbers_and_structure():
-    assert without_space(b"[ 1 ,\n2.5 ]\t,\r\n[ ]") == b"[1,2.5],[]"
-    assert without_space(b"[1 2]") is None
-    assert without_space(b"[1, - 2]") is None
-    assert without_space(b"[1,\x002]") is None
-    assert without_space(b"[1]") == b"[1]"
+    assert bare(b"[ 1 ,\n2.5 ]\t,\r\n[ -3e1]") == b"[1,2.5],[-3e1]"
+    assert bare(b"[1 2]") is None
+    assert bare(b"[1, - 2]") is None
+    assert bare(b"[1,\x002]") is None
+
+
+def test_numbers_that_run_together_are_not_read():
+    ones = b"[%s]" % b",".join([b"1"] * 784)
+    assert RowTable(Levels()).parse(room(bare(ones))) is not None
+    for two, pieces in ((b"1,1", b"1 1"), (b"1,1", b"1 1,"), (b"1,1,1", b"1 1,,1"), (b"1,1,1", b",1 1,1")):
+        found = bare(ones.replace(two, pieces, 1))
+        assert found is None or RowTable(Levels()).parse(room(found)) is None
+    assert bare(b"[1]") == b"[1]"
+
+
+def test_a_text_looked_up_stays_as_it_was():
+    table = RowTable(Levels())
+    _, text = block_text()
+    taken = room(text)
+    for look_up in (table.parse, table.parse, table.look_up):
+        assert look_up(taken) is not None
+        assert bytes(taken[MARGIN:-MARGIN]) == text
+    strange = room(text.replace(b"-1.0", b"-1.5"))
+    assert table.look_up(strange) is None
+    assert bytes(strange[MARGIN:-MARGIN]) == text.replace(b"-1.0", b"-1.5")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
