@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paddle_mnist.strokes import INK
+
 
 @dataclass(frozen=True)
 class Page:
@@ -15,11 +17,13 @@ class Page:
         image: uint8 [h, w], grey.
         labels: the digits in reading order.
         boxes: for each digit left, top, right, bottom in pixels, the last two exclusive.
+        masks: where each digit's ink is, bool [digits, h, w]; where two touch, both have it.
     """
 
     image: np.ndarray
     labels: tuple[int, ...]
     boxes: tuple[tuple[int, int, int, int], ...]
+    masks: np.ndarray
 
 
 def compose(
@@ -44,8 +48,8 @@ def compose(
     glyphs = [_glyph(images[index], size * rng.uniform(0.9, 1.1), slant) for index in chosen]
     pair = int(rng.integers(0, count - 1)) if touching else -1
     places = _lay_out(glyphs, size, pair, rng)
-    ink, boxes = _draw(glyphs, places, int(size))
-    return Page(_photograph(ink, rng), tuple(int(labels[index]) for index in chosen), tuple(boxes))
+    ink, boxes, masks = _draw(glyphs, places, int(size))
+    return Page(_photograph(ink, rng), tuple(int(labels[index]) for index in chosen), tuple(boxes), masks)
 
 
 def _glyph(image: np.ndarray, size: float, slant: float) -> np.ndarray:
@@ -63,7 +67,7 @@ def _glyph(image: np.ndarray, size: float, slant: float) -> np.ndarray:
 
 
 def _crop(ink: np.ndarray) -> np.ndarray:
-    rows, columns = np.flatnonzero((ink > 0.35).any(axis=1)), np.flatnonzero((ink > 0.35).any(axis=0))
+    rows, columns = np.flatnonzero((ink > INK).any(axis=1)), np.flatnonzero((ink > INK).any(axis=0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
@@ -87,8 +91,8 @@ def _touch(left: np.ndarray, place: tuple[int, int], right: np.ndarray, y: int) 
         overlap = start - x
         if overlap < 1 or bottom <= top:
             continue
-        a = left[top - place[1] : bottom - place[1], -overlap:] > 0.35
-        b = right[top - y : bottom - y, :overlap] > 0.35
+        a = left[top - place[1] : bottom - place[1], -overlap:] > INK
+        b = right[top - y : bottom - y, :overlap] > INK
         width = min(a.shape[1], b.shape[1])
         if (a[:, :width] & b[:, :width]).any():
             return x - 1
@@ -97,16 +101,17 @@ def _touch(left: np.ndarray, place: tuple[int, int], right: np.ndarray, y: int) 
 
 def _draw(
     glyphs: list[np.ndarray], places: list[tuple[int, int]], margin: int
-) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
-    """Put the glyphs on one page; return its ink and the boxes."""
+) -> tuple[np.ndarray, list[tuple[int, int, int, int]], np.ndarray]:
+    """Put the glyphs on one page; return its ink, the boxes, and where each one's ink is."""
     height = max(y + glyph.shape[0] for glyph, (_, y) in zip(glyphs, places, strict=True)) + margin
     width = max(x + glyph.shape[1] for glyph, (x, _) in zip(glyphs, places, strict=True)) + margin
-    ink, boxes = np.zeros((height, width)), []
-    for glyph, (x, y) in zip(glyphs, places, strict=True):
+    ink, boxes, masks = np.zeros((height, width)), [], np.zeros((len(glyphs), height, width), bool)
+    for mask, glyph, (x, y) in zip(masks, glyphs, places, strict=True):
         here = ink[y : y + glyph.shape[0], x : x + glyph.shape[1]]
         np.maximum(here, glyph, out=here)
+        mask[y : y + glyph.shape[0], x : x + glyph.shape[1]] = glyph > INK
         boxes.append((x, y, x + glyph.shape[1], y + glyph.shape[0]))
-    return ink, boxes
+    return ink, boxes, masks
 
 
 def _photograph(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:

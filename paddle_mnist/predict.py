@@ -20,7 +20,7 @@ from paddle_mnist.evaluate import add_model_arguments, prepare
 
 if TYPE_CHECKING:
     from paddle_mnist.preprocess import Picture
-    from paddle_mnist.segment import Score
+    from paddle_mnist.segment import Certainty
 
 
 class Reading(NamedTuple):
@@ -123,7 +123,7 @@ def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, A
     from paddle_mnist.segment import split_digits
 
     picture = open_picture(path)
-    digits = split_digits(picture, scorer(read))
+    digits = split_digits(picture, certainty(read))
     images = np.stack([digit.image28 for digit in digits])
     reading = read(images)
     answer = {
@@ -138,16 +138,11 @@ def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, A
     return answer
 
 
-def scorer(read: Reader) -> Score | None:
-    """Return what ``split_digits`` decides by, or ``None`` for a net that knows no probabilities."""
+def certainty(read: Reader) -> Certainty | None:
+    """Return how sure a net is of what it reads, or ``None`` for one that knows no probabilities."""
     if read(np.zeros((1, 28, 28), np.uint8)).probabilities is None:
         return None
-
-    def score(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        reading = read(images)
-        return reading.values, reading.probabilities.max(axis=1)
-
-    return score
+    return lambda images: read(images).probabilities.max(axis=1)
 
 
 def draw(

@@ -94,12 +94,3 @@ def upright_columns(stroke: Stroke, slant: float) -> tuple[float, float]:
     """Return the first and last column that a stroke covers once the slant is taken out."""
     columns = stroke.x + slant * stroke.y
     return float(columns.min()), float(columns.max()) + 1
-
-
-def stroke_width(stroke: Stroke) -> float:
-    """Estimate how thick a stroke is in pixels: twice its area over its outline."""
-    from scipy import ndimage
-
-    mask = stroke.mask(margin=1)
-    outline = mask & ~ndimage.binary_erosion(mask)
-    return 2 * mask.sum() / max(1, outline.sum())

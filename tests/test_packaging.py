@@ -6,11 +6,26 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_every_package_is_installed():
-    """An installation that copies the files, unlike one that links to them, takes only the packages that are named."""
+# An installation that copies the files, unlike one that links to them, takes only what is named.
+
+
+def named(section, key):
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
-    named = settings["options"]["packages"].split()
-    assert named == sorted(
+    return settings[section][key].split()
+
+
+def test_every_package_is_installed():
+    packages = named("options", "packages")
+    assert packages == sorted(
         ".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "paddle_mnist").rglob("__init__.py")
+    )
+
+
+def test_every_other_file_is_installed():
+    files = named("options.package_data", "paddle_mnist")
+    assert files == sorted(
+        file.name
+        for file in (ROOT / "paddle_mnist").iterdir()
+        if file.is_file() and file.suffix != ".py" and not file.name.startswith(".")
     )

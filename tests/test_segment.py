@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,8 +8,6 @@ from paddle_mnist import dataset
 from paddle_mnist.compose import compose
 from paddle_mnist.errors import UserError
 from paddle_mnist.segment import split_digits
-from paddle_mnist.strokes import Stroke, stroke_width
-from paddle_mnist.touching import _cheapest_paths
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +95,15 @@ def test_boxes_are_in_the_files_pixels(tmp_path):
     assert box == pytest.approx([600, 300, 672, 900], abs=12)
 
 
-def test_a_net_decides_in_doubt():
+def test_a_classifier_has_a_say():
     """Two bars on a bridge: an H, or two ones that touch."""
     page = drawn((100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103))
 
     def bridged(images):
         return np.where((images[:, 14] > 100).sum(axis=1) > 10, 1.0, 0.01)  # a bridge through the middle row
 
-    assert len(split_digits(page, lambda images: (10 * bridged(images), bridged(images)))) == 1
-    assert len(split_digits(page, lambda images: (10 * (1.01 - bridged(images)), 1.01 - bridged(images)))) == 2
+    assert len(split_digits(page, bridged)) == 1
+    assert len(split_digits(page, lambda images: 1.01 - bridged(images))) == 2
 
 
 def test_writing_on_two_lines_is_refused():
@@ -124,45 +120,6 @@ def test_a_line_may_rise():
         )
         == 6
     )
-
-
-def test_three_digits_that_touch_are_parted():
-    """Three bars on a bridge, and a net that takes nothing but a bar for a digit."""
-    page = drawn(*((x, 50, x + 12, 150) for x in (100, 180, 260)), (110, 97, 262, 101))
-
-    def bar(images):
-        probability = np.where((images[:, 5:23] > 100).sum(axis=2).max(axis=1) < 12, 1.0, 0.01)
-        return 10 * probability, probability
-
-    boxes = [digit.box for digit in split_digits(page, bar)]
-    assert len(boxes) == 3
-    assert all(box[0] <= x + 3 and box[2] >= x + 9 for box, x in zip(boxes, (100, 180, 260), strict=True))
-
-
-def test_cheapest_paths_are_no_dearer_than_any_other():
-    costs = np.random.default_rng(0).random((3, 5, 4))
-    paths, totals = _cheapest_paths(costs)
-    steps = (-1, 0, 1)
-    for field, path, total in zip(costs, paths, totals, strict=True):
-        prices = []
-        for first in range(4):
-            for moves in itertools.product(steps, repeat=4):
-                columns = np.cumsum([first, *moves])
-                if columns.min() >= 0 and columns.max() < 4:
-                    prices.append(price(field, columns))
-        assert total == pytest.approx(min(prices)) == pytest.approx(price(field, path))
-
-
-def price(field, columns):
-    """Return what a path costs: a slanting step as much more as it is longer."""
-    lengths = np.where(np.diff(columns, prepend=columns[0]) == 0, 1, np.sqrt(2))
-    return float((field[np.arange(len(columns)), columns] * lengths).sum())
-
-
-def test_the_width_of_a_stroke():
-    mask = np.zeros((100, 100), bool)
-    mask[10:90, 40:52] = True
-    assert stroke_width(Stroke(*np.nonzero(mask))) == pytest.approx(12, rel=0.25)
 
 
 @pytest.mark.parametrize(

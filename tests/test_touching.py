@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from paddle_mnist.strokes import Stroke
+from paddle_mnist.touching import _cheapest_paths, find_cuts, part
+
+
+def drawn(*bars, shape=(200, 500)):
+    """Return the ink of some bars (left, top, right, bottom) as one stroke."""
+    page = np.zeros(shape, bool)
+    for left, top, right, bottom in bars:
+        page[top:bottom, left:right] = True
+    return Stroke(*np.nonzero(page))
+
+
+H = drawn((100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103))
+THREE = drawn(*((x, 50, x + 12, 150) for x in (100, 180, 260)), (110, 97, 262, 101))
+
+
+def bar(strokes):
+    """Take nothing but a bar for a digit, with what is left of a bridge."""
+    narrow = [np.sort(np.bincount(stroke.y))[len(np.unique(stroke.y)) // 2] < 20 for stroke in strokes]
+    return np.where(narrow, -0.1, -5.0)
+
+
+def test_the_likelier_parting_is_taken():
+    """Two bars on a bridge: an H, or two ones that touch."""
+    assert len(part(H, 0.0, 100, bar)) == 2
+    assert len(part(H, 0.0, 100, lambda strokes: -5.1 - bar(strokes))) == 1
+
+
+def test_three_digits_that_touch_are_parted():
+    parts = part(THREE, 0.0, 100, bar)
+    assert [round(np.median(part.x) / 80) for part in parts] == [1, 2, 3]
+    assert sum(len(part.x) for part in parts) == len(THREE.x)
+
+
+def test_many_digits_that_touch_are_parted_from_left_to_right():
+    bars = drawn(*((x, 50, x + 12, 150) for x in range(100, 740, 80)), (110, 97, 670, 101), shape=(200, 900))
+    assert len(part(bars, 0.0, 100, bar)) == 8
+
+
+def test_cuts_take_all_of_a_piece_and_each_part_is_high():
+    cuts = find_cuts(H, 0.0, 100)
+    assert len(cuts) > 5
+    for left, right in cuts:
+        both = {
+            *zip(left.y.tolist(), left.x.tolist(), strict=True),
+            *zip(right.y.tolist(), right.x.tolist(), strict=True),
+        }
+        assert len(left.y) + len(right.y) == len(both) == len(H.y)
+        assert min(left.height, right.height) >= 55
+    assert len({(left.y.tobytes(), left.x.tobytes()) for left, _ in cuts}) == len(cuts)
+
+
+def test_what_is_narrow_is_not_cut():
+    assert find_cuts(drawn((100, 50, 140, 150)), 0.0, 100) == []
+
+
+def test_cheapest_paths_are_no_dearer_than_any_other():
+    costs = np.random.default_rng(0).random((3, 5, 4))
+    paths, totals = _cheapest_paths(costs)
+    steps = (-1, 0, 1)
+    for field, path, total in zip(costs, paths, totals, strict=True):
+        prices = []
+        for first in range(4):
+            for moves in itertools.product(steps, repeat=4):
+                columns = np.cumsum([first, *moves])
+                if columns.min() >= 0 and columns.max() < 4:
+                    prices.append(price(field, columns))
+        assert total == pytest.approx(min(prices)) == pytest.approx(price(field, path))
+
+
+def price(field, columns):
+    """Return what a path costs: a slanting step as much more as it is longer."""
+    lengths = np.where(np.diff(columns, prepend=columns[0]) == 0, 1, np.sqrt(2))
+    return float((field[np.arange(len(columns)), columns] * lengths).sum())
