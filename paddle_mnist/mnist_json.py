@@ -36,7 +36,7 @@ _MAX_ROW = 1 << 20
 _MAX_LABELS = 1 << 26
 _STEP = 1 << 16
 _LIST_END = re.compile(rb"\][ \t\r\n]*\]")
-_AHEAD = 2  # blocks that the look-up's thread has before it; more than these are looked up where they are unpacked
+_AHEAD = 3  # blocks that the look-up's thread has before it; more than these are looked up where they are unpacked
 _SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 
 
