@@ -5,9 +5,10 @@
 
 The first measures the three forms in which MNIST is found, the second k/256 in other spacings, for which figures go to
 ``opening-spacings.json`` and ``.png``.
-Every measurement runs in a process of its own. Times are those of the call alone, imports excluded; ours and json's
-take turns. Memory is the process's peak above what it was when NumPy and the package had been imported. Figures go to
-``benchmarks/results/opening.json`` and ``opening.png``.
+Every measurement runs in a process of its own. Times are those of the call alone, imports excluded; ours (compiled, and
+by NumPy, as it is where the package was installed without a compiler) and json's take turns. Memory is the process's
+peak above what it was when NumPy and the package had been imported. Figures go to ``benchmarks/results/opening.json``
+and ``opening.png``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 PRELUDE = """
 import gzip, json, resource, sys, time
 import numpy as np
-from paddle_mnist import _json_text, array_cache, dataset, loader, mnist_json
+from paddle_mnist import _json_text, _pixel_rows, array_cache, dataset, loader, mnist_json
 
 def peak():
     try:  # Linux counts the parent process's peak in ru_maxrss
@@ -46,6 +47,7 @@ before, begun, cpu = peak(), time.perf_counter(), time.process_time()
 """
 JSON = "with gzip.open(sys.argv[1]) as file: found = json.load(file)\n"
 OURS = "found = mnist_json.read(sys.argv[1])\n"
+NUMPY = "mnist_json.Table = _pixel_rows.RowTable\n" + OURS
 # What no reader can do without: the text is unpacked in blocks and thrown away.
 UNPACK = """
 with open(sys.argv[1], "rb") as file, _json_text.open_gzip(fileobj=file) as text:
@@ -90,6 +92,7 @@ def forms(splits, folder: Path, spacings: bool) -> dict[str, Path]:
             "a number a line": ("k256-newlines", "k/256", b",\n"),
             "two spaces": ("k256-two", "k/256", b",  "),
             "a number a line, 8 spaces": ("k256-indented", "k/256", b",\n        "),
+            "a number a line, 16 spaces": ("k256-indent16", "k/256", b",\n                "),
             "-1 to 1, no space": ("pm1-compact", "pm1", b","),
             "white space at random": ("k256-random", "k/256", None),
         }
@@ -144,30 +147,26 @@ def ten_times(splits, path: Path) -> Path:
 def first_openings(files: dict[str, Path], repeats: int, peer_repeats: int, cache: Path) -> list[dict]:
     rows = []
     for name, path in files.items():
-        ours, theirs = [], []
+        runs = {"json": [], "ours": [], "numpy": []}
+        candidates = [("json", JSON, peer_repeats), ("ours", OURS, repeats), ("numpy", NUMPY, repeats)]
         for i in range(max(repeats, peer_repeats)):
-            if i < peer_repeats:
-                theirs.append(child(JSON, path, cache))
-            if i < repeats:
-                ours.append(child(OURS, path, cache))
-        unpacking = min(child(UNPACK, path, cache)["seconds"] for _ in range(3))
+            for candidate, script, count in candidates:
+                if i < count:
+                    runs[candidate].append(child(script, path, cache))
+            candidates.append(candidates.pop(0))  # who comes after json meets memory that the system has just got back
+        row = {"form": name, "unpacking_s": min(child(UNPACK, path, cache)["seconds"] for _ in range(3))}
         child(AGREE, path, cache)
-        row = {
-            "form": name,
-            "unpacking_s": unpacking,
-            "json_s": statistics.median(run["seconds"] for run in theirs),
-            "ours_s": statistics.median(run["seconds"] for run in ours),
-            "json_cpu_s": statistics.median(run["cpu"] for run in theirs),
-            "ours_cpu_s": statistics.median(run["cpu"] for run in ours),
-            "json_mb": max(run["peak"] for run in theirs) / 1e6,
-            "ours_mb": max(run["peak"] for run in ours) / 1e6,
-        }
-        row["ratio"] = row["json_s"] / row["ours_s"]
+        for candidate, found in runs.items():
+            row[f"{candidate}_s"] = statistics.median(run["seconds"] for run in found)
+            row[f"{candidate}_cpu_s"] = statistics.median(run["cpu"] for run in found)
+            row[f"{candidate}_mb"] = max(run["peak"] for run in found) / 1e6
+        row["ratio"], row["numpy_ratio"] = row["json_s"] / row["ours_s"], row["json_s"] / row["numpy_s"]
         rows.append(row)
         print(
-            f"{name:24} json {row['json_s']:6.2f} s {row['json_mb']:6.0f} MB   ours {row['ours_s']:5.2f} s "
-            f"{row['ours_mb']:4.0f} MB   {row['ratio']:5.1f} times faster "
-            f"(processor {row['json_cpu_s']:.2f} s and {row['ours_cpu_s']:.2f} s; unpacking alone {unpacking:.2f} s)",
+            f"{name:26} json {row['json_s']:6.2f} s {row['json_mb']:6.0f} MB   ours {row['ours_s']:5.2f} s "
+            f"{row['ours_mb']:4.0f} MB   {row['ratio']:5.1f} times faster   by NumPy {row['numpy_s']:5.2f} s "
+            f"{row['numpy_mb']:4.0f} MB   {row['numpy_ratio']:5.1f} times   (processor {row['json_cpu_s']:.2f}, "
+            f"{row['ours_cpu_s']:.2f} and {row['numpy_cpu_s']:.2f} s; unpacking alone {row['unpacking_s']:.2f} s)",
             flush=True,
         )
     return rows
@@ -198,16 +197,20 @@ def draw(rows: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, (times, memory) = plt.subplots(1, 2, figsize=(10, 1.7 + 0.6 * len(rows)), layout="constrained")
+    figure, (times, memory) = plt.subplots(1, 2, figsize=(10, 1.7 + 0.8 * len(rows)), layout="constrained")
     places = np.arange(len(rows))
     for axes, unit, title in ((times, "s", "time, seconds"), (memory, "mb", "peak memory, MB")):
-        for shift, key, label in ((0.2, "json", "json.load(gzip.open(file))"), (-0.2, "ours", "paddle_mnist")):
-            bars = axes.barh(places + shift, [row[f"{key}_{unit}"] for row in rows], 0.38, label=label)
+        for shift, key, label in (
+            (0.27, "json", "json.load(gzip.open(file))"),
+            (0, "numpy", "paddle_mnist, installed without a compiler"),
+            (-0.27, "ours", "paddle_mnist"),
+        ):
+            bars = axes.barh(places + shift, [row[f"{key}_{unit}"] for row in rows], 0.25, label=label)
             axes.bar_label(bars, fmt="{:,.2f}" if unit == "s" else "{:,.0f}", padding=3)
         axes.set_xlabel(title)
         axes.set_yticks(places, [row["form"] for row in rows] if axes is times else [])
         axes.margins(x=0.15)
-    figure.legend(*memory.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*memory.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.suptitle("First opening of the 70,000 digits in mnist.json.gz")
     figure.savefig(path, dpi=120)
 
@@ -217,7 +220,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default="auto", help="digits to measure with, as train takes them (auto)")
     parser.add_argument("--files", type=Path, help="where the files to measure are kept for another time (nowhere)")
     parser.add_argument("--spacings", action="store_true", help="measure other spacings, and first openings only")
-    parser.add_argument("--repeats", type=int, default=5, help="openings by paddle_mnist (5)")
+    parser.add_argument("--repeats", type=int, default=5, help="openings by paddle_mnist, compiled and by NumPy (5)")
     parser.add_argument("--peer-repeats", type=int, default=1, help="openings by json, half a minute each (1)")
     args = parser.parse_args(argv)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -238,6 +241,7 @@ def main(argv: list[str] | None = None) -> int:
         "load_before": load,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "look_up": mnist_json.Table.__name__,
         "digits": sum(len(part.labels) for part in (splits.train, splits.valid, splits.eval)),
     }
     RESULTS.mkdir(exist_ok=True)

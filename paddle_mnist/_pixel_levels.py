@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
+PIXELS = 784  # of a digit, row by row from the top left
 ENCODINGS = ("uint8", "k/255", "k/256", "pm1")
 
 # Levels of one encoding lie 1/256 apart, and k/255 and k/256 differ by 1.5e-5 or more for every k but 0. So this
 # tells them apart, and takes whatever rounding a number went through: float32, float64, six decimals.
 _TOLERANCE = 1e-6
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 
 def pixel_values(encoding: str) -> list[int] | list[float]:
@@ -61,7 +64,9 @@ class Levels:
         self._ids: dict[float, int] = {}
 
     def of_text(self, number: bytes) -> int:
-        """Return the identifier of a JSON number; raises as ``of_value``."""
+        """Return the identifier of a JSON number; raises as ``of_value``, and a ValueError if the text is none."""
+        if not _NUMBER.fullmatch(number):
+            raise ValueError(f"{number!r}, where a number is needed")
         return self.of_value(float(number), number.lstrip(b"-").isdigit())
 
     def of_value(self, value: float, is_integer: bool) -> int:
@@ -89,6 +94,18 @@ class Levels:
         guess, taken = level(value, fitting[0]), set(self._ids.values())
         self._ids[value] = guess if guess not in taken else min(set(range(256)) - taken)
         return self._ids[value]
+
+    def of_known(self, values: list) -> bytes | None:
+        """Return the identifiers of what JSON lists hold; ``None`` unless all are numbers that were met before."""
+        types = set(map(type, values))
+        if not types <= {int, float}:  # True is 1, too
+            return None
+        try:
+            identifiers = bytes(map(self._ids.__getitem__, values))
+        except KeyError:
+            return None
+        self.only_integers &= float not in types
+        return identifiers
 
     def save(self) -> tuple:
         """Return the present state, for ``restore``."""

@@ -1,4 +1,4 @@
-"""Turn the text of many rows of pixels into one array at once, without looking at each number by itself.
+"""Turn the text of many rows of pixels into one array at once, by NumPy: where ``_number_table`` was not compiled.
 
 A file of MNIST has 55 million pixels, but only 256 different ones. So a number is parsed when its text is met for the
 first time; from then on, its bytes are looked up. What lies between two commas is a *cell*, such as ``b" 0.99609375"``.
@@ -32,16 +32,14 @@ import threading
 import numpy as np
 
 from paddle_mnist._json_text import MARGIN, with_margins
-from paddle_mnist._pixel_levels import Levels
+from paddle_mnist._pixel_levels import PIXELS, Levels
 
-PIXELS = 784
 _WORDS = (1, 2, 4, 8)  # how many 64-bit words of a cell are loaded; NumPy copies these sizes quickest
 _MAX_CELLS = 800  # more different cells than this are better read row by row
 _SLOT_BITS = 16
+_SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 _COMMA = ord(",")
-_CELL = re.compile(
-    rb"[ \t\r\n]*(\[?)[ \t\r\n]*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[ \t\r\n]*(\]?)[ \t\r\n]*"
-)
+_CELL = re.compile(rb"[ \t\r\n]*(\[?)[ \t\r\n]*([-+.0-9eE]+)[ \t\r\n]*(\]?)[ \t\r\n]*")
 # What is noted of a text in the table, in one integer: its pixel's identifier in the lowest byte, and these. That of a
 # run is the sign bit, so that a shift makes a mask of it; a run of anything but paper has the bit of ink, too.
 _FIRST, _LAST, _INK, _RUN = 1 << 8, 1 << 9, 1 << 10, -1 << 63
@@ -55,13 +53,9 @@ class RowTable:
     """
 
     def __init__(self, levels: Levels) -> None:
-        self._levels = levels
-        self._cells: dict[bytes, int] = {}  # text, without the comma: what is noted of it
-        self._paper = 0  # the commonest pixel's identifier
-        self._period = 0  # the length of the commonest cell, with its comma; 0 as long as it is not known
-        self._work = _Work()
-        self._random = np.random.default_rng(784)
-        self._rebuild()
+        self._as_written = _CellTable(levels)
+        self._bare = _CellTable(levels)  # for rows whose white space was taken out
+        self._squeezed = 0
 
     def parse(self, room: np.ndarray) -> np.ndarray | None:
         """Look up rows of pixels.
@@ -74,6 +68,39 @@ class RowTable:
             Identifiers, uint8 [rows, 784]; ``None`` if the text is anything else or does not suit the method. Nothing
             is learned from such a text: its numbers need not be pixels.
         """
+        if self._squeezed < _SQUEEZES:
+            found = self._as_written.parse(room)
+            if found is not None:
+                return found
+        bare = without_space(room[MARGIN:-MARGIN])
+        if bare is None or (len(bare) == len(room) and self._squeezed < _SQUEEZES):
+            return None
+        found = self._bare.parse(bare)
+        self._squeezed += found is not None
+        return found
+
+    def look_up(self, room: np.ndarray) -> np.ndarray | None:
+        """As ``parse``, but learning nothing, so that several threads may call it at once."""
+        if self._squeezed < _SQUEEZES:
+            return self._as_written.look_up(room)
+        bare = without_space(room[MARGIN:-MARGIN])
+        return None if bare is None else self._bare.look_up(bare)
+
+
+class _CellTable:
+    """Cells met before, and what is noted of them."""
+
+    def __init__(self, levels: Levels) -> None:
+        self._levels = levels
+        self._cells: dict[bytes, int] = {}  # text, without the comma: what is noted of it
+        self._paper = 0  # the commonest pixel's identifier
+        self._period = 0  # the length of the commonest cell, with its comma; 0 as long as it is not known
+        self._work = _Work()
+        self._random = np.random.default_rng(784)
+        self._rebuild()
+
+    def parse(self, room: np.ndarray) -> np.ndarray | None:
+        """As ``RowTable.parse``, with the white space as it stands."""
         state, count, period = self._levels.save(), len(self._cells), self._period
         if not self._period:
             text = room[MARGIN:-MARGIN]
@@ -91,7 +118,6 @@ class RowTable:
         return found
 
     def look_up(self, room: np.ndarray) -> np.ndarray | None:
-        """As ``parse``, but learning nothing, so that several threads may call it at once."""
         return self._parse(room, learning=False)
 
     def _parse(self, room: np.ndarray, learning: bool) -> np.ndarray | None:

@@ -22,11 +22,15 @@ import numpy as np
 import orjson
 
 from paddle_mnist._json_text import MARGIN, Text, open_text, shorten
-from paddle_mnist._pixel_levels import ENCODINGS, Levels, pixel_values
-from paddle_mnist._pixel_rows import PIXELS, RowTable, without_space
+from paddle_mnist._pixel_levels import ENCODINGS, PIXELS, Levels, pixel_values
 from paddle_mnist.errors import UserError
 from paddle_mnist.files import atomic_write
 from paddle_mnist.splits import Split, Splits
+
+try:  # compiled at installation, where there is a compiler
+    from paddle_mnist._number_table import NumberTable as Table
+except ImportError:
+    from paddle_mnist._pixel_rows import RowTable as Table
 
 __all__ = ["ENCODINGS", "MAX_SAMPLES", "read", "write"]
 
@@ -37,7 +41,6 @@ _MAX_LABELS = 1 << 26
 _STEP = 1 << 16
 _LIST_END = re.compile(rb"\][ \t\r\n]*\]")
 _AHEAD = 3  # blocks that the look-up's thread has before it; more than these are looked up where they are unpacked
-_SQUEEZES = 8  # so many blocks that can be looked up only without their white space, and all are taken so
 
 
 def read(path: str | os.PathLike[str], spool: IO[bytes] | None = None) -> Splits:
@@ -126,13 +129,13 @@ class _Memory:
         self._array = np.empty(1 << 26, np.uint8)
         self._size = 0
 
-    def write(self, rows: bytearray | np.ndarray) -> None:
-        size = self._size + len(rows)
+    def write(self, pixels: np.ndarray) -> None:
+        size = self._size + len(pixels)
         if size > len(self._array):
             larger = np.empty(2 * size, np.uint8)
             larger[: self._size] = self.stored()
             self._array = larger
-        self._array[self._size : size] = np.frombuffer(rows, np.uint8)
+        self._array[self._size : size] = pixels
         self._size = size
 
     def stored(self) -> np.ndarray:
@@ -165,9 +168,7 @@ class _Reader:
         self._count = 0
         self._text = text
         self._spool = spool
-        self._table = RowTable(self.levels)
-        self._bare_table = RowTable(self.levels)  # for rows whose white space was taken out
-        self._squeezed = 0
+        self._table = Table(self.levels)
         self._read = 0
 
     def read(self) -> tuple[list[int], list[np.ndarray]]:
@@ -220,7 +221,7 @@ class _Reader:
                 if on:
                     busy = sum(not future.done() for _, future in pending) >= _AHEAD
                     pool = _Here() if busy else self._pool
-                    pending.append((room, pool.submit(self._known, room)))
+                    pending.append((room, pool.submit(self._table.look_up, room)))
                     on = comma = self._text.peek() == b","
                     if comma:
                         self._text.skip()
@@ -238,15 +239,6 @@ class _Reader:
             self._store(name, rows)
             stored = True
 
-    def _known(self, room: np.ndarray) -> np.ndarray | None:
-        """Look a block up, learning nothing; runs in a thread."""
-        if self._squeezed < _SQUEEZES:
-            found = self._table.look_up(room)
-        else:
-            bare = without_space(room[MARGIN:-MARGIN])
-            found = None if bare is None else self._bare_table.look_up(bare)
-        return None if found is None else found.reshape(-1)
-
     def _block(self, name: str) -> int:
         """Read a block of rows in which there may be numbers that were not met before.
 
@@ -261,34 +253,19 @@ class _Reader:
             end = MARGIN + end.start() + 1
             self._text.push_back(bytes(room[end:-MARGIN]))
             room = room[: end + MARGIN]
-        rows = self._look_up(room)
+        rows = self._table.parse(room)
         if rows is None:
             self._text.push_back(bytes(room[MARGIN:-MARGIN]))
             return len(room) - 2 * MARGIN
         self._store(name, rows)
         return 0
 
-    def _store(self, name: str, rows: bytearray | np.ndarray) -> None:
-        self._spool.write(rows)
-        self._count += len(rows) // PIXELS
-        self._read += len(rows) // PIXELS
+    def _store(self, name: str, rows: np.ndarray) -> None:
+        self._spool.write(rows.reshape(-1))
+        self._count += len(rows)
+        self._read += len(rows)
         if self._read > MAX_SAMPLES:
             self._fail(name, "more digits", f"no more than {MAX_SAMPLES:,} in a file")
-
-    def _look_up(self, room: np.ndarray) -> np.ndarray | None:
-        """Return the identifiers of whole rows, uint8 [n * 784], or ``None`` if they must be read one by one."""
-        if self._squeezed < _SQUEEZES:
-            found = self._table.parse(room)
-            if found is not None:
-                return found.reshape(-1)
-        bare = without_space(room[MARGIN:-MARGIN])
-        if bare is None or (len(bare) == len(room) and self._squeezed < _SQUEEZES):
-            return None
-        found = self._bare_table.parse(bare)
-        if found is None:
-            return None
-        self._squeezed += 1
-        return found.reshape(-1)
 
     def _row(self, name: str) -> int:
         """Read the row that begins here by itself; return the size of its text."""
@@ -300,18 +277,20 @@ class _Reader:
         values = self._parse(text, where, "784 pixels")
         if len(values) != PIXELS:
             self._fail(where, f"{len(values)} pixels", f"{PIXELS}")
-        identifiers = bytearray(PIXELS)
-        for i, value in enumerate(values):
-            place = f"{where}, pixel {i}"
-            if type(value) not in (int, float):
-                self._fail(place, shorten(orjson.dumps(value)), "a number")
-            try:
-                identifiers[i] = self.levels.of_value(float(value), isinstance(value, int))
-            except (ValueError, OverflowError) as error:
-                raise UserError(f"{self._text.path}: {place} is {error} and all of a file is written alike") from None
+        identifiers = self.levels.of_known(values)
+        if identifiers is None:
+            identifiers = bytes(self._identifier(value, f"{where}, pixel {i}") for i, value in enumerate(values))
         self._text.advance(len(text))
-        self._store(name, identifiers)
+        self._store(name, np.frombuffer(identifiers, np.uint8).reshape(1, PIXELS))
         return len(text)
+
+    def _identifier(self, value: object, place: str) -> int:
+        if type(value) not in (int, float):
+            self._fail(place, shorten(orjson.dumps(value)), "a number")
+        try:
+            return self.levels.of_value(float(value), isinstance(value, int))
+        except (ValueError, OverflowError) as error:
+            raise UserError(f"{self._text.path}: {place} is {error} and all of a file is written alike") from None
 
     def _expect_row(self, name: str) -> None:
         if self._text.peek() != b"[":

@@ -58,6 +58,12 @@ def store(path, content):
 SPLITS = make_splits()
 
 
+@pytest.fixture(autouse=True)
+def each_look_up(Table, monkeypatch):
+    """Everything holds for either way to look rows up."""
+    monkeypatch.setattr(mnist_json, "Table", Table)
+
+
 @pytest.mark.parametrize("name", ["digits.json", "digits.json.gz"])
 @pytest.mark.parametrize("encoding", mnist_json.ENCODINGS)
 def test_what_is_written_is_read_again(tmp_path, encoding, name):
@@ -119,21 +125,21 @@ def test_many_blocks_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("slow", ["look-up", "MainThread"])
-def test_whichever_thread_looks_a_block_up(tmp_path, monkeypatch, slow):
+def test_whichever_thread_looks_a_block_up(tmp_path, monkeypatch, Table, slow):
     """Where the look-up's thread is slow, the one that unpacks looks blocks up, too; rows stay in order."""
     splits = make_splits((300, 100, 100), seed=2)
     path = store(tmp_path / "digits.json", as_lists(splits, "k/256"))
     monkeypatch.setattr(_json_text, "BLOCK", 1 << 15)
-    known, seen = mnist_json._Reader._known, set()
+    look_up, seen = Table.look_up, set()
 
     def delayed(self, room):
         name = threading.current_thread().name.split("_")[0]
         seen.add(name)
         if name == slow:
             time.sleep(0.005)
-        return known(self, room)
+        return look_up(self, room)
 
-    monkeypatch.setattr(mnist_json._Reader, "_known", delayed)
+    monkeypatch.setattr(Table, "look_up", delayed)
     assert same(mnist_json.read(path), splits)
     assert "look-up" in seen
     if slow == "look-up":

@@ -10,7 +10,7 @@ import pytest
 
 from paddle_mnist._json_text import MARGIN, with_margins
 from paddle_mnist._pixel_levels import ENCODINGS, Levels, level, pixel_values
-from paddle_mnist._pixel_rows import RowTable, _indices, without_space
+from paddle_mnist._pixel_rows import _indices, without_space
 
 
 def block_text(rows=12, encoding="pm1", seed=0, separators=(", ", ":")):
@@ -33,9 +33,9 @@ def decode(levels, identifiers):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_blocks_are_looked_up(encoding):
+def test_blocks_are_looked_up(Table, encoding):
     levels = Levels()
-    table = RowTable(levels)
+    table = Table(levels)
     for seed in range(5):
         codes, text = block_text(encoding=encoding, seed=seed)
         found = table.parse(room(text))
@@ -44,9 +44,9 @@ def test_blocks_are_looked_up(encoding):
     assert levels.lookup()[0] == encoding
 
 
-def test_long_cells_and_spacings_are_looked_up():
+def test_long_cells_and_spacings_are_looked_up(Table):
     levels = Levels()
-    table = RowTable(levels)
+    table = Table(levels)
     for separators in [(",", ":"), (",\n          ", ":"), (" , ", ":")]:
         codes, text = block_text(3, separators=separators)
         assert np.array_equal(decode(levels, table.parse(room(text))), codes)
@@ -60,10 +60,10 @@ def plain_rows(text):
     return rows if rows.ndim == 2 and rows.shape[1] == 784 and rows.dtype.kind in "fi" else None
 
 
-def test_mutated_blocks_are_read_exactly_or_not_at_all():
+def test_mutated_blocks_are_read_exactly_or_not_at_all(Table):
     chance = random.Random(11)
     _, text = block_text(3)
-    table = RowTable(levels := Levels())
+    table = Table(levels := Levels())
     table.parse(room(text))
     looked_up = 0
     pieces = [
@@ -113,13 +113,13 @@ def row_of_runs(chance, pool):
     return b"[%s]" % b",".join(cells[:784])
 
 
-def test_runs_of_anything_are_read_exactly_or_not_at_all():
+def test_runs_of_anything_are_read_exactly_or_not_at_all(Table):
     chance = random.Random(5)
     pieces = [b"", b",", b"0", b"\0", b"\1" * 8, b"\0" * 70, b" " * 20, b"]", b"],[", b",0,0"]
     looked_up = 0
     for number in range(400):
         pool = chance.sample(POOLS[number % len(POOLS)], chance.randint(1, 4))
-        table = RowTable(levels := Levels())
+        table = Table(levels := Levels())
         table.parse(room(b"[%s]" % b",".join([chance.choice(pool)] * 784)))  # paper, from now on
         for _ in range(3):
             text = b", ".join(row_of_runs(chance, pool) for _ in range(chance.randint(1, 2)))
@@ -145,8 +145,8 @@ def test_indices_of_marks(size):
             assert np.array_equal(_indices(marks, size), np.flatnonzero(marks))
 
 
-def test_what_was_never_parsed_is_not_known():
-    table = RowTable(Levels())
+def test_what_was_never_parsed_is_not_known(Table):
+    table = Table(Levels())
     zeros = b"[%s]" % b",".join([b"0.0"] * 784)
     assert table.look_up(room(zeros)) is None  # nothing is
     assert table.parse(room(zeros)) is not None
@@ -156,17 +156,17 @@ def test_what_was_never_parsed_is_not_known():
         assert table.look_up(room(zeros.replace(b",0.0]", b",0.0" + strange + b"," + strange))) is None
 
 
-def test_cells_swapped_between_rows_keep_the_rows_apart():
+def test_cells_swapped_between_rows_keep_the_rows_apart(Table):
     _, text = block_text(2, "uint8")
     rows = text.split(b"], [")
     shorter_and_longer = b"], [".join([rows[0].rpartition(b", ")[0], b"0, " + rows[1]])
     assert shorter_and_longer.count(b",") == text.count(b",")
-    assert RowTable(Levels()).parse(room(shorter_and_longer)) is None
+    assert Table(Levels()).parse(room(shorter_and_longer)) is None
 
 
-def test_nothing_is_learned_from_a_block_that_fails():
+def test_nothing_is_learned_from_a_block_that_fails(Table):
     levels = Levels()
-    table = RowTable(levels)
+    table = Table(levels)
     zeros = b"[" + b", ".join([b"0.0"] * 784) + b"]"
     assert table.parse(room(zeros)) is not None
     before = levels.candidates
@@ -189,17 +189,17 @@ def test_white_space_is_taken_out_only_between_numbers_and_structure():
     assert bare(b"[1,\x002]") is None
 
 
-def test_numbers_that_run_together_are_not_read():
+def test_numbers_that_run_together_are_not_read(Table):
     ones = b"[%s]" % b",".join([b"1"] * 784)
-    assert RowTable(Levels()).parse(room(bare(ones))) is not None
+    assert Table(Levels()).parse(room(bare(ones))) is not None
     for two, pieces in ((b"1,1", b"1 1"), (b"1,1", b"1 1,"), (b"1,1,1", b"1 1,,1"), (b"1,1,1", b",1 1,1")):
         found = bare(ones.replace(two, pieces, 1))
-        assert found is None or RowTable(Levels()).parse(room(found)) is None
+        assert found is None or Table(Levels()).parse(room(found)) is None
     assert bare(b"[1]") == b"[1]"
 
 
-def test_a_text_looked_up_stays_as_it_was():
-    table = RowTable(Levels())
+def test_a_text_looked_up_stays_as_it_was(Table):
+    table = Table(Levels())
     _, text = block_text()
     taken = room(text)
     for look_up in (table.parse, table.parse, table.look_up):
