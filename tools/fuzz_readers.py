@@ -4,8 +4,8 @@
 
 Files in the course's form, made from the bundled sample in every encoding and many spacings, are cut, flipped, spliced
 and rewritten, before and after packing; so are IDX files. A file that reads must give what a plain ``json`` parse
-gives, whether compiled code or NumPy looked its numbers up. What is counted: files read, files refused, the longest time, and the growth of the process's memory. Anything
-else is a failure: the file is kept, and the exit status is 1.
+gives, whether compiled code or NumPy looked its numbers up. What is counted: files read, files refused, the longest
+time, and the growth of the process's memory. Anything else is a failure: the file is kept, and the exit status is 1.
 """
 
 from __future__ import annotations
