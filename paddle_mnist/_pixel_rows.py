@@ -46,11 +46,7 @@ _FIRST, _LAST, _INK, _RUN = 1 << 8, 1 << 9, 1 << 10, -1 << 63
 
 
 class RowTable:
-    """What is known of a file's cells, and the look-up of whole blocks in it.
-
-    Args:
-        levels: gives each pixel value its identifier.
-    """
+    """As ``NumberTable``: what is known of a file's cells, and the look-up of whole blocks in it."""
 
     def __init__(self, levels: Levels) -> None:
         self._as_written = _CellTable(levels)
@@ -58,16 +54,7 @@ class RowTable:
         self._squeezed = 0
 
     def parse(self, room: np.ndarray) -> np.ndarray | None:
-        """Look up rows of pixels.
-
-        Args:
-            room: whole rows, from the first one's ``[`` to the last one's ``]``, as text, uint8; before it and after it
-                ``MARGIN`` bytes, which are overwritten.
-
-        Returns:
-            Identifiers, uint8 [rows, 784]; ``None`` if the text is anything else or does not suit the method. Nothing
-            is learned from such a text: its numbers need not be pixels.
-        """
+        """As ``NumberTable.parse``."""
         if self._squeezed < _SQUEEZES:
             found = self._as_written.parse(room)
             if found is not None:
@@ -80,7 +67,7 @@ class RowTable:
         return found
 
     def look_up(self, room: np.ndarray) -> np.ndarray | None:
-        """As ``parse``, but learning nothing, so that several threads may call it at once."""
+        """As ``NumberTable.look_up``."""
         if self._squeezed < _SQUEEZES:
             return self._as_written.look_up(room)
         bare = without_space(room[MARGIN:-MARGIN])
