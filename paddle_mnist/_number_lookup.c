@@ -176,7 +176,9 @@ PyDoc_STRVAR(look_up_doc,
 "    pixels: where identifiers are put, a writable array of bytes.\n"
 "    done: how many are there already.\n\n"
 "Returns:\n"
-"    How many are there now, and where the look-up stopped: at the end, or at a pixel.\n");
+"    How many are there now, and where the look-up stopped: at the end, or at a pixel.\n\n"
+"Raises:\n"
+"    ValueError: the table has another size, a place is outside, or no zeros follow the text.\n");
 
 static PyObject *look_up(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -204,7 +206,10 @@ static PyObject *look_up(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyDoc_STRVAR(learn_doc,
 "learn(table, number, identifier)\n--\n\n"
-"Put a number's text and its pixel's identifier, 0 to 255, into a table; return whether there was room for it.\n");
+"Put a number's text and its pixel's identifier, 0 to 255, into a table; return whether there was room for it.\n\n"
+"Raises:\n"
+"    ValueError: the table has another size.\n"
+"    OverflowError: the identifier is outside 0 to 255.\n");
 
 static PyObject *learn(PyObject *Py_UNUSED(module), PyObject *args)
 {

@@ -146,6 +146,13 @@ def test_whichever_thread_looks_a_block_up(tmp_path, monkeypatch, Table, slow):
         assert len(seen) == 2
 
 
+@pytest.mark.parametrize("encoding", mnist_json.ENCODINGS)
+def test_rows_are_read_by_themselves_where_blocks_cannot_be(tmp_path, monkeypatch, Table, encoding):
+    monkeypatch.setattr(Table, "parse", lambda self, room: None)
+    monkeypatch.setattr(Table, "look_up", lambda self, room: None)
+    assert same(mnist_json.read(store(tmp_path / "digits.json", as_lists(SPLITS, encoding))), SPLITS)
+
+
 def test_a_block_that_fails_behind_others_is_read_in_order(tmp_path, monkeypatch):
     """Numbers that were not met before stand late in the file, after blocks that are under way by then."""
     monkeypatch.setattr(_json_text, "BLOCK", 1 << 14)

@@ -164,6 +164,16 @@ def test_cells_swapped_between_rows_keep_the_rows_apart(Table):
     assert Table(Levels()).parse(room(shorter_and_longer)) is None
 
 
+@pytest.mark.parametrize("text", [b" ", b"[", b"]", b"[]", b"[0", b"[0,", b"[0, 0, ", b"[0]", b",", b"0"])
+def test_what_is_less_than_a_row_is_not_read(Table, text):
+    assert Table(Levels()).parse(room(text)) is None
+    table = Table(Levels())
+    zeros = b"[%s]" % b",".join([b"0"] * 784)
+    assert table.parse(room(zeros)) is not None
+    assert table.look_up(room(text)) is None
+    assert table.look_up(room(zeros + b"," + text)) is None
+
+
 def test_nothing_is_learned_from_a_block_that_fails(Table):
     levels = Levels()
     table = Table(levels)
@@ -216,6 +226,18 @@ def test_each_level_is_recognised_and_nothing_between(encoding):
         assert level(value, encoding) == k
         assert level(value + 1e-4, encoding) is None
         assert level(value - 1e-4, encoding) is None
+
+
+def test_numbers_that_were_met_before():
+    levels = Levels()
+    zero, one = levels.of_value(0.0, True), levels.of_value(1.0, True)
+    assert levels.of_known([0, 1, 1]) == bytes([zero, one, one])
+    assert levels.only_integers
+    for values in ([0, True], [0, None], [0, "1"], [0, [1]], [0, 2], [0, float("nan")], [0, 10**400]):
+        assert levels.of_known(values) is None
+    assert levels.only_integers
+    assert levels.of_known([0.0, 1]) == bytes([zero, one])
+    assert not levels.only_integers
 
 
 def test_more_values_than_there_are_levels_are_refused():
