@@ -5,6 +5,8 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         # Without it, mnist.json.gz is opened by NumPy, in twice the time.
-        Extension("paddle_mnist._number_lookup", ["paddle_mnist/_number_lookup.c"], optional=True),
+        Extension(
+            "paddle_mnist.sources.mnist_json._lookup", ["paddle_mnist/sources/mnist_json/lookup.c"], optional=True
+        ),
     ]
 )

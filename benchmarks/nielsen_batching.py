@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_mnist.files import atomic_write
 from paddle_mnist.scratch.network import Network
+from paddle_mnist.storage.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
 BATCH_SIZES = (10, 30, 100, 300, 1000)

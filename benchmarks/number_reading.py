@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from paddle_mnist import cpu
-from paddle_mnist.compose import Page, compose
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
-from paddle_mnist.files import atomic_write
+from paddle_mnist.pictures.segment import Digit, split_digits
+from paddle_mnist.pictures.synthetic import Page, compose
 from paddle_mnist.predict import Reader, certainty, reader
-from paddle_mnist.segment import Digit, split_digits
+from paddle_mnist.storage.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
 SHOWN = 6  # pages of each kind

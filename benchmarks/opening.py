@@ -26,7 +26,9 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_mnist import dataset, mnist_json
+from paddle_mnist import dataset
+from paddle_mnist.sources import mnist_json
+from paddle_mnist.sources.mnist_json import reader
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -34,7 +36,13 @@ RESULTS = Path(__file__).resolve().parent / "results"
 PRELUDE = """
 import gzip, json, resource, sys, time
 import numpy as np
-from paddle_mnist import _json_text, _pixel_rows, array_cache, dataset, loader, mnist_json
+from paddle_mnist import dataset, loader
+from paddle_mnist.sources.mnist_json import text
+from paddle_mnist.sources.mnist_json import rows
+from paddle_mnist.sources import cache
+from paddle_mnist.sources.mnist_json import reader
+from paddle_mnist.sources import mnist_json
+from paddle_mnist.sources.mnist_json import reader
 
 def peak():
     try:  # Linux counts the parent process's peak in ru_maxrss
@@ -47,11 +55,11 @@ before, begun, cpu = peak(), time.perf_counter(), time.process_time()
 """
 JSON = "with gzip.open(sys.argv[1]) as file: found = json.load(file)\n"
 OURS = "found = mnist_json.read(sys.argv[1])\n"
-NUMPY = "mnist_json.Table = _pixel_rows.RowTable\n" + OURS
+NUMPY = "reader.Table = rows.RowTable\n" + OURS
 # What no reader can do without: the text is unpacked in blocks and thrown away.
 UNPACK = """
-with open(sys.argv[1], "rb") as file, _json_text.open_gzip(fileobj=file) as text:
-    while text.read(_json_text.BLOCK): pass
+with open(sys.argv[1], "rb") as file, text.open_gzip(fileobj=file) as text:
+    while text.read(text.BLOCK): pass
 """
 # Processor time of the look-up by itself, whichever thread does it, beside what the other one does.
 LOOK_UP = """
@@ -64,7 +72,7 @@ def timed(look_up):
         finally:
             spent.append(time.thread_time() - begun)
     return call
-mnist_json.Table.parse, mnist_json.Table.look_up = timed(mnist_json.Table.parse), timed(mnist_json.Table.look_up)
+reader.Table.parse, reader.Table.look_up = timed(reader.Table.parse), timed(reader.Table.look_up)
 mnist_json.read(sys.argv[1])
 begun = time.perf_counter() - sum(spent)
 """
@@ -260,7 +268,7 @@ def main(argv: list[str] | None = None) -> int:
         "load_before": load,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "look_up": mnist_json.Table.__name__,
+        "look_up": reader.Table.__name__,
         "digits": sum(len(part.labels) for part in (splits.train, splits.valid, splits.eval)),
     }
     RESULTS.mkdir(exist_ok=True)

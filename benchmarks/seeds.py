@@ -18,8 +18,8 @@ from pathlib import Path
 
 from paddle_mnist import cpu
 from paddle_mnist.dataset import open_dataset
-from paddle_mnist.files import atomic_write
 from paddle_mnist.recipes import settings_for
+from paddle_mnist.storage.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
 CONSTANT = 8.29  # the variance of the validation labels, which is what the best constant answer costs

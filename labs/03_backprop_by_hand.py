@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from paddle_mnist import dataset
-from paddle_mnist.lab_tools import COLOURS, Lab
+from paddle_mnist.labs.tools import COLOURS, Lab
 from paddle_mnist.scratch import gradient_check, layers
 from paddle_mnist.scratch.two_layer_net import TwoLayerNet
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from paddle_mnist import dataset
-from paddle_mnist.lab_tools import COLOURS, Lab
+from paddle_mnist.labs.tools import COLOURS, Lab
 from paddle_mnist.scratch.network import Network
 
 lab = Lab("04_stochastic_gradient_descent")

@@ -13,9 +13,9 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from paddle_mnist import dataset
-from paddle_mnist.lab_tools import COLOURS, Lab
+from paddle_mnist.labs.tools import COLOURS, Lab
+from paddle_mnist.pictures.segment import split_digits
 from paddle_mnist.scratch.learners import build
-from paddle_mnist.segment import split_digits
 
 lab = Lab("05_read_a_number")
 digits = dataset.open_dataset("auto", say=print)

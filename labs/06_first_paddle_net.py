@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from paddle_mnist import cpu, dataset
-from paddle_mnist.lab_tools import COLOURS, Lab
+from paddle_mnist.labs.tools import COLOURS, Lab
 from paddle_mnist.scratch import gradient_check, layers
 
 cpu.tune()  # before Paddle is imported: it lets Paddle use the processor well

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from paddle_mnist import cpu, dataset
-from paddle_mnist.lab_tools import COLOURS, Lab
+from paddle_mnist.labs.tools import COLOURS, Lab
 
 cpu.tune()
 

@@ -20,13 +20,15 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from paddle_mnist import cpu, dataset
-from paddle_mnist.lab_tools import COLOURS, Lab
+from paddle_mnist.labs.tools import COLOURS, Lab
 
 cpu.tune()
-from paddle_mnist import checkpoint, learners, runs
+from paddle_mnist import learners
 from paddle_mnist.errors import UserError
 from paddle_mnist.loader import shuffled, to_input, to_target
 from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs import checkpoint
+from paddle_mnist.runs.run import reproducible_state
 
 lab = Lab("12_stop_and_resume")
 digits = dataset.open_dataset("sample", say=print)  # a few thousand digits show it all
@@ -275,7 +277,7 @@ assert start("--resume", victim).wait() == 0, "the last one may go on to the end
 # > 比较：权重、优化器、最好的权重、历史记录里的每个损失，以及测试数字上的结果。不是接近，而是相等。只有时间不同。
 
 # %%
-ours, theirs = runs.reproducible_state(victim), runs.reproducible_state(peaceful)
+ours, theirs = reproducible_state(victim), reproducible_state(peaceful)
 np.testing.assert_equal(ours, theirs)
 compared = sum(np.size(array) for part in ("weights", "optimizer", "best") for array in ours[part].values())
 print(f"{compared:,} numbers and {len(ours['history'])} lines of history are the same in both runs")

@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from paddle_mnist import cpu, dataset
-from paddle_mnist.lab_tools import COLOURS, Lab
+from paddle_mnist.labs.tools import COLOURS, Lab
 
 pulled = cpu.tune()  # what it does is measured at the end
 import paddle

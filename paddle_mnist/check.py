@@ -19,10 +19,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from paddle_mnist import console, lab_tools
+from paddle_mnist import console
 from paddle_mnist.errors import UserError
-from paddle_mnist.exercises.base import Exercise, Wrong
-from paddle_mnist.files import atomic_write
+from paddle_mnist.labs import tools
+from paddle_mnist.labs.exercises.base import Exercise, Wrong
+from paddle_mnist.storage.files import atomic_write
 
 NOT_YET = "not answered yet"
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     number = f"{int(args.lab):02}" if args.lab.isdecimal() else args.lab
     exercises = load(number)
-    file = args.file or lab_tools.labs_folder() / "my" / f"{number}.py"
+    file = args.file or tools.labs_folder() / "my" / f"{number}.py"
     if args.start:
         return _start(file, number, exercises)
     answers = _import(file, number)
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for place, (name, remark) in enumerate(results.items(), start=1):
         print(f"{place}. {name}: {'right' if remark is None else remark}")
     print(f"{len(solved)} of {len(exercises)} right")
-    lab_tools.note_solved(_name(number), solved)
+    tools.note_solved(_name(number), solved)
     if len(solved) < len(exercises):
         print(f"hints: python -m paddle_mnist.check {number} --hint")
     return 0 if len(solved) == len(exercises) else 1
@@ -66,10 +67,10 @@ def load(number: str) -> tuple[Exercise, ...]:
     Raises:
         UserError: there is no such lab.
     """
-    known = [name[:2] for name in lab_tools.names()]
+    known = [name[:2] for name in tools.names()]
     if number not in known:
         raise UserError(f"there is no lab {number!r}: give one of {', '.join(known)}")
-    return importlib.import_module(f"paddle_mnist.exercises.lab{number}").EXERCISES
+    return importlib.import_module(f"paddle_mnist.labs.exercises.lab{number}").EXERCISES
 
 
 def verdict(exercise: Exercise, answers: ModuleType) -> str | None:
@@ -107,7 +108,7 @@ def _start(file: Path, number: str, exercises: Sequence[Exercise]) -> int:
 
 def _hint(number: str, exercises: Sequence[Exercise], solved: Sequence[str]) -> int:
     name = _name(number)
-    given: dict[str, Any] = lab_tools.notes(name, "hints")
+    given: dict[str, Any] = tools.notes(name, "hints")
     for place, exercise in enumerate(exercises, start=1):
         if exercise.name in solved:
             continue
@@ -115,7 +116,7 @@ def _hint(number: str, exercises: Sequence[Exercise], solved: Sequence[str]) -> 
         for english, chinese in exercise.hints[:count]:
             print(f"{place}. {exercise.name}: {english}\n   {chinese}")
         given[exercise.name] = count
-    lab_tools.note_hints(name, given)
+    tools.note_hints(name, given)
     return 0
 
 
@@ -137,7 +138,7 @@ def _import(file: Path, number: str) -> ModuleType:
 
 
 def _name(number: str) -> str:
-    return next(name for name in lab_tools.names() if name.startswith(number))
+    return next(name for name in tools.names() if name.startswith(number))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ def _describe(split) -> dict:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from paddle_mnist import dataset, download, idx, mnist_json
+    from paddle_mnist import dataset
+    from paddle_mnist.sources import download, idx, mnist_json
 
     target = args.out or dataset.work_folder() / dataset.WHOLE
     _check_free(target, args.force)
@@ -96,7 +97,7 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from paddle_mnist import idx, mnist_json
+    from paddle_mnist.sources import idx, mnist_json
 
     if not args.source.exists():
         raise UserError(f"{args.source} is not there: give a folder of IDX files or a file in the course's form")

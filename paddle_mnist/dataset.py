@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from paddle_mnist import array_cache, idx, mnist_json
 from paddle_mnist.errors import UserError
+from paddle_mnist.sources import cache, idx, mnist_json
 from paddle_mnist.splits import Splits
 
 SAMPLE = "mnist-5k.json.gz"
@@ -75,7 +75,7 @@ def work_folder() -> Path:
 
 def download_folder() -> Path:
     """Return the folder in the cache that holds MNIST's four IDX files once they were downloaded."""
-    return array_cache.folder() / "mnist"
+    return cache.folder() / "mnist"
 
 
 def _checkout_work() -> Path:
@@ -115,7 +115,7 @@ def _open(path: Path, say: Say, remark: str = "") -> Dataset:
         def parse(spool: IO[bytes] | None) -> Splits:
             return mnist_json.read(path, spool)
 
-    splits, sha256 = array_cache.open_source(files, parse)
+    splits, sha256 = cache.open_source(files, parse)
     counts = " + ".join(f"{len(part.labels):,}" for part in (splits.train, splits.valid, splits.eval))
     say(f"{counts} digits from {path}{remark}")
     return Dataset(splits.train, splits.valid, splits.eval, splits.encoding, name=str(path), sha256=sha256)
@@ -144,11 +144,11 @@ def _download(say: Say) -> str | None:
     """Try to download MNIST; return why it was not, ``None`` if it was."""
     if os.environ.get("PADDLE_MNIST_OFFLINE", "0") not in ("", "0"):
         return "the sample: PADDLE_MNIST_OFFLINE is set"
-    failed = array_cache.folder() / "download-failed"
+    failed = cache.folder() / "download-failed"
     with contextlib.suppress(OSError):
         if 0 <= time.time() - failed.stat().st_mtime < _FORGET_FAILURE:
             return "the sample: MNIST could not be downloaded within the last hour"
-    from paddle_mnist import download
+    from paddle_mnist.sources import download
 
     say("MNIST is not here yet: downloading its 11 MB")
     try:

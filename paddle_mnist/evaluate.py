@@ -25,10 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     prepare(args)
-    from paddle_mnist import engine, report
+    from paddle_mnist import engine
     from paddle_mnist.dataset import open_dataset
     from paddle_mnist.loader import batches
-    from paddle_mnist.restore import restore
+    from paddle_mnist.runs import report
+    from paddle_mnist.runs.restore import restore
 
     learner, settings = restore(args.model, args.pixel_range, args.plain)
     dataset = open_dataset(args.data, say=console.note)

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from paddle_mnist.array_cache import release
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
+from paddle_mnist.sources.cache import release
 from paddle_mnist.splits import Split
 
 Batch = tuple[np.ndarray, np.ndarray]

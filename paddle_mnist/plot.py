@@ -22,9 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
 
-    from paddle_mnist import plots, report
+    from paddle_mnist import plots
     from paddle_mnist.dataset import work_folder
-    from paddle_mnist.runs import open_run
+    from paddle_mnist.runs import report
+    from paddle_mnist.runs.run import open_run
 
     runs = [open_run(path) for path in args.runs]
     losses = {report.loss_name(run.settings) for run in runs}

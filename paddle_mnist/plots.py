@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_mnist.files import atomic_write
+from paddle_mnist.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,8 +19,8 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.evaluate import add_model_arguments, prepare
 
 if TYPE_CHECKING:
-    from paddle_mnist.preprocess import Picture
-    from paddle_mnist.segment import Certainty
+    from paddle_mnist.pictures.preprocess import Picture
+    from paddle_mnist.pictures.segment import Certainty
 
 
 class Reading(NamedTuple):
@@ -73,7 +73,7 @@ def reader(model: str, pixel_range: str | None = None, plain: bool = False) -> R
     """Load a trained net and return the function that reads digits with it; arguments as ``restore.restore`` has."""
     from paddle_mnist import engine
     from paddle_mnist.loader import to_input
-    from paddle_mnist.restore import restore
+    from paddle_mnist.runs.restore import restore
 
     learner, settings = restore(model, pixel_range, plain)
 
@@ -94,7 +94,7 @@ def read_digit(path: str, read: Reader, save: str | None = None) -> dict[str, An
         ``file``, ``digit``, ``value`` (the winning raw output), ``probabilities`` (ten, or ``None``) and ``boxes``
         (one, around the ink: left, top, right, bottom in pixels of the file).
     """
-    from paddle_mnist.preprocess import find_ink, ink_box, open_picture, prepare_digit
+    from paddle_mnist.pictures.preprocess import find_ink, ink_box, open_picture, prepare_digit
 
     picture = open_picture(path)
     ink = find_ink(picture)
@@ -119,8 +119,8 @@ def read_number(path: str, read: Reader, save: str | None = None) -> dict[str, A
         ``file``, ``number`` (a string, for it may begin with zeros), and for each digit in reading order ``value``,
         ``probabilities`` and ``boxes``, as ``read_digit`` has them.
     """
-    from paddle_mnist.preprocess import open_picture
-    from paddle_mnist.segment import split_digits
+    from paddle_mnist.pictures.preprocess import open_picture
+    from paddle_mnist.pictures.segment import split_digits
 
     picture = open_picture(path)
     digits = split_digits(picture, certainty(read))

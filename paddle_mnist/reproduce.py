@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddle_mnist import __version__, console
-from paddle_mnist.files import atomic_write
 from paddle_mnist.recipes import RECIPES, Recipe
+from paddle_mnist.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from paddle_mnist.dataset import Dataset
@@ -66,7 +66,7 @@ def train_recipe(name: str, seed: int, dataset: Dataset, quick: bool = False) ->
     """
     from paddle_mnist import engine, learners
     from paddle_mnist.loader import batches
-    from paddle_mnist.trainer import loop_for, splits_for
+    from paddle_mnist.runs.trainer import loop_for, splits_for
 
     recipe = RECIPES[name]
     settings = dataclasses.replace(recipe.settings, seed=seed)

@@ -25,7 +25,7 @@ from paddle_mnist.recipes import CHOICES, Settings, settings_for
 
 if TYPE_CHECKING:
     from paddle_mnist.dataset import Dataset
-    from paddle_mnist.runs import Run
+    from paddle_mnist.runs.run import Run
 
 SETTINGS = [field.name for field in dataclasses.fields(Settings)]
 
@@ -97,20 +97,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def start(settings: Settings, args: argparse.Namespace) -> int:
     """Train a new run."""
     prepare(settings, args)
-    from paddle_mnist import runs
     from paddle_mnist.dataset import open_dataset, work_folder
+    from paddle_mnist.runs.run import create
 
     dataset = open_dataset(args.data or "auto", say=_say(args))
-    run = runs.create(args.out, _name(settings), describe(settings, dataset, args), work_folder() / "runs")
+    run = create(args.out, _name(settings), describe(settings, dataset, args), work_folder() / "runs")
     return train(run, dataset, args, resuming=False)
 
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with a run, under its own settings."""
-    from paddle_mnist import runs
     from paddle_mnist.dataset import open_dataset
+    from paddle_mnist.runs.run import open_run
 
-    run = runs.open_run(args.resume)
+    run = open_run(args.resume)
     settings = _resumed_settings(run, args)
     for name in ("plain", "device", "save_every", "keep", "log_every"):
         setattr(args, name, run.document.get(name, getattr(args, name)))
@@ -128,8 +128,8 @@ def resume(args: argparse.Namespace) -> int:
 def dry_run(settings: Settings, args: argparse.Namespace) -> int:
     """Do one batch of everything in a folder that is gone afterwards."""
     prepare(settings, args)
-    from paddle_mnist import runs
     from paddle_mnist.dataset import open_dataset
+    from paddle_mnist.runs.run import create
     from paddle_mnist.splits import Split, Splits
 
     dataset = open_dataset(args.data or "auto", say=_say(args))
@@ -137,7 +137,7 @@ def dry_run(settings: Settings, args: argparse.Namespace) -> int:
     tiny = Splits(*(Split(part.images[few], part.labels[few]) for part in (dataset.train, dataset.valid, dataset.eval)))
     one = dataclasses.replace(settings, epochs=1)
     with tempfile.TemporaryDirectory() as folder:
-        run = runs.create(folder, "", describe(one, dataset, args), Path(folder))
+        run = create(folder, "", describe(one, dataset, args), Path(folder))
         status = train(run, tiny, args, resuming=False, farewell=False)
     print("dry run: one batch was trained on, measured, saved and drawn, and nothing was kept")
     return status
@@ -156,8 +156,9 @@ def prepare(settings: Settings, args: argparse.Namespace) -> None:
 
 def train(run: Run, splits: Any, args: argparse.Namespace, resuming: bool, farewell: bool = True) -> int:
     """Train, measure and draw a run; return the exit status."""
-    from paddle_mnist import checkpoint, learners, report
-    from paddle_mnist.trainer import Stopped, Trainer
+    from paddle_mnist import learners
+    from paddle_mnist.runs import checkpoint, report
+    from paddle_mnist.runs.trainer import Stopped, Trainer
 
     with checkpoint.lock(run.path):
         if resuming:

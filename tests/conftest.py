@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_mnist import cpu, mnist_json
-from paddle_mnist._pixel_rows import RowTable
+from paddle_mnist import cpu
+from paddle_mnist.sources import mnist_json
+from paddle_mnist.sources.mnist_json.rows import RowTable
 from paddle_mnist.splits import Split, Splits
 
 try:
-    from paddle_mnist._number_table import NumberTable
+    from paddle_mnist.sources.mnist_json.table import NumberTable
 except ImportError:  # no compiler where the package was installed
     NumberTable = None
 

@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_mnist import checkpoint
 from paddle_mnist.errors import UserError
+from paddle_mnist.runs import checkpoint
 
 # The audit events of what changes a folder or opens a file; writing and fsync come between them.
 OPERATIONS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree"}

@@ -324,7 +324,7 @@ def write_all(folder: Path) -> list[Path]:
 
 def read(path: Path) -> object:
     """Read a file as the project reads it."""
-    from paddle_mnist import weights
+    from paddle_mnist.storage import weights
 
     return (weights.load_optimizer_state if path.suffix == ".pdopt" else weights.load_state_dict)(path)
 
@@ -365,7 +365,7 @@ def main() -> None:
     """Read every hostile file, and print what it did."""
     folder = Path(sys.argv[1])
     # What reading honest files imports is imported once, before anything is watched.
-    from paddle_mnist import weights
+    from paddle_mnist.storage import weights
 
     for suffix in (".pdparams", ".npz", ".safetensors"):
         weights.save_state_dict(folder / f"honest{suffix}", {"w": np.zeros(3, np.float32)})

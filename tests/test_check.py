@@ -9,11 +9,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from paddle_mnist import check, lab_tools
-from paddle_mnist.exercises.base import Wrong, call, expect
+from paddle_mnist import check
+from paddle_mnist.labs import tools
+from paddle_mnist.labs.exercises.base import Wrong, call, expect
 
 HERE = Path(__file__).parent
-NUMBERS = [name[:2] for name in lab_tools.names()]
+NUMBERS = [name[:2] for name in tools.names()]
 
 
 def load(folder: str, number: str) -> ModuleType:
@@ -90,7 +91,7 @@ def test_start_then_hint_then_solve(my_labs, capsys):
     file.write_bytes((HERE / "solutions" / "01.py").read_bytes())
     assert check.main(["01"]) == 0
     assert capsys.readouterr().out.count(": right") == 3
-    assert lab_tools.notes("01_read_the_data", "solved")["solved"] == ["count_digits", "batches", "find_faults"]
+    assert tools.notes("01_read_the_data", "solved")["solved"] == ["count_digits", "batches", "find_faults"]
     assert check.main(["01", "--hint"]) == 0
     assert capsys.readouterr().out == ""
 

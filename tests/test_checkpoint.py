@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_mnist import checkpoint
 from paddle_mnist.errors import UserError
+from paddle_mnist.runs import checkpoint
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="forks, signals and resource limits are POSIX")
 CRASH = Path(__file__).with_name("crash_checkpoints.py")
@@ -346,7 +346,7 @@ def test_a_real_limit_on_what_can_be_written(run):
     program = f"""
 import resource, signal, sys
 import numpy as np
-from paddle_mnist import checkpoint
+from paddle_mnist.runs import checkpoint
 from paddle_mnist.errors import UserError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
@@ -377,7 +377,7 @@ def test_killed_and_refused_writers_leave_a_whole_checkpoint(arguments):
 
 HOLDER = """
 import sys, time
-from paddle_mnist import checkpoint
+from paddle_mnist.runs import checkpoint
 with checkpoint.lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

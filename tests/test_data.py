@@ -13,8 +13,9 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from paddle_mnist import console, dataset, download, idx, mnist_json
+from paddle_mnist import console, dataset
 from paddle_mnist.data import main
+from paddle_mnist.sources import download, idx, mnist_json
 from paddle_mnist.splits import Split, Splits
 
 SAMPLE = Path(__file__).resolve().parent.parent / "work" / "mnist-5k.json.gz"

@@ -12,9 +12,10 @@ import time
 import numpy as np
 import pytest
 
-from paddle_mnist import array_cache, dataset, download, idx, mnist_json
+from paddle_mnist import dataset
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
+from paddle_mnist.sources import cache, download, idx, mnist_json
 from paddle_mnist.splits import Split, Splits
 
 PARTS = ("train", "valid", "eval")
@@ -161,7 +162,7 @@ def test_the_second_opening_reads_nothing_but_the_cache(source, monkeypatch):
         raise AssertionError("the source was read")
 
     monkeypatch.setattr(mnist_json, "read", fail)
-    monkeypatch.setattr(array_cache, "_hash", fail)
+    monkeypatch.setattr(cache, "_hash", fail)
     assert same(open_dataset(source))
 
 
@@ -269,8 +270,8 @@ def test_a_read_only_cache_is_used_as_it_is(tmp_path, source, monkeypatch):
     def refuse(*args, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(array_cache, "_new_file", refuse)
-    monkeypatch.setattr(array_cache, "atomic_write", refuse)
+    monkeypatch.setattr(cache, "_new_file", refuse)
+    monkeypatch.setattr(cache, "atomic_write", refuse)
     assert same(open_dataset(source))
     assert same(open_dataset(tmp_path / "other.json"), make_splits(seed=4))
 
@@ -279,7 +280,7 @@ def test_a_full_disk_does_no_harm(tmp_path, source, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(array_cache, "_finish", full)
+    monkeypatch.setattr(cache, "_finish", full)
     assert same(open_dataset(source))
     assert not list((tmp_path / "cache").glob("*digits*"))
 
@@ -296,15 +297,15 @@ def test_the_cache_does_not_grow_for_ever(tmp_path):
     left_behind = tmp_path / "cache" / ".abc.digits.12345678.tmp"
     left_behind.write_bytes(b"")
     aged(left_behind, 4000)
-    for seed in range(array_cache.KEPT + 3):
+    for seed in range(cache.KEPT + 3):
         path = tmp_path / f"{seed}.json"
         mnist_json.write(path, make_splits((1, 1, 1), seed=seed))
         assert same(open_dataset(path), make_splits((1, 1, 1), seed=seed))
         aged(
-            cached(tmp_path)[0] if seed == 0 else array_cache.folder() / f"{open_dataset(path).sha256}.digits",
+            cached(tmp_path)[0] if seed == 0 else cache.folder() / f"{open_dataset(path).sha256}.digits",
             100 - seed,
         )
-    assert len(cached(tmp_path)) == array_cache.KEPT
+    assert len(cached(tmp_path)) == cache.KEPT
     assert not left_behind.exists()
 
 
@@ -323,7 +324,7 @@ def test_the_place_of_the_cache(monkeypatch, system, platform, variables, expect
     for name in ("XDG_CACHE_HOME", "PADDLE_MNIST_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setattr(array_cache.sys, "platform", platform)
+    monkeypatch.setattr(cache.sys, "platform", platform)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert str(array_cache.folder()) == expected
+    assert str(cache.folder()) == expected

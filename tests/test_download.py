@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from paddle_mnist import download, idx
 from paddle_mnist.errors import UserError
+from paddle_mnist.sources import download, idx
 
 CONTENT = {name: name.encode() * 3000 for name in idx.NAMES}
 MD5 = {name: hashlib.md5(content).hexdigest() for name, content in CONTENT.items()}

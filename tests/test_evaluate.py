@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_mnist import checkpoint, console, evaluate, learners, plot, train
+from paddle_mnist import console, evaluate, learners, plot, train
 from paddle_mnist.engine import evaluate as measure
 from paddle_mnist.loader import batches
 from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs import checkpoint
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from paddle_mnist.files import atomic_write, sync_folder
+from paddle_mnist.storage.files import atomic_write, sync_folder
 
 
 def test_a_file_appears_whole(tmp_path):

@@ -8,8 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from paddle_mnist import idx
 from paddle_mnist.errors import UserError
+from paddle_mnist.sources import idx
 from paddle_mnist.splits import Split, Splits
 
 

@@ -8,8 +8,8 @@ import matplotlib
 import pytest
 from matplotlib import pyplot
 
-from paddle_mnist import lab_tools
-from paddle_mnist.lab_tools import Lab
+from paddle_mnist.labs import tools
+from paddle_mnist.labs.tools import Lab
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_the_end_is_noted_and_figures_are_closed(capsys):
     lab = Lab("01_any")
     pyplot.subplots()
     lab.finish(accuracy=0.5)
-    note = lab_tools.notes("01_any", "run")
+    note = tools.notes("01_any", "run")
     assert note["accuracy"] == 0.5
     assert note["seconds"] >= 0
     assert not pyplot.get_fignums()
@@ -62,23 +62,23 @@ def test_windows_are_shown_only_where_there_is_a_screen(backend, shown, monkeypa
 
 @pytest.mark.parametrize("text", [None, "", "{", "[1]", "\udcff"])
 def test_notes_that_cannot_be_read_are_no_notes(text):
-    folder = lab_tools.notes_folder("01_any")
+    folder = tools.notes_folder("01_any")
     folder.mkdir(parents=True)
     if text is not None:
         (folder / "run.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert lab_tools.notes("01_any", "run") == {}
+    assert tools.notes("01_any", "run") == {}
 
 
 def test_notes_come_back():
-    lab_tools.note_solved("01_any", ["f"])
-    lab_tools.note_hints("01_any", {"g": 2})
-    assert lab_tools.notes("01_any", "solved") == {"solved": ["f"]}
-    assert lab_tools.notes("01_any", "hints") == {"g": 2}
-    assert json.loads((lab_tools.notes_folder("01_any") / "hints.json").read_text("utf-8")) == {"g": 2}
+    tools.note_solved("01_any", ["f"])
+    tools.note_hints("01_any", {"g": 2})
+    assert tools.notes("01_any", "solved") == {"solved": ["f"]}
+    assert tools.notes("01_any", "hints") == {"g": 2}
+    assert json.loads((tools.notes_folder("01_any") / "hints.json").read_text("utf-8")) == {"g": 2}
 
 
 def test_a_folder_of_labs_here_comes_first(own_folder):
-    assert lab_tools.labs_folder() == lab_tools.source_folder()
+    assert tools.labs_folder() == tools.source_folder()
     (own_folder / "labs").mkdir()
-    assert lab_tools.labs_folder().resolve() == (own_folder / "labs").resolve()
-    assert lab_tools.names()[0] == "01_read_the_data"
+    assert tools.labs_folder().resolve() == (own_folder / "labs").resolve()
+    assert tools.names()[0] == "01_read_the_data"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from paddle_mnist import lab_tools, labs
+from paddle_mnist.labs import __main__ as labs
+from paddle_mnist.labs import tools
 
-NAMES = lab_tools.names()
+NAMES = tools.names()
 HAN = re.compile("[\u4e00-\u9fff]")
 
 
@@ -37,7 +38,7 @@ def test_each_lab_runs_whole_from_any_folder(name, own_folder, cache):
         settings["OPENBLAS_NUM_THREADS"] = "1"
     options = ["-W", "error", "-W", "ignore:No ccache found:UserWarning"]
     done = subprocess.run(
-        [sys.executable, *options, str(lab_tools.source_folder() / f"{name}.py")],
+        [sys.executable, *options, str(tools.source_folder() / f"{name}.py")],
         cwd=own_folder,
         env={**os.environ, **settings},
         capture_output=True,
@@ -59,7 +60,7 @@ def test_each_lab_runs_whole_from_any_folder(name, own_folder, cache):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_text_stands_in_both_languages(name):
-    cells = [cell for cell in labs.read_cells(lab_tools.source_folder() / f"{name}.py") if cell.kind == "markdown"]
+    cells = [cell for cell in labs.read_cells(tools.source_folder() / f"{name}.py") if cell.kind == "markdown"]
     assert len(cells) >= 5
     for cell in cells:
         for line in cell.text.splitlines():
@@ -82,7 +83,7 @@ def _body(text: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_lab_ends_with_exercises_and_asserts_its_claims(name):
-    cells = labs.read_cells(lab_tools.source_folder() / f"{name}.py")
+    cells = labs.read_cells(tools.source_folder() / f"{name}.py")
     texts = [cell.text for cell in cells if cell.kind == "markdown"]
     assert texts[-1].startswith("## Exercises · 练习")
     assert f"check {name[:2]} --start" in texts[-1]
@@ -102,11 +103,11 @@ def test_the_list_says_what_was_run_and_solved(capsys):
     assert len(lines) == len(NAMES)
     assert all("not run" in line and "0 of 3 solved" in line for line in lines)
 
-    folder = lab_tools.notes_folder(NAMES[0])
+    folder = tools.notes_folder(NAMES[0])
     folder.mkdir(parents=True)
     (folder / "run.json").write_text('{"finished": "2024-02-29 12:00"}')
     (folder / "solved.json").write_text("{broken")
-    lab_tools.note_solved(NAMES[1], ["sigmoid"])
+    tools.note_solved(NAMES[1], ["sigmoid"])
     labs.main([])
     lines = capsys.readouterr().out.splitlines()
     assert "run 2024-02-29 12:00" in lines[0] and "0 of 3" in lines[0]
@@ -120,7 +121,7 @@ def test_notebooks_hold_every_cell(language, tmp_path, capsys):
     for name in NAMES:
         book = json.loads((tmp_path / f"{name}.ipynb").read_text("utf-8"))
         assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
-        cells = labs.read_cells(lab_tools.source_folder() / f"{name}.py")
+        cells = labs.read_cells(tools.source_folder() / f"{name}.py")
         assert [cell["cell_type"] for cell in book["cells"]] == [cell.kind for cell in cells]
         source = "\n".join("".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code")
         compile(source, name, "exec")
@@ -137,10 +138,10 @@ def test_a_cell_in_one_language():
 
 
 def test_the_syllabus_links_every_lab_and_shows_its_picture():
-    text = (lab_tools.source_folder() / "README.md").read_text("utf-8")
+    text = (tools.source_folder() / "README.md").read_text("utf-8")
     for name in NAMES:
         assert f"]({name}.py)" in text
         assert f"](../docs/labs/{name}.png)" in text
     linked = re.findall(r"\]\(([^):]+)\)", text)
     for target in linked:
-        assert (lab_tools.source_folder() / target).is_file(), target
+        assert (tools.source_folder() / target).is_file(), target

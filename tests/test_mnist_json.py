@@ -15,8 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paddle_mnist import _json_text, mnist_json
 from paddle_mnist.errors import UserError
+from paddle_mnist.sources import mnist_json
+from paddle_mnist.sources.mnist_json import reader
+from paddle_mnist.sources.mnist_json import text as mnist_json_text
 from paddle_mnist.splits import Split, Splits
 
 
@@ -61,7 +63,7 @@ SPLITS = make_splits()
 @pytest.fixture(autouse=True)
 def each_look_up(Table, monkeypatch):
     """Everything holds for either way to look rows up."""
-    monkeypatch.setattr(mnist_json, "Table", Table)
+    monkeypatch.setattr(reader, "Table", Table)
 
 
 @pytest.mark.parametrize("name", ["digits.json", "digits.json.gz"])
@@ -129,7 +131,7 @@ def test_whichever_thread_looks_a_block_up(tmp_path, monkeypatch, Table, slow):
     """Where the look-up's thread is slow, the one that unpacks looks blocks up, too; rows stay in order."""
     splits = make_splits((300, 100, 100), seed=2)
     path = store(tmp_path / "digits.json", as_lists(splits, "k/256"))
-    monkeypatch.setattr(_json_text, "BLOCK", 1 << 15)
+    monkeypatch.setattr(mnist_json_text, "BLOCK", 1 << 15)
     look_up, seen = Table.look_up, set()
 
     def delayed(self, room):
@@ -155,7 +157,7 @@ def test_rows_are_read_by_themselves_where_blocks_cannot_be(tmp_path, monkeypatc
 
 def test_a_block_that_fails_behind_others_is_read_in_order(tmp_path, monkeypatch):
     """Numbers that were not met before stand late in the file, after blocks that are under way by then."""
-    monkeypatch.setattr(_json_text, "BLOCK", 1 << 14)
+    monkeypatch.setattr(mnist_json_text, "BLOCK", 1 << 14)
     splits = make_splits((200, 20, 20), seed=3)
     for k in (50, 51, 120, 121, 122, 199):
         splits.train.images[:k][splits.train.images[:k] == k] = 0
@@ -352,7 +354,7 @@ def test_a_bomb_does_no_harm(tmp_path, byte):
 
 
 def test_more_digits_than_any_file_should_have_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist_json, "MAX_SAMPLES", 30)
+    monkeypatch.setattr(reader, "MAX_SAMPLES", 30)
     with pytest.raises(UserError, match="train: found more digits, where no more than 30"):
         mnist_json.read(store(tmp_path / "digits.json", as_lists(SPLITS)))
 
@@ -375,14 +377,14 @@ def test_folders_and_pipes_are_refused(tmp_path):
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
     path = store(tmp_path / "digits.json", as_lists(SPLITS))
-    labels = mnist_json._Reader._labels
+    labels = reader._Reader._labels
 
     def meanwhile(self, name, count):
         with open(path, "ab") as file:
             file.write(b" ")
         return labels(self, name, count)
 
-    monkeypatch.setattr(mnist_json._Reader, "_labels", meanwhile)
+    monkeypatch.setattr(reader._Reader, "_labels", meanwhile)
     with pytest.raises(UserError, match="changed while it was read"):
         mnist_json.read(path)
 

@@ -6,26 +6,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-# An installation that copies the files, unlike one that links to them, takes only what is named.
-
-
-def named(section, key):
+def test_every_file_beside_the_code_is_installed():
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
-    return settings[section][key].split()
-
-
-def test_every_package_is_installed():
-    packages = named("options", "packages")
-    assert packages == sorted(
-        ".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "paddle_mnist").rglob("__init__.py")
-    )
-
-
-def test_every_other_file_is_installed():
-    files = named("options.package_data", "paddle_mnist")
-    assert files == sorted(
-        file.name
-        for file in (ROOT / "paddle_mnist").iterdir()
-        if file.is_file() and file.suffix not in (".py", ".c", ".so", ".pyd") and not file.name.startswith(".")
-    )
+    packaged = {
+        ROOT / package.replace(".", "/") / name
+        for package, names in settings["options.package_data"].items()
+        for name in names.split()
+    }
+    built = (".py", ".pyc", ".c", ".so", ".pyd")
+    found = {file for file in (ROOT / "paddle_mnist").rglob("*") if file.is_file() and file.suffix not in built}
+    assert packaged == found

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_mnist import compose, console, dataset, predict, train
+from paddle_mnist import console, dataset, predict, train
 from paddle_mnist.errors import UserError
+from paddle_mnist.pictures import synthetic
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_a_number_is_read(run, tmp_path, capfd):
     rng = np.random.default_rng(0)
     right = total = 0
     for index in range(6):
-        page = compose.compose(np.array(split.images), np.array(split.labels), rng, digits=4)
+        page = synthetic.compose(np.array(split.images), np.array(split.labels), rng, digits=4)
         Image.fromarray(page.image).save(tmp_path / f"{index}.png")
         _, out, _ = asked(capfd, run, tmp_path / f"{index}.png", "--number", "--json")
         (answer,) = json.loads(out)

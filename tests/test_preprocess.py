@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from paddle_mnist import dataset, preprocess
+from paddle_mnist import dataset
 from paddle_mnist.errors import UserError
-from paddle_mnist.preprocess import find_ink, ink_box, open_picture, prepare_digit
+from paddle_mnist.pictures import preprocess
+from paddle_mnist.pictures.preprocess import find_ink, ink_box, open_picture, prepare_digit
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from paddle_mnist import runs
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs.run import create, open_run
 
 
 def document():
@@ -15,16 +15,16 @@ def document():
 
 
 def test_a_run_is_found_as_it_was_written(tmp_path):
-    run = runs.create(None, "fc", document(), tmp_path)
+    run = create(None, "fc", document(), tmp_path)
     run.append([{"epoch": 0, "batch": 0, "step": 0, "loss": 1.5}])
     run.append([{"epoch": 0, "step": 0, "loss": 1.4, "valid_loss": 0.5}])
-    found = runs.open_run(run.path)
+    found = open_run(run.path)
     assert found.settings == settings_for("fc")
     assert [record.get("loss") for record in found.history()] == [1.5, 1.4]
 
 
 def test_names_are_never_taken_twice(tmp_path):
-    names = [runs.create(None, "fc", document(), tmp_path).path.name for _ in range(3)]
+    names = [create(None, "fc", document(), tmp_path).path.name for _ in range(3)]
     assert names == ["fc", "fc-2", "fc-3"]
 
 
@@ -44,12 +44,12 @@ def test_names_are_never_taken_twice(tmp_path):
 def test_a_damaged_run_is_refused_in_one_sentence(tmp_path, text, words):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(UserError, match=words):
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
 
 
 def test_no_run_is_said(tmp_path):
     with pytest.raises(UserError, match="holds no run"):
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_no_run_is_said(tmp_path):
 def test_what_run_json_says_is_checked_before_anything_is_done_with_it(tmp_path, changes, words):
     (tmp_path / "run.json").write_text(json.dumps({**document(), **changes}))
     with pytest.raises(UserError, match=words) as caught:
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
     assert str(tmp_path / "run.json") in str(caught.value) and str(caught.value).isprintable()
 
 
@@ -92,14 +92,14 @@ def test_what_run_json_says_is_checked_before_anything_is_done_with_it(tmp_path,
     ],
 )
 def test_a_line_of_a_history_that_is_no_record_is_named(tmp_path, record, words):
-    run = runs.create(None, "fc", document(), tmp_path)
+    run = create(None, "fc", document(), tmp_path)
     run.append([{"epoch": 0, "batch": 0, "step": 0, "loss": 1.5}, record])
     with pytest.raises(UserError, match=rf"history\.jsonl, line 2 .*{words}"):
         run.history()
 
 
 def test_half_written_files_of_a_killed_process_are_swept(tmp_path):
-    run = runs.create(None, "fc", document(), tmp_path)
+    run = create(None, "fc", document(), tmp_path)
     (run.path / ".history.jsonl.0123abcd.tmp").write_bytes(b"{")
     for name in (".notes.tmp", "history.jsonl.0123abcd.tmp"):
         (run.path / name).write_bytes(b"mine")

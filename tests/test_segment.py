@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from paddle_mnist import dataset
-from paddle_mnist.compose import compose
 from paddle_mnist.errors import UserError
-from paddle_mnist.segment import split_digits
+from paddle_mnist.pictures.segment import split_digits
+from paddle_mnist.pictures.synthetic import compose
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_the_hole_of_a_zero_is_kept():
 
 
 def test_boxes_are_in_the_files_pixels(tmp_path):
-    from paddle_mnist.preprocess import open_picture
+    from paddle_mnist.pictures.preprocess import open_picture
 
     Image.fromarray(drawn(ONE, OTHER)).resize((3000, 1200)).save(tmp_path / "large.png")
     (box, _) = boxes_of(open_picture(tmp_path / "large.png"))

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from paddle_mnist.strokes import Stroke
-from paddle_mnist.touching import _cheapest_paths, find_cuts, part
+from paddle_mnist.pictures.components import Stroke
+from paddle_mnist.pictures.touching import _cheapest_paths, find_cuts, part
 
 
 def drawn(*bars, shape=(200, 500)):

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_mnist import checkpoint, console, runs, train, trainer
+from paddle_mnist import console, train
 from paddle_mnist.recipes import settings_for
-from paddle_mnist.records import read_history
-from paddle_mnist.runs import reproducible_state
+from paddle_mnist.runs import checkpoint, trainer
+from paddle_mnist.runs.run import create, reproducible_state
+from paddle_mnist.storage.bounded_json import read_history
 
 QUICK = ["--epochs", "2", "--batch-size", "50", "--log-every", "2"]
 
@@ -168,7 +169,7 @@ def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_saved(command, m
 
 
 def test_a_rising_validation_loss_is_said_aloud(own_folder, capsys, splits):
-    run = runs.create("run", "", {"settings": settings_for("fc").as_dict()}, own_folder)
+    run = create("run", "", {"settings": settings_for("fc").as_dict()}, own_folder)
     watching = trainer.Trainer(run, None, splits)
     watching.best = {"epoch": 0, "valid_loss": 1.0}
     for epoch, loss in enumerate([1.0, 1.5, 1.4, 1.5, 1.6]):

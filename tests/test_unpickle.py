@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from paddle_mnist import unpickle
 from paddle_mnist.errors import UserError
+from paddle_mnist.storage import unpickle
 
 
 def same(ours: object, theirs: object) -> bool:

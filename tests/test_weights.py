@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from paddle_mnist.errors import UserError
-from paddle_mnist.weights import (
+from paddle_mnist.storage.weights import (
     check_optimizer_state,
     check_state_dict,
     load_optimizer_state,

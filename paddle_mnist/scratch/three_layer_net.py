@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_mnist import unpickle
 from paddle_mnist.errors import UserError
 from paddle_mnist.scratch.checks import (
     check_not_empty,
@@ -29,7 +28,8 @@ from paddle_mnist.scratch.checks import (
 )
 from paddle_mnist.scratch.layers import Affine, Sigmoid, SoftmaxWithLoss, sigmoid, softmax
 from paddle_mnist.scratch.mnist import load_mnist
-from paddle_mnist.weights import MAX_FILE_BYTES, load_state_dict
+from paddle_mnist.storage import unpickle
+from paddle_mnist.storage.weights import MAX_FILE_BYTES, load_state_dict
 
 __all__ = ["ThreeLayerNet", "WalkThrough", "accuracy", "load_mnist", "load_weights", "predict", "walk_through"]
 

@@ -1,0 +1,189 @@
+"""Exercises of lab 3: gradients by measuring, by hand for one layer, and by hand for a whole net."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.scratch.layers import Affine, Sigmoid, SoftmaxWithLoss
+
+_NUMERICAL = '''
+def numerical_gradient(f, x):
+    """Return the gradient of f at x by measuring: (f(x + h) - f(x - h)) / 2h for one element after the other.
+
+    f: a function that takes an array of x's shape and returns one number.
+    x: float64, of any shape; it is to be left as it is.
+    Returns: float64, of x's shape. Take h = 1e-5.
+    """
+'''
+
+_AFFINE = '''
+def affine_backward(x, W, dy):
+    """Return the gradients of a layer y = x W + b.
+
+    x: [n, i].  W: [i, o].  dy: [n, o], the gradient of the loss with respect to y.
+    Returns: (dx, dW, db), of shapes [n, i], [i, o] and [o].
+    """
+'''
+
+_NET = '''
+def gradients(params, x, labels):
+    """Return the gradients of a net: Affine, sigmoid, Affine, then the mean cross entropy of the softmax.
+
+    params: {"W1": [i, h], "b1": [h], "W2": [h, k], "b2": [k]}.  x: [n, i].  labels: integers [n], from 0 to k - 1.
+    Returns: a dict of the same names and shapes: the gradient of the loss with respect to each.
+    """
+'''
+
+
+def _check_numerical(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((2, 3))
+    cases = (
+        (
+            "f(x) = sum of x², x = [1, -2, 3]",
+            lambda x: float((x**2).sum()),
+            np.array([1.0, -2.0, 3.0]),
+            lambda x: 2 * x,
+        ),
+        ("f(x) = sum of x³, x = [0, 1]", lambda x: float((x**3).sum()), np.array([0.0, 1.0]), lambda x: 3 * x**2),
+        ("f(x) = x[0] x[1], x = [2, 5]", lambda x: float(x[0] * x[1]), np.array([2.0, 5.0]), lambda x: x[::-1]),
+        ("f(x) = sum of sin(x), x of shape [2, 3]", lambda x: float(np.sin(x).sum()), a, np.cos),
+    )
+    for on, f, x, slope in cases:
+        wanted = slope(x)
+        found = call(answer, f, x, on=on)
+        forward = np.array([(f(x + 1e-5 * e) - f(x)) / 1e-5 for e in np.eye(x.size).reshape(-1, *x.shape)])
+        slips = [
+            (2 * wanted, "the step to both sides is 2h long: divide by 2h, not by h"),
+            (wanted / 2, "one step of h is divided by 2h"),
+            (-wanted, "the difference is turned round: f(x + h) comes first"),
+            (np.full_like(x, wanted.sum()), "all elements move together: move one at a time, and move it back"),
+        ]
+        expect(found, wanted, on, slips, "move one element, measure, and move it back before the next", 1e-4)
+        if np.shape(found) == x.shape and np.allclose(found, forward.reshape(x.shape), rtol=0, atol=1e-9):
+            gap = np.abs(forward.reshape(x.shape) - wanted).max()
+            if gap > 1e-6:
+                raise Wrong(
+                    f"it is off by {gap:.0e}, where 1e-9 can be had", on, "step to both sides: f(x + h) - f(x - h)"
+                )
+        expect(found, wanted, on, (), "take h = 1e-5 and step to both sides", 1e-7)
+
+
+def _check_affine(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    # The square case cannot be solved by shapes alone, and a batch of one hides a missing sum.
+    for n, i, o in ((1, 2, 3), (4, 3, 2), (3, 3, 3), (5, 1, 4)):
+        x, W, dy = rng.standard_normal((n, i)), rng.standard_normal((i, o)), rng.standard_normal((n, o))
+        on = f"x [{n}, {i}], W [{i}, {o}], dy [{n}, {o}]"
+        layer = Affine(W, np.zeros(o))
+        layer.forward(x)
+        dx = layer.backward(dy)
+        found = call(answer, x, W, dy, on=on)
+        if not isinstance(found, (tuple, list)) or len(found) != 3:
+            raise Wrong("it does not return three arrays", on, "return dx, dW, db")
+        dW, db = layer.dW, layer.db
+        square = n == i == o
+        for name, value, wanted, slips in (
+            ("dx", found[0], dx, [(dy @ W, "W stands on the wrong side or is not transposed")] if square else []),
+            ("dW", found[1], dW, [(dW / n, "no mean here: dy holds the 1/n already"), (dW.T, "dWᵀ is returned")]),
+            (
+                "db",
+                found[2],
+                db,
+                [
+                    (db / n, "a sum over the samples, not a mean: dy holds the 1/n already"),
+                    (dy, "one b serves all samples: sum over them, along axis 0"),
+                    (dy.sum(axis=1), "summed along the wrong axis: over the samples, which are axis 0"),
+                    (db[np.newaxis], "db has shape [o], without an axis of size 1"),
+                    (dy.sum(), "a number for each output: sum along axis 0 only"),
+                ],
+            ),
+        ):
+            expect(
+                value, wanted, f"{name} of {on}", slips, "write the shapes down; only one product gives the right one"
+            )
+
+
+def _check_net(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    for n, i, h, k in ((1, 3, 2, 2), (6, 4, 5, 3), (4, 3, 3, 3)):
+        params = {
+            "W1": rng.standard_normal((i, h)),
+            "b1": rng.standard_normal(h),
+            "W2": rng.standard_normal((h, k)),
+            "b2": rng.standard_normal(k),
+        }
+        x, labels = rng.standard_normal((n, i)), rng.integers(0, k, n)
+        on = f"{n} samples, layer sizes {i}, {h}, {k}, labels {labels.tolist()}"
+        found = call(answer, params, x, labels, on=on)
+        wanted = _gradients(params, x, labels)
+        if not isinstance(found, dict) or found.keys() != wanted.keys():
+            raise Wrong("it does not return a dict with W1, b1, W2, b2", on, "return {'W1': dW1, 'b1': db1, ...}")
+        flat = _gradients(params, x, labels, slope=lambda y: 1.0)
+        plain = _gradients(params, x, labels, slope=lambda y: (y > 0) * 1.0)
+        summed = {name: n * value for name, value in wanted.items()}
+        no_label = _gradients(params, x, labels, hot=0.0)
+        for name in ("b2", "W2", "b1", "W1"):  # in the order of the backward pass: the first wrong one is the cause
+            slips = [
+                (summed[name], "the loss is a mean over the samples: divide p - one-hot by n"),
+                (no_label[name], "1 is to be taken off p at the label"),
+                (-wanted[name], "the sign is turned: p - one-hot, not one-hot - p"),
+                (flat[name], "the slope of the sigmoid, a (1 - a), is missing"),
+                (plain[name], "this is the slope of a rectifier; the sigmoid's is a (1 - a)"),
+            ]
+            expect(found[name], wanted[name], f"the gradient {name} for {on}", slips, "check this step by measuring")
+
+
+def _gradients(params, x, labels, slope=None, hot=1.0):
+    first, second = Affine(params["W1"], params["b1"]), Affine(params["W2"], params["b2"])
+    curve, last = Sigmoid(), SoftmaxWithLoss()
+    last.forward(second.forward(curve.forward(first.forward(x))), labels)
+    d = last.backward()
+    d[np.arange(len(d)), labels] += (1 - hot) / len(d)
+    d = second.backward(d)
+    first.backward(curve.backward(d) if slope is None else d * slope(curve.y))
+    return {"W1": first.dW, "b1": first.db, "W2": second.dW, "b2": second.db}
+
+
+EXERCISES = (
+    Exercise(
+        _NUMERICAL,
+        _check_numerical,
+        (
+            (
+                "Work on x.copy(); move one element, measure, and put it back.",
+                "在 x.copy() 上操作：移动一个元素，测量，再放回去。",
+            ),
+            (
+                "for place in np.ndindex(x.shape) goes through an array of any shape.",
+                "for place in np.ndindex(x.shape) 可以遍历任意形状的数组。",
+            ),
+        ),
+    ),
+    Exercise(
+        _AFFINE,
+        _check_affine,
+        (
+            ("Each gradient has the shape of what it belongs to.", "每个梯度的形状与它所属的量相同。"),
+            (
+                "dx is dy times W transposed; dW is x transposed times dy; db is a sum over the samples.",
+                "dx 是 dy 乘以 W 的转置；dW 是 x 的转置乘以 dy;db 是对样本求和。",
+            ),
+        ),
+    ),
+    Exercise(
+        _NET,
+        _check_net,
+        (
+            (
+                "Go forward and keep a1 = sigmoid(x W1 + b1) and p. Backward begins with (p - one-hot) / n.",
+                "先前向计算，保留 a1 = sigmoid(x W1 + b1) 和 p。反向从 (p - one-hot) / n 开始。",
+            ),
+            (
+                "Between the two layers multiply by the sigmoid's slope, a1 (1 - a1), element by element.",
+                "在两层之间逐元素乘以 Sigmoid 的斜率 a1 (1 - a1)。",
+            ),
+        ),
+    ),
+)

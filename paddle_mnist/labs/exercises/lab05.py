@@ -1,0 +1,181 @@
+"""Exercises of lab 5: a box around the ink, centring by mass, and counting holes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+
+_BOX = '''
+def ink_box(is_ink):
+    """Return the smallest box that holds all ink.
+
+    is_ink: booleans [h, w].
+    Returns: (top, left, bottom, right), where is_ink[top:bottom, left:right] is the box; None if there is no ink.
+    """
+'''
+
+_CENTRE = '''
+def centre_by_mass(image):
+    """Return the image moved by whole pixels so that its centre of mass is as near the middle as can be.
+
+    The mean row, weighted by ink, shall come to lie at 14, as MNIST has it, and the mean column too. Round the way to
+    whole pixels. No ink may be lost: here there is always room enough. Rows and columns that come in are 0.
+    image: uint8 [28, 28], with some ink.
+    Returns: uint8 [28, 28].
+    """
+'''
+
+_HOLES = '''
+def count_holes(is_ink):
+    """Return how many holes the ink has.
+
+    A hole is paper from which there is no way out of the picture. The way goes up, down, left and right, not
+    slantwise: ink that touches at a corner is closed.
+    is_ink: booleans [h, w].
+    Returns: an integer.
+    """
+'''
+
+
+def _check_box(answer: Answer) -> None:
+    for on, height, width, places in (
+        ("a picture of 5 by 7 with ink at (1, 2) and (3, 5)", 5, 7, [(1, 2), (3, 5)]),
+        ("a picture of 4 by 6 with ink at (0, 0) and (3, 5)", 4, 6, [(0, 0), (3, 5)]),
+        ("a picture of 6 by 4 with ink at (2, 1) only", 6, 4, [(2, 1)]),
+        ("a picture of 3 by 3 without ink", 3, 3, []),
+    ):
+        is_ink = np.zeros((height, width), bool)
+        for place in places:
+            is_ink[place] = True
+        wanted = None
+        slips = []
+        if places:
+            rows, columns = zip(*places, strict=True)
+            wanted = (min(rows), min(columns), max(rows) + 1, max(columns) + 1)
+            top, left, bottom, right = wanted
+            slips = [
+                ((top, left, bottom - 1, right - 1), "slices end one beyond: add 1 to the last row and column"),
+                ((left, top, right, bottom), "rows come before columns: top, left, bottom, right"),
+                ((top, left, bottom - top, right - left), "the ends are asked for, not height and width"),
+                ((top, bottom, left, right), "the order is top, left, bottom, right"),
+            ]
+        expect(
+            call(answer, is_ink, on=on, fails="think of a picture without ink"), wanted, on, slips, "without ink: None"
+        )
+
+
+def _check_centre(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    lopsided = np.zeros((28, 28), np.uint8)
+    lopsided[3:11, 4:6] = 255  # an L: mass and box have different middles
+    lopsided[9:11, 4:14] = 255
+    faint = np.zeros((28, 28), np.uint8)
+    faint[15:22, 12:14] = 255
+    faint[15:22, 14:20] = 20
+    middle = np.zeros((28, 28), np.uint8)
+    middle[10:19, 10:19] = rng.integers(100, 255, (9, 9))
+    # Mirrored about row 14 and column 14, so that its centre of mass is there to begin with.
+    middle[10:19, 10:19] = np.maximum(middle[10:19, 10:19], middle[18:9:-1, 10:19])
+    middle[10:19, 10:19] = np.maximum(middle[10:19, 10:19], middle[10:19, 18:9:-1])
+    for on, image in (
+        ("an L near the upper left corner", lopsided),
+        ("strong ink with faint ink on its right", faint),
+        ("ink that is centred already", middle),
+        ("the L upside down", np.ascontiguousarray(lopsided[::-1])),
+        ("the L turned", np.ascontiguousarray(lopsided.T)),
+    ):
+        mass = image.astype(float)
+        down, right = (round(14 - _mean(mass.sum(axis=axis))) for axis in (1, 0))
+        wanted = np.roll(image, (down, right), axis=(0, 1))
+        flat = (image > 0).astype(float)
+        even = [round(14 - _mean(flat.sum(axis=axis))) for axis in (1, 0)]
+        box = [round(14 - (line[0] + line[-1]) / 2) for line in (np.flatnonzero(mass.sum(axis=a)) for a in (1, 0))]
+        slips = [
+            (np.roll(image, (right, down), axis=(0, 1)), "rows and columns are mixed up"),
+            (np.roll(image, (-down, -right), axis=(0, 1)), "it moves the other way: by 14 minus the mean"),
+            (np.roll(image, box, axis=(0, 1)), "the middle of the box is centred, not the mass"),
+            (np.roll(image, even, axis=(0, 1)), "every pixel counts the same: weight by how much ink it has"),
+            (np.roll(image, (down - 1, right - 1), axis=(0, 1)), "it is one short: rows and columns count from 0"),
+            (image, "nothing has moved: sums of uint8 wrap round at 256 unless they are made as floats"),
+        ]
+        expect(call(answer, image, on=on), wanted, on, slips, "print the two means and the way to 14")
+
+
+def _mean(weights: np.ndarray) -> float:
+    return float(weights @ np.arange(len(weights)) / weights.sum())
+
+
+def _check_holes(answer: Answer) -> None:
+    for on, wanted, slip, drawing in (
+        ("a ring", 1, "the paper around the ink is no hole", ["     ", " ### ", " # # ", " ### ", "     "]),
+        ("an eight", 2, "", ["###", "# #", "###", "# #", "###"]),
+        ("a bar", 0, "the paper around the ink is no hole", ["   ", " # ", " # ", "   "]),
+        ("no ink", 0, "paper alone is no hole", ["   ", "   "]),
+        ("a ring with a gap", 0, "there is a way out through the gap", [" ### ", " #   ", " ### "]),
+        ("a C against the border", 0, "the border of the picture is the way out", ["###", "#  ", "###"]),
+        (
+            "a ring closed at its corners only",
+            1,
+            "the way out goes not slantwise",
+            ["     ", "  #  ", " # # ", "  #  ", "     "],
+        ),
+        ("a bar from side to side", 0, "both parts of the paper reach the border", ["   ", "###", "   "]),
+        ("two rings side by side", 2, "", ["       ", "### ###", "# # # #", "### ###"]),
+        (
+            "a ring in a ring",
+            2,
+            "",
+            ["#######", "#     #", "# ### #", "# # # #", "# ### #", "#     #", "#######"],
+        ),
+        (
+            "a hole of two rooms that touch at a corner only",
+            2,
+            "rooms of paper that touch at a corner are not one",
+            ["####", "# ##", "## #", "####"],
+        ),
+    ):
+        is_ink = np.array([[sign == "#" for sign in line] for line in drawing])
+        shown = f"{on}: {' / '.join(drawing)}"
+        why = slip or "number the islands of paper as the lab numbers those of ink"
+        expect(call(answer, is_ink, on=shown), wanted, shown, (), why)
+
+
+EXERCISES = (
+    Exercise(
+        _BOX,
+        _check_box,
+        (
+            ("is_ink.any(axis=1) tells which rows have ink.", "is_ink.any(axis=1) 指出哪些行有墨。"),
+            (
+                "numpy.flatnonzero gives the places that are True; take the first, and the last plus 1.",
+                "numpy.flatnonzero 给出为 True 的位置；取第一个，以及最后一个加 1。",
+            ),
+        ),
+    ),
+    Exercise(
+        _CENTRE,
+        _check_centre,
+        (
+            (
+                "The mean row is the sum of row number times ink, divided by all ink; compute with floats.",
+                "平均行号等于（行号乘以墨量）之和除以总墨量；用浮点数计算。",
+            ),
+            (
+                "round(14 - mean) is the way to go, and numpy.roll moves rows or columns.",
+                "round(14 - mean) 就是要移动的距离，numpy.roll 可以移动行或列。",
+            ),
+        ),
+    ),
+    Exercise(
+        _HOLES,
+        _check_holes,
+        (
+            ("Count islands of paper. Which of them are holes?", "数一数纸的岛。其中哪些是洞？"),
+            (
+                "Lay a frame of paper around the picture: all paper outside is one island then. Use 4 neighbours.",
+                "在图片外面加一圈纸：这样外面的纸就连成一个岛。每个像素只看 4 个邻居。",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,184 @@
+"""Exercises of lab 7: the size of a convolution's output, max pooling, and a convolution layer in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+
+_SIZE = '''
+def output_size(size, kernel, stride, padding):
+    """Return how many places there are for a kernel along one axis.
+
+    size: pixels of the image along the axis.  kernel: pixels of the kernel.  stride: how far it moves each time.
+    padding: zeros added before the first pixel, and as many after the last.  All are integers.
+    Returns: an integer, at least 1 for the sizes given here.
+    """
+'''
+
+_POOL = '''
+def max_pool(x, size):
+    """Return the largest number of each square of size × size, the squares side by side.
+
+    Rows and columns that do not fill a square, at the bottom and on the right, are left out.
+    x: numbers [h, w].  size: an integer.
+    Returns: an array [h // size, w // size].
+    """
+'''
+
+_CONVOLVE = '''
+def convolve(images, kernels, biases, padding):
+    """Return what a convolution layer with stride 1 computes, with NumPy alone.
+
+    images: float64 [n, channels, h, w].  kernels: float64 [outputs, channels, k, k].  biases: float64 [outputs].
+    padding: how many rows and columns of zeros are put around every image.
+    Returns: an array [n, outputs, h + 2 padding - k + 1, w + 2 padding - k + 1].
+    """
+'''
+
+
+def _check_size(answer: Answer) -> None:
+    for size, kernel, stride, padding in (
+        (28, 5, 1, 0),
+        (28, 5, 1, 2),
+        (28, 2, 2, 0),
+        (14, 5, 1, 1),
+        (7, 2, 2, 0),
+        (10, 3, 3, 0),
+        (11, 3, 2, 1),
+        (5, 5, 1, 0),
+        (6, 3, 4, 1),
+    ):
+        on = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}"
+        slips = [
+            ((size + padding - kernel) // stride + 1, "the padding is on both sides, so it counts twice"),
+            ((size + 2 * padding - kernel) // stride, "the first place counts too: + 1"),
+            (size + 2 * padding - kernel + 1, "the kernel moves by stride, so that there are fewer places"),
+            (-(-(size + 2 * padding - kernel) // stride) + 1, "round down: no kernel hangs over the edge"),
+            ((size + 2 * padding) // stride, "the kernel must fit in: subtract its size"),
+            ((size + 2 * padding - kernel + 1) // stride, "add 1 after the division, not before"),
+            ((size - kernel) // stride + 1, "the padding makes the image larger"),
+        ]
+        found = call(answer, size, kernel, stride, padding, on=on)
+        expect(found, (size + 2 * padding - kernel) // stride + 1, on, slips)
+
+
+def _check_pool(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    for x, size, on in (
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), 2, "x = [[1, 2], [3, 4]], size 2"),
+        (np.arange(24.0).reshape(4, 6), 2, "x = 0 to 23 in 4 rows of 6, size 2"),
+        (-np.arange(1.0, 17).reshape(4, 4), 2, "x = -1 to -16 in 4 rows of 4, all negative, size 2"),
+        (rng.standard_normal((6, 9)), 3, "random numbers [6, 9], size 3"),
+        (rng.standard_normal((5, 7)), 2, "random numbers [5, 7], which 2 does not divide, size 2"),
+    ):
+        h, w = x.shape[0] // size, x.shape[1] // size
+        squares = x[: h * size, : w * size].reshape(h, size, w, size)
+        wanted = squares.max(axis=(1, 3))
+        slips = [
+            (squares.mean(axis=(1, 3)), "this is the average: the largest is asked for"),
+            (np.maximum(wanted, 0), "the largest of negative numbers is negative: do not begin at 0"),
+            (squares[:, 0, :, 0], "this is the first number of each square"),
+            (squares.max(axis=(0, 2)), "the squares' own axes are 1 and 3 after the reshape"),
+            (
+                x[: h * size, : w * size].reshape(h, w, size, size).max(axis=(2, 3)),
+                "reshape to [h, size, w, size]: an array lies in memory row by row",
+            ),
+            (_slid_maximum(x, size), "the squares lie side by side: move by size, not by 1"),
+            (wanted.T, "rows and columns are exchanged"),
+        ]
+        expect(call(answer, x, size, on=on), wanted, on, slips)
+
+
+def _slid_maximum(x: np.ndarray, size: int) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
+
+
+def _check_convolve(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    step = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    for images, kernels, biases, padding, on in (
+        (
+            np.arange(9.0).reshape(1, 1, 3, 3),
+            step,
+            np.zeros(1),
+            0,
+            "an image 0 to 8 in 3 rows, kernel [[1, 2], [3, 4]]",
+        ),
+        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.array([10.0]), 0, "the same with bias 10"),
+        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.zeros(1), 1, "the same with bias 0 and padding 1"),
+        (
+            rng.standard_normal((2, 3, 5, 6)),
+            rng.standard_normal((4, 3, 3, 3)),
+            rng.standard_normal(4),
+            1,
+            "two images of 3 channels [5, 6], 4 kernels 3×3, padding 1",
+        ),
+    ):
+        found = call(answer, images, kernels, biases, padding, on=on)
+        wanted = _convolved(images, kernels, biases, padding)
+        none = np.zeros_like(biases)
+        slips = [
+            (_convolved(images, kernels[:, :, ::-1, ::-1], biases, padding), "in nets the kernel is not turned round"),
+            (
+                _convolved(images, kernels.swapaxes(2, 3), biases, padding),
+                "the kernel's rows and columns are exchanged",
+            ),
+            (_convolved(images, kernels, none, padding), "each output has a bias to be added"),
+            (_convolved(images, kernels, biases, 0), "the padding is missing"),
+            (_convolved(images[:, :1], kernels[:, :1], biases, padding), "all channels are to be added up"),
+            (_convolved(images, kernels, biases * images.shape[1], padding), "add the bias once, not for each channel"),
+        ]
+        why = "take the output at [0, 0, 0, 0] and add up its products by hand"
+        expect(found, wanted, on, slips, why)
+
+
+def _convolved(images: np.ndarray, kernels: np.ndarray, biases: np.ndarray, padding: int) -> np.ndarray:
+    framed = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(framed, kernels.shape[2:], axis=(2, 3))  # [n, c, h, w, k, k]
+    return np.einsum("nchwij,ocij->nohw", windows, kernels) + biases[:, np.newaxis, np.newaxis]
+
+
+EXERCISES = (
+    Exercise(
+        _SIZE,
+        _check_size,
+        (
+            (
+                "How long is the axis with its padding? How far can the kernel move on it?",
+                "加上填充后轴有多长？核在上面能移动多远？",
+            ),
+            (
+                "It can move by size + 2 * padding - kernel pixels, in steps of stride; the first place counts too.",
+                "它能移动 size + 2 * padding - kernel 个像素，每次移动 stride；起点也算一个位置。",
+            ),
+        ),
+    ),
+    Exercise(
+        _POOL,
+        _check_pool,
+        (
+            ("First cut off what does not fill a square.", "先切掉填不满一个方格的行和列。"),
+            (
+                "x.reshape(h, size, w, size): the axes 1 and 3 run within a square.",
+                "x.reshape(h, size, w, size)：轴 1 和轴 3 在方格内部。",
+            ),
+        ),
+    ),
+    Exercise(
+        _CONVOLVE,
+        _check_convolve,
+        (
+            (
+                "numpy.pad makes the frame; then two loops over the places of the kernel, i and j.",
+                "用 numpy.pad 加边框；然后对核的位置 i 和 j 写两层循环。",
+            ),
+            (
+                "At a place, window = x[:, :, i : i + k, j : j + k] is [n, channels, k, k]; its output is "
+                "numpy.einsum('ncij,ocij->no', window, kernels) + biases.",
+                "在某个位置，window = x[:, :, i : i + k, j : j + k] 的形状是 [n, channels, k, k]；"
+                "它的输出是 numpy.einsum('ncij,ocij->no', window, kernels) + biases。",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,201 @@
+"""Exercises of lab 8: softmax, cross-entropy, and their gradient, with one softmax and with two."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+
+_SOFTMAX = '''
+def softmax(scores):
+    """Return the probabilities that scores stand for: exp(s[c]) / sum of exp(s[d]), row by row.
+
+    scores: float64 [n, k], of any size: 1000 is as good as 1.
+    Returns: an array [n, k], each row adding up to 1.
+    """
+'''
+
+_ENTROPY = '''
+def cross_entropy(scores, labels):
+    """Return the mean over the samples of -log p[label], p being the softmax of the sample's scores.
+
+    scores: float64 [n, k], raw, of any size.  labels: integers [n].
+    Returns: one number, finite for any finite scores.
+    """
+'''
+
+_GRADIENT = '''
+def score_gradient(scores, labels, twice):
+    """Return the gradient of the mean cross-entropy with respect to the scores.
+
+    The loss is cross_entropy(scores, labels); if twice is true, it is cross_entropy(softmax(scores), labels), which
+    takes the probabilities for scores and applies softmax to them once more.
+    scores: float64 [n, k].  labels: integers [n].  twice: True or False.
+    Returns: an array [n, k].
+    """
+'''
+
+
+def _check_softmax(answer: Answer) -> None:
+    for scores, on in (
+        ([[0.0, 0.0]], "scores [[0, 0]]"),
+        ([[1.0, 2.0, 3.0], [3.0, 3.0, -1.0]], "scores [[1, 2, 3], [3, 3, -1]]"),
+        ([[1000.0, 1001.0], [-1000.0, -1000.0]], "scores [[1000, 1001], [-1000, -1000]]"),
+        ([[1000.0, 1.0], [1.0, 2.0]], "scores [[1000, 1], [1, 2]]"),
+    ):
+        s = np.array(scores)
+        with np.errstate(all="ignore"):  # an answer's overflow is told by its NaN, not by a warning
+            found = call(answer, s, on=on)
+            powers = np.exp(np.minimum(s, 700))
+        if np.shape(found) == s.shape and np.asarray(found).dtype.kind == "f" and np.isnan(found).any():
+            raise Wrong(
+                "there are values that are not numbers (nan)",
+                on,
+                "exp of 1000 is infinite, that of -1000 is 0: take each row's largest score off first",
+            )
+        slips = [
+            (powers / powers.sum(), "each row is to add up to 1, not the whole array: sum over axis 1"),
+            (powers / powers.sum(axis=0), "each row is to add up to 1, not each column: sum over axis 1"),
+            (powers, "the powers are still to be divided by their sum"),
+            (s / np.where(s.sum(axis=1) == 0, 1, s.sum(axis=1))[:, np.newaxis], "first take exp of the scores"),
+            (np.log(_softmax(s) + 1e-300), "these are logarithms of the probabilities"),
+        ]
+        expect(found, _softmax(s), on, slips)
+
+
+def _check_entropy(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    for scores, labels, on in (
+        (np.zeros((1, 10)), [3], "ten equal scores"),
+        (np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 5.0]]), [0, 1], "scores [[2, 1, 0], [0, 1, 5]], labels [0, 1]"),
+        (rng.standard_normal((7, 10)), [9, 0, 3, 3, 5, 1, 9], "seven samples with random scores"),
+        (np.array([[1000.0, 0.0], [0.0, 1.0]]), [1, 1], "scores [[1000, 0], [0, 1]], labels [1, 1]"),
+    ):
+        t = np.array(labels)
+        with np.errstate(all="ignore"):
+            found = call(answer, scores, t, on=on)
+        losses = _losses(scores, t)
+        if np.ndim(found) == 0 and isinstance(found, (float, np.floating)) and not np.isfinite(found):
+            raise Wrong(
+                f"it returns {found}, where {losses.mean():.6g} is right",
+                on,
+                "the probability is too small for a float, and its log infinite: log p = s[label] - log(sum of exp(s))",
+            )
+        logs = -np.log(np.maximum(_softmax(scores), 1e-300))
+        slips = [
+            (losses.sum(), "this is the sum: divide by the number of samples"),
+            (losses, "one number is asked for: the mean of these"),
+            (losses.mean() / np.log(2), "take the natural logarithm"),
+            (losses.mean() / np.log(10), "take the natural logarithm"),
+            (-losses.mean(), "the sign is wrong: a loss is not below 0"),
+            (logs.mean(), "only the label's probability counts, not all of them"),
+            (logs.mean(axis=1).sum(), "only the label's probability counts, not all of them"),
+            (_losses(_softmax(scores), t).mean(), "softmax is applied twice: the fault of this lab"),
+            (
+                -np.log(_softmax(scores)[np.arange(len(t)), t] + 1e-7).mean(),
+                "a small number added to p changes the loss",
+            ),
+        ]
+        expect(found, float(losses.mean()), on, slips)
+
+
+def _check_gradient(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    random, labels = rng.standard_normal((5, 4)), np.array([0, 3, 1, 1, 2])
+    sure = np.array([[8.0, 0.0, 0.0]])
+    for scores, t, twice, on in (
+        (np.zeros((1, 2)), np.array([0]), False, "scores [[0, 0]], label 0, one softmax"),
+        (sure, np.array([1]), False, "scores [[8, 0, 0]], label 1: sure and wrong, one softmax"),
+        (random, labels, False, "five samples with random scores, one softmax"),
+        (np.zeros((1, 2)), np.array([0]), True, "scores [[0, 0]], label 0, two softmaxes"),
+        (sure, np.array([1]), True, "scores [[8, 0, 0]], label 1: sure and wrong, two softmaxes"),
+        (random, labels, True, "five samples with random scores, two softmaxes"),
+    ):
+        found = call(answer, scores, t, twice, on=on)
+        n, p, truth = len(t), _softmax(scores), np.eye(scores.shape[1])[t]
+        wanted = _gradient(scores, t, twice)
+        slips = [
+            (wanted * n, "the loss is a mean: divide by the number of samples"),
+            (-wanted, "the sign is turned: it is p minus the truth"),
+            (p / n, "the truth is not subtracted"),
+        ]
+        if twice:
+            q = _softmax(p)
+            through = p * (q - truth) / n
+            slips += [
+                (_gradient(scores, t, False), "the second softmax is left out"),
+                (
+                    (q - truth) / n,
+                    "this is the gradient with respect to p: it has to go back through the first softmax",
+                ),
+                (through, "each p depends on all scores: p * (g - sum of g p), the sum is missing"),
+                (p * (1 - p) * (q - truth) / n, "p (1 - p) is its slope in its own score alone; the others count too"),
+            ]
+        expect(found, wanted, on, slips, "check it with finite differences, as in lab 3", tolerance=1e-6)
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _losses(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    above = scores - scores.max(axis=1, keepdims=True)
+    return np.log(np.exp(above).sum(axis=1)) - above[np.arange(len(labels)), labels]
+
+
+def _gradient(scores: np.ndarray, labels: np.ndarray, twice: bool) -> np.ndarray:
+    truth = np.eye(scores.shape[1])[labels]
+    p = _softmax(scores)
+    if not twice:
+        return (p - truth) / len(labels)
+    g = (_softmax(p) - truth) / len(labels)
+    return p * (g - (g * p).sum(axis=1, keepdims=True))
+
+
+EXERCISES = (
+    Exercise(
+        _SOFTMAX,
+        _check_softmax,
+        (
+            (
+                "Take each row's largest score off first: nothing changes but the size.",
+                "先减去每行最大的得分：结果不变，数却小了。",
+            ),
+            (
+                "scores.max(axis=1, keepdims=True) has shape [n, 1], which is subtracted from every column.",
+                "scores.max(axis=1, keepdims=True) 的形状是 [n, 1]，会从每一列里减去。",
+            ),
+        ),
+    ),
+    Exercise(
+        _ENTROPY,
+        _check_entropy,
+        (
+            (
+                "scores[numpy.arange(n), labels] picks one score from each row.",
+                "scores[numpy.arange(n), labels] 从每行取一个得分。",
+            ),
+            (
+                "-log p[label] = log(sum of exp(s)) - s[label]; with the largest taken off all s it stays finite.",
+                "-log p[label] 等于 log（所有 exp(s) 之和）减 s[label]；先从所有 s 中减去最大的，就不会溢出。",
+            ),
+        ),
+    ),
+    Exercise(
+        _GRADIENT,
+        _check_gradient,
+        (
+            (
+                "With one softmax it is p minus the truth (one-hot), divided by n.",
+                "只有一个 softmax 时，梯度是 p 减真值（one-hot），再除以 n。",
+            ),
+            (
+                "With two, g = (softmax(p) - truth) / n is the gradient with respect to p; going back through the "
+                "first softmax makes it p * (g - the row's sum of g * p).",
+                "有两个时：g = (softmax(p) - truth) / n 是对 p 的梯度；"
+                "再经过前一个 softmax 传回去，变成 p *（g - 该行 g * p 之和）。",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,141 @@
+"""What the labs share and no lesson is about: how much to compute, where pictures go, what was run."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from paddle_mnist import dataset
+from paddle_mnist.errors import UserError
+from paddle_mnist.plots import COLOURS as COLOURS  # so that a lab finds all plumbing in one place
+from paddle_mnist.storage.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+T = TypeVar("T")
+
+
+class Lab:
+    """One run of a lab: its folder for pictures and its clock.
+
+    Args:
+        name: the file's name without ``.py``, ``"01_read_the_data"``.
+
+    Attributes:
+        folder: ``work/labs/<name>``, where the pictures go; made if it is missing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folder = notes_folder(name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._began = time.perf_counter()
+
+    def budget(self, full: T, small: T) -> T:
+        """Return ``full``, or ``small`` where the environment variable PADDLE_MNIST_LAB_BUDGET is ``small``."""
+        return small if is_small() else full
+
+    def save(self, figure: Figure, name: str) -> Path:
+        """Write a figure into the lab's folder, say where, and return the path.
+
+        The figure stays open, so that a notebook shows it, and ``finish`` where there is a screen.
+        """
+        path = self.folder / name
+        with atomic_write(path) as file:
+            figure.savefig(file, format="png", dpi=100, bbox_inches="tight")
+        print(f"picture: {path}")
+        return path
+
+    def finish(self, **figures: Any) -> None:
+        """Note that the lab came to its end, say how long it took, and show its pictures if there is a screen.
+
+        Args:
+            figures: what the lab measured, kept beside its pictures in ``run.json``.
+        """
+        import matplotlib
+        from matplotlib import pyplot
+
+        seconds = round(time.perf_counter() - self._began, 1)
+        note = {"finished": time.strftime("%Y-%m-%d %H:%M"), "seconds": seconds, "small": is_small(), **figures}
+        _write_note(self.folder / "run.json", note)
+        print(f"lab {self.name[:2]} done in {seconds} s; every claim held")
+        if matplotlib.get_backend().lower() in {name.lower() for name in _screen_backends()}:
+            pyplot.show()
+        pyplot.close("all")
+
+
+def is_small() -> bool:
+    """Tell whether the labs shall compute little: what the tests ask for."""
+    return os.environ.get("PADDLE_MNIST_LAB_BUDGET", "") == "small"
+
+
+def labs_folder() -> Path:
+    """Return the folder of the labs: ``labs`` in the current folder if there is one, else the source checkout's."""
+    here = Path("labs")
+    return here if here.is_dir() else source_folder()
+
+
+def source_folder() -> Path:
+    """Return where the lab scripts stand in the source checkout that the package is installed from.
+
+    Raises:
+        UserError: the package was not installed from one.
+    """
+    folder = Path(__file__).resolve().parents[2] / "labs"
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not there: clone the project and install it from its folder (pip install -e .)")
+    return folder
+
+
+def names() -> list[str]:
+    """Return the labs' names in their order, such as ``"01_read_the_data"``."""
+    return sorted(path.stem for path in source_folder().glob("[0-9][0-9]_*.py"))
+
+
+def notes_folder(name: str) -> Path:
+    """Return where a lab's pictures are, and the notes of its run and of the exercises solved."""
+    return dataset.work_folder() / "labs" / name
+
+
+def notes(name: str, kind: str) -> dict[str, Any]:
+    """Return a note of a lab, empty if there is none that can be read.
+
+    Args:
+        name: the lab's.
+        kind: ``"run"``, ``"solved"`` or ``"hints"``.
+    """
+    try:
+        found = json.loads((notes_folder(name) / f"{kind}.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def note_solved(name: str, exercises: list[str]) -> None:
+    """Note which exercises of a lab are solved."""
+    _write_note(notes_folder(name) / "solved.json", {"solved": exercises})
+
+
+def note_hints(name: str, given: dict[str, int]) -> None:
+    """Note how many hints were given for each exercise of a lab."""
+    _write_note(notes_folder(name) / "hints.json", given)
+
+
+def _write_note(path: Path, note: dict[str, Any]) -> None:
+    with atomic_write(path, "w") as file:
+        json.dump(note, file, indent=1)
+
+
+def _screen_backends() -> list[str]:
+    """Return the names of matplotlib's backends that open windows."""
+    try:
+        from matplotlib.backends import BackendFilter, backend_registry
+    except ImportError:  # before matplotlib 3.9
+        from matplotlib import rcsetup
+
+        return list(rcsetup.interactive_bk)
+    return backend_registry.list_builtin(BackendFilter.INTERACTIVE)

@@ -1,0 +1,1 @@
+"""From a photo to 28×28 digits."""

@@ -1,0 +1,168 @@
+"""A picture of a number, parted into its digits.
+
+    ink  ->  strokes (connected components)  ->  pieces of a digit joined  ->  touching digits cut  ->  digits in order
+
+Everything is measured in the height of the digits themselves, so that the size of the picture does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.pictures import digit_score, touching
+from paddle_mnist.pictures.components import INK, Stroke, digit_height, find_slant, find_strokes, union, upright_columns
+from paddle_mnist.pictures.preprocess import Picture, find_ink, prepare_digit
+
+MAX_STROKES = 60  # of the size of writing
+ENOUGH_PIXELS = 100  # higher digits than twice this are reduced: what they show is prepared to 20 in the end
+MIN_PIXELS = 8  # a digit lower than this cannot be told from another
+
+# All in digit heights.
+SPECK = 0.22  # what is neither higher nor wider is no stroke
+MIN_DIGIT = 0.35  # a digit is at least so high
+PIECE = 0.45  # what is lower is a piece of the digit beside it
+WHOLE = 0.7  # what reaches so high is no mere piece of a digit
+NEAR = 0.12  # pieces of a digit leave no wider gap between them
+TALL = 1.4  # no digit is higher
+RULE = 8.0  # what is wider is a line drawn across the page
+OFF_LINE = 0.7  # how far a digit's middle may lie above or below the line of writing
+
+READ = 2.9  # how much a classifier's word weighs; fitted to the pairs on 700 composed pages of validation digits
+
+# The probability that a classifier gives to what it reads in each of images uint8 [n, 28, 28], float [n].
+Certainty = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One digit found in a picture.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the file, the last two exclusive.
+        image28: uint8 [28, 28], prepared as MNIST's digits were.
+    """
+
+    box: tuple[int, int, int, int]
+    image28: np.ndarray
+
+
+def split_digits(picture: Picture | np.ndarray, certainty: Certainty | None = None) -> list[Digit]:
+    """Find the digits of a number written on one line, from left to right.
+
+    Args:
+        picture: what ``preprocess.open_picture`` returned, or grey values uint8 [h, w].
+        certainty: a classifier that has a say, too, in how touching digits are parted.
+
+    Raises:
+        UserError: nothing in the picture looks like digits.
+    """
+    from PIL import Image
+
+    name = picture.name if isinstance(picture, Picture) else "the picture"
+    scale = picture.scale if isinstance(picture, Picture) else 1.0
+    ink = find_ink(picture)
+    factor = max(1, int(digit_height(find_strokes(ink, name)) // ENOUGH_PIXELS))
+    if factor > 1:
+        ink, scale = np.asarray(Image.fromarray(ink).reduce(factor)), scale * factor
+
+    digits = find_digits(ink, name, certainty)
+    return [Digit(tuple(round(side * scale) for side in digit.box), _prepared(ink, digit)) for digit in digits]
+
+
+def find_digits(ink: np.ndarray, name: str = "the picture", certainty: Certainty | None = None) -> list[Stroke]:
+    """Part ink [h, w] into digits, from left to right."""
+    pieces, slant, height = find_pieces(ink, name)
+
+    def digit_likeness(strokes: list[Stroke]) -> np.ndarray:
+        value = digit_score.log_likeness(digit_score.views(strokes, ink > INK, height))
+        if certainty is None:
+            return value
+        probability = certainty(np.stack([_prepared(ink, stroke) for stroke in strokes]))
+        return value + READ * np.log(np.maximum(probability, 1e-6))
+
+    digits = [part for piece in pieces for part in touching.part(piece, slant, height, digit_likeness)]
+    digits = [digit for digit in digits if digit.height >= MIN_DIGIT * height]
+    if not digits:
+        raise UserError(f"no digits found in {name}: write larger, dark on light or light on dark")
+    if distance_from_line(digits) > OFF_LINE * height:
+        raise UserError(
+            f"no number found in {name}: the {len(digits)} shapes in it do not stand on one line; write a number on "
+            "one line, and nothing else on the page"
+        )
+    return sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant)))
+
+
+def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[Stroke], float, float]:
+    """Return the pieces of ink [h, w] that hold a digit or several, the slant of the writing and its digits' height."""
+    strokes = find_strokes(ink, name)
+    height = digit_height(strokes)
+    if height < MIN_PIXELS:
+        raise UserError(f"no digits found in {name}: what is there is {height:.0f} pixels high, less than {MIN_PIXELS}")
+    strokes = [stroke for stroke in strokes if SPECK * height <= max(stroke.height, stroke.width) <= RULE * height]
+    if not strokes or len(strokes) > MAX_STROKES:
+        raise UserError(f"no digits found in {name}: found {len(strokes):,} strokes, where a number has a few")
+    slant = find_slant(union(strokes))
+    return join_pieces(strokes, slant, height), slant, height
+
+
+def distance_from_line(digits: list[Stroke]) -> float:
+    """Return how far in pixels the digit furthest from the line of writing lies above or below it.
+
+    The line may rise or fall. It goes through the medians, so that what lies off it does not draw it near.
+    """
+    from scipy import stats
+
+    left, top, right, bottom = np.array([digit.box for digit in digits]).T
+    x, y = (left + right) / 2, (top + bottom) / 2
+    slope = stats.theilslopes(y, x).slope if len(digits) > 2 and np.ptp(x) else 0.0
+    height = y - slope * x
+    return float(np.abs(height - np.median(height)).max())
+
+
+def join_pieces(strokes: list[Stroke], slant: float, height: float) -> list[Stroke]:
+    """Join the strokes of one digit: those that stand over each other, once the slant is taken out.
+
+    A five's bar stands over its bow, a broken eight's halves over each other; two digits stand side by side. Pieces
+    are joined as long as the narrower one lies mostly over the wider one and the whole is not wider than a digit.
+    """
+    joined: list[Stroke] = []
+    for stroke in sorted(strokes, key=lambda stroke: upright_columns(stroke, slant)):
+        for index, other in enumerate(joined):
+            if _belong_together(stroke, other, slant, height):
+                joined[index] = union([other, stroke])
+                break
+        else:
+            joined.append(stroke)
+    return joined
+
+
+def _belong_together(stroke: Stroke, other: Stroke, slant: float, height: float) -> bool:
+    """Tell whether two strokes are pieces of one digit."""
+    (first, last), (other_first, other_last) = upright_columns(stroke, slant), upright_columns(other, slant)
+    overlap = min(last, other_last) - max(first, other_first)
+    narrower = min(last - first, other_last - other_first)
+    whole = max(last, other_last) - min(first, other_first)
+    lower = min(stroke.height, other.height)
+    # Two whole digits that lean over each other are not one.
+    over_each_other = overlap > 0.5 * narrower and whole <= touching.TWO_WIDE * height and lower < WHOLE * height
+    beside = overlap > -NEAR * height and whole <= 1.2 * touching.SINGLE * height and lower < PIECE * height
+    (_, top, _, bottom), (_, other_top, _, other_bottom) = stroke.box, other.box
+    one_above = min(bottom, other_bottom) - max(top, other_top) < NEAR * height
+    stacked = one_above and overlap > -NEAR * height and max(bottom, other_bottom) - min(top, other_top) < TALL * height
+    return over_each_other or beside or (stacked and whole <= touching.TWO_WIDE * height)
+
+
+def _prepared(ink: np.ndarray, stroke: Stroke) -> np.ndarray:
+    """Cut a stroke's ink out, with the soft edge that it has, and prepare it as a digit."""
+    from scipy import ndimage
+
+    margin = 3
+    left, top, right, bottom = stroke.box
+    around = np.pad(ink[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin], margin)
+    y, x = min(top, margin), min(left, margin)  # where the box begins inside what was cut out, padding aside
+    field = around[y : y + bottom - top + 2 * margin, x : x + right - left + 2 * margin]
+    return prepare_digit(np.where(ndimage.binary_dilation(stroke.mask(margin), iterations=2), field, 0))

@@ -1,0 +1,360 @@
+"""A run's state on disk: whole or not there, verified when read, safe to load from strangers.
+
+A checkpoint is a folder of its own under ``checkpoints/`` in the run folder:
+
+    epoch-003/                three epochs are done (epoch-003-batch-0200: and 200 batches of the next)
+      model.pdparams          the weights, for ``paddle.load``; a net written in NumPy has model.npz instead
+      model.safetensors       the same weights, for readers that do not want pickles
+      optimizer.pdopt         what the optimizer remembers
+      state.json              what the run remembers, and the sha256 of every part, itself included
+
+It is built under a temporary name, brought to the disk, and then renamed into place in one step. A process that is
+killed at any moment therefore leaves every earlier checkpoint, and of the one it was writing either all or nothing:
+
+    .new-epoch-003-1f2e…      being built, or left by a writer that was killed: removed by the next save
+    .old-epoch-003-1f2e…      was in place when the same point was saved again: stands in until its successor is there
+    .del-epoch-001-1f2e…      pruned, and being removed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.storage import bounded_json
+from paddle_mnist.storage.files import sync_folder
+from paddle_mnist.storage.weights import (
+    MAX_FILE_BYTES,
+    PathLike,
+    StateDict,
+    check_optimizer_state,
+    check_state_dict,
+    dump_optimizer_state,
+    dump_state_dict,
+    explaining,
+    load_optimizer_state,
+    load_state_dict,
+    parse_optimizer_state,
+    parse_state_dict,
+    save_optimizer_state,
+    save_state_dict,
+)
+
+__all__ = [
+    "check_optimizer_state",
+    "check_state_dict",
+    "latest",
+    "load",
+    "load_optimizer_state",
+    "load_state_dict",
+    "lock",
+    "prune",
+    "save",
+    "save_optimizer_state",
+    "save_state_dict",
+]
+
+FOLDER = "checkpoints"
+OPTIMIZER = "optimizer.pdopt"
+STATE = "state.json"
+# Folder names have up to nine digits.
+MAX_COUNT = 10**9
+# What a net's weights are written as; the first is the one that is read back.
+PADDLE_WEIGHTS = ("model.pdparams", "model.safetensors")
+NUMPY_WEIGHTS = ("model.npz",)
+
+_NAME = re.compile(r"(\.old-)?(epoch-(\d{3,9})(?:-batch-(\d{4,9}))?)(?(1)-[0-9a-f]{8})")
+_LEFTOVER = re.compile(r"\.(new|del)-epoch-.*-[0-9a-f]{8}")
+
+
+def save(
+    run_folder: PathLike,
+    model: Mapping[str, np.ndarray],
+    optimizer: Mapping[str, Any],
+    state: Mapping[str, Any],
+    *,
+    keep: int | None = 3,
+    weights: tuple[str, ...] = PADDLE_WEIGHTS,
+) -> Path:
+    """Write a checkpoint, then prune the older ones.
+
+    One process at a time may save into a run folder: hold ``lock`` meanwhile.
+
+    Args:
+        run_folder: the run; the checkpoint goes into its ``checkpoints/``.
+        model: the net's parameters by name.
+        optimizer: the optimizer's state; may be empty.
+        state: what else the run needs to go on, in values that JSON has. ``state["epoch"]`` epochs are done and
+            ``state["batch"]`` (0 if missing) batches of the next; the folder is named after them.
+        keep: how many checkpoints remain, as ``prune`` has it; ``None`` for all.
+        weights: the files of the weights, ``PADDLE_WEIGHTS`` or ``NUMPY_WEIGHTS``.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        UserError: a value is not finite, or the operating system refused (no space, no permission). The earlier
+            checkpoints are intact and nothing of this one is left.
+    """
+    name = checkpoint_name(state["epoch"], state.get("batch", 0))
+    folder = Path(run_folder) / FOLDER
+    place = folder / name
+    parts = {part: dump_state_dict(model, place / part) for part in weights}
+    parts[OPTIMIZER] = dump_optimizer_state(optimizer, place / OPTIMIZER)
+    parts[STATE] = _sealed_state(state, parts, place / STATE)
+    with explaining(f"cannot save the checkpoint {place} (the earlier ones are intact)"):
+        _make_folder(folder)
+        _sweep(folder)
+        new = folder / f".new-{name}-{secrets.token_hex(4)}"
+        try:
+            _write_parts(new, parts)
+            _move_into_place(new, place)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+    if keep is not None:
+        prune(run_folder, keep, best=_best_name(state), newest=name)
+    return place
+
+
+def load(folder: PathLike) -> tuple[StateDict, dict[str, Any], dict[str, Any]]:
+    """Read a checkpoint and verify every part of it.
+
+    Args:
+        folder: the checkpoint's own folder, such as ``work/runs/cnn/checkpoints/epoch-003``.
+
+    Returns:
+        The weights by parameter name, the optimizer's state, and the run's state as it was saved.
+
+    Raises:
+        UserError: a part is missing, differs from its sha256, or is not what its name says; the part is named.
+    """
+    folder = Path(folder)
+    state = bounded_json.read_json(folder / STATE)
+    digests = state.pop("sha256", None)
+    _check_digests(digests, folder)
+    if digests[STATE] != _digest(bounded_json.dump(state).encode()):
+        raise UserError(f"{folder / STATE} is damaged: it does not match its own sha256")
+    for name in ("epoch", "batch"):
+        if type(state.get(name, 0)) is not int or not 0 <= state.get(name, 0) < MAX_COUNT:
+            raise UserError(f"{folder / STATE}: {name} is no whole number from 0 to {MAX_COUNT - 1:,}")
+    parts = {}
+    for part in digests.keys() - {STATE}:
+        parts[part] = bounded_json.read_bytes(folder / part, MAX_FILE_BYTES)
+        if _digest(parts[part]) != digests[part]:
+            raise UserError(f"{folder / part} is damaged: it does not match its sha256 in state.json")
+    weights = next(part for part in (*PADDLE_WEIGHTS, *NUMPY_WEIGHTS) if part in parts)
+    model = parse_state_dict(parts[weights], folder / weights)
+    return model, parse_optimizer_state(parts[OPTIMIZER], folder / OPTIMIZER), state
+
+
+def latest(
+    run_folder: PathLike, say: Callable[[str], None] = print
+) -> tuple[StateDict, dict[str, Any], dict[str, Any]] | None:
+    """Read the newest checkpoint of a run that is whole.
+
+    Args:
+        run_folder: the run.
+        say: told of each damaged checkpoint that is passed over.
+
+    Returns:
+        What ``load`` returns, or ``None`` when the run has no checkpoint.
+
+    Raises:
+        UserError: there are checkpoints, and every one of them is damaged.
+    """
+    found = checkpoints(run_folder)
+    for folder in reversed(found):
+        try:
+            return load(folder)
+        except UserError as error:
+            say(f"{error}; the checkpoint before it is tried")
+    if found:
+        raise UserError(
+            f"every checkpoint in {Path(run_folder) / FOLDER} is damaged: restore one of them, or train a new run"
+        )
+    return None
+
+
+def checkpoints(run_folder: PathLike) -> list[Path]:
+    """List a run's checkpoint folders, oldest first, without opening them."""
+    folder = Path(run_folder) / FOLDER
+    if not folder.is_dir():
+        return []
+    with explaining(f"cannot read {folder}"):
+        named = [(match, folder / entry) for entry in os.listdir(folder) if (match := _NAME.fullmatch(entry))]
+    found: dict[str, tuple[tuple[int, int], Path]] = {}
+    # Sorted, a folder that stands in for a missing one comes first, and gives way to the one in place.
+    for match, path in sorted(named, key=lambda pair: pair[1].name):
+        found[match[2]] = ((int(match[3]), int(match[4] or 0)), path)
+    return [path for _, path in sorted(found.values())]
+
+
+def prune(run_folder: PathLike, keep: int, best: str | None = None, newest: str | None = None) -> None:
+    """Remove old checkpoints.
+
+    What stays: the newest ``keep`` of them, so never none, and the one named ``best``. Checkpoints of a later point
+    than ``newest`` stay too, and do not count: a run that writes ``newest`` after them has passed over them because
+    they are damaged.
+
+    Args:
+        run_folder: the run.
+        keep: at least 1.
+        best: the folder name of the checkpoint with the best validation loss, as ``checkpoint_name`` gives it.
+        newest: the folder name of the checkpoint that was saved last; by default the one of the latest point.
+
+    Raises:
+        UserError: ``keep`` is below 1, or the operating system refused.
+    """
+    if keep < 1:
+        raise UserError(f"keep is {keep}, where at least 1 checkpoint must be kept")
+    found = checkpoints(run_folder)
+    last = next((number for number, path in enumerate(found, start=1) if path.name == newest), len(found))
+    for path in found[: max(0, last - keep)]:
+        if path.name != best:
+            with explaining(f"cannot remove the old checkpoint {path}"):
+                # Renamed first: a folder with a checkpoint's name is never half there.
+                doomed = path.with_name(f".del-{path.name}-{secrets.token_hex(4)}")
+                os.rename(path, doomed)
+                shutil.rmtree(doomed)
+
+
+@contextlib.contextmanager
+def lock(run_folder: PathLike) -> Iterator[None]:
+    """Keep other processes from training in the same run folder.
+
+    The operating system releases the lock when the process ends, however it ends, so none is ever left over. The
+    file ``.lock`` stays; it means nothing by itself.
+
+    Raises:
+        UserError: another process holds the lock, or the folder cannot be written.
+    """
+    folder = Path(run_folder)
+    with explaining(f"cannot lock the run folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        # A link in a stranger's folder would make this a file somewhere else.
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        try:
+            _lock_descriptor(descriptor)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                raise UserError(
+                    f"another process is training in {folder}: wait for it, or choose another --out"
+                ) from error
+            raise UserError(f"cannot lock the run folder {folder}: {error.strerror or error}") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def checkpoint_name(epoch: int, batch: int = 0) -> str:
+    """Name the checkpoint of a point in a run: so many epochs done, and so many batches of the next."""
+    return f"epoch-{epoch:03d}" + (f"-batch-{batch:04d}" if batch else "")
+
+
+# Writing.
+
+
+def _sealed_state(state: Mapping[str, Any], parts: Mapping[str, bytes], place: Path) -> bytes:
+    """Return ``state.json``: the state, and the sha256 of every part and of the state itself."""
+    try:
+        # As it will be read back, so that keys and numbers are what the digest is taken of.
+        plain = bounded_json.parse_object(bounded_json.dump(dict(state)).encode(), str(place))
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{place} cannot hold the run's state: {error}") from error
+    plain.pop("sha256", None)
+    digests = {part: _digest(data) for part, data in parts.items()}
+    digests[STATE] = _digest(bounded_json.dump(plain).encode())
+    return (bounded_json.dump({**plain, "sha256": digests}, indent=2) + "\n").encode()
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def _sweep(folder: Path) -> None:
+    """Finish what killed writers left: half-built folders go, and a checkpoint without its successor comes back."""
+    for entry in sorted(os.listdir(folder)):
+        path = folder / entry
+        match = _NAME.fullmatch(entry)
+        if match and match[1] and not (folder / match[2]).exists():
+            os.rename(path, folder / match[2])
+        elif (match and match[1]) or _LEFTOVER.fullmatch(entry):
+            shutil.rmtree(path)
+
+
+def _write_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
+    os.mkdir(folder)
+    for part, data in parts.items():
+        with open(folder / part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
+def _move_into_place(new: Path, place: Path) -> None:
+    """Rename a complete folder to its name; one that is there already stands in until that is done."""
+    old = None
+    if place.exists():
+        old = place.with_name(f".old-{place.name}-{secrets.token_hex(4)}")
+        os.rename(place, old)
+    try:
+        os.rename(new, place)
+        sync_folder(place.parent)
+    except BaseException:
+        if old is not None and not place.exists():
+            os.rename(old, place)
+        raise
+    if old is not None:
+        shutil.rmtree(old)
+
+
+def _best_name(state: Mapping[str, Any]) -> str | None:
+    """Name the checkpoint of the best epoch; ``state["best"]["epoch"]`` counts epochs from 0."""
+    best = state.get("best")
+    epoch = best.get("epoch") if isinstance(best, Mapping) else None
+    return checkpoint_name(epoch + 1) if isinstance(epoch, int) else None
+
+
+# Reading.
+
+
+def _check_digests(digests: Any, folder: Path) -> None:
+    """Make sure that ``state.json`` lists known parts with their digests, and all that a checkpoint needs."""
+    known = {*PADDLE_WEIGHTS, *NUMPY_WEIGHTS, OPTIMIZER, STATE}
+    if not isinstance(digests, dict) or not all(isinstance(digest, str) for digest in digests.values()):
+        raise UserError(f"{folder / STATE} has no sha256 of the checkpoint's parts, so it is damaged")
+    if not digests.keys() <= known or not {OPTIMIZER, STATE} <= digests.keys() or len(digests) < 3:
+        raise UserError(f"{folder / STATE} lists other parts than a checkpoint has, so it is damaged")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _lock_descriptor(descriptor: int) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

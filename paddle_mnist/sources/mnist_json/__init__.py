@@ -1,0 +1,6 @@
+"""The course's ``mnist.json.gz``: read as a stream in bounded memory, and written."""
+
+from paddle_mnist.sources.mnist_json.levels import ENCODINGS, pixel_values
+from paddle_mnist.sources.mnist_json.reader import read, write
+
+__all__ = ["ENCODINGS", "pixel_values", "read", "write"]

@@ -1,0 +1,1 @@
+"""Files that may come from strangers: bounded when read, complete when written."""

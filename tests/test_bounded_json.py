@@ -1,0 +1,212 @@
+"""JSON files and histories: read whole or refused in one sentence, cut back to a checkpoint to the byte."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.storage import bounded_json
+from paddle_mnist.storage.bounded_json import append_history, read_history, read_json, truncate_history
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "history.jsonl"
+
+
+def history(epochs, batches):
+    lines = []
+    for epoch in range(epochs):
+        for batch in range(batches):
+            lines.append({"epoch": epoch, "batch": batch, "step": epoch * batches + batch, "loss": 1 / (batch + 3)})
+        lines.append({"epoch": epoch, "step": (epoch + 1) * batches, "valid_loss": 0.1, "mse": None})
+    return lines
+
+
+def test_an_object_is_read(tmp_path):
+    value = {"a": [1, 2.5, None, True, "é"], "seed": 2**127, "nested": {"b": -1e-300}}
+    (tmp_path / "run.json").write_text(json.dumps(value), encoding="utf-8")
+    assert read_json(tmp_path / "run.json") == value
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not whole JSON"),
+        (b'{"a": 1', "not whole JSON"),
+        (b'{"a": 1} {"b": 2}', "not whole JSON"),
+        (b"[1, 2]", "holds a list, where a JSON object is needed"),
+        (b'"text"', "holds a string"),
+        (b"null", "holds null"),
+        (b"true", "holds true or false"),
+        (b"12", "holds a number"),
+        (b'{"a": NaN}', "the number NaN is not finite"),
+        (b'{"a": -Infinity}', "the number -Infinity is not finite"),
+        (b'{"a": 1e999}', "the number 1e999 is too large"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "an integer of 5000 digits"),
+        (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "nests deeper than the 32 levels"),
+        (b'{"a": ' * 40 + b"1" + b"}" * 40, "nests deeper than the 32 levels"),
+        (b'{"a": ' + b"[" * 200_000, "nests deeper|not whole JSON"),
+        (b"\xff\xfe{\x00}\x00", "not UTF-8"),
+        (b"\x1f\x8b\x08\x00", "not UTF-8"),
+        (b"\x00" * 100, "not whole JSON"),
+        (b" " * (1 << 20) + b"{}", r"has 1,048,578 bytes, more than the 1,048,576"),
+    ],
+)
+def test_what_is_no_object_is_one_sentence(tmp_path, data, message):
+    (tmp_path / "run.json").write_bytes(data)
+    with pytest.raises(UserError, match=message) as caught:
+        read_json(tmp_path / "run.json")
+    assert str(tmp_path / "run.json") in str(caught.value) and "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"run\.json cannot be read: No such file"):
+        read_json(tmp_path / "run.json")
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(UserError, match=r"run\.json is (a folder|not an ordinary file)"):
+        read_json(tmp_path / "run.json")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_named_pipe_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(UserError, match="is not an ordinary file"):
+        read_json(tmp_path / "run.json")
+
+
+def test_mutated_files_end_in_one_sentence_or_in_an_object(tmp_path):
+    """Flipped bits, bytes put in or taken out, pieces doubled: as a disk, a network or an editor leaves them."""
+    value = {"epoch": 3, "batch": 0, "best": {"epoch": 1, "valid_loss": 0.25}, "name": "é\n", "list": [1.5e-7, None]}
+    data = bounded_json.dump(value, indent=1).encode()
+    generator = np.random.default_rng(2)
+    path = tmp_path / "state.json"
+    refused = 0
+    for _ in range(400):
+        mutated = bytearray(data)
+        for _ in range(generator.integers(1, 4)):
+            begin, length = generator.integers(len(mutated)), generator.integers(1, 12)
+            piece = mutated[begin : begin + length]
+            way = generator.integers(4)
+            if way == 0:
+                mutated[begin] ^= 1 << generator.integers(8)
+            else:
+                mutated[begin : begin + length] = [b"", piece * 3, generator.bytes(length)][way - 1]
+        path.write_bytes(mutated)
+        try:
+            assert isinstance(read_json(path), dict)
+        except UserError as error:
+            refused += 1
+            assert str(path) in str(error) and "\n" not in str(error)
+    assert refused > 200
+
+
+# Histories.
+
+
+def test_what_is_appended_is_read(path):
+    assert read_history(path) == []
+    append_history(path, history(1, 3))
+    append_history(path, [{"epoch": 1, "batch": 0, "loss": np.float32(0.5), "step": np.int64(3)}])
+    assert read_history(path) == [*history(1, 3), {"epoch": 1, "batch": 0, "loss": 0.5, "step": 3}]
+    assert path.read_bytes().count(b"\n") == 5
+
+
+def test_a_number_that_is_not_finite_is_not_appended(path):
+    append_history(path, history(1, 2))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        append_history(path, [{"loss": 1.0}, {"loss": float("nan")}])
+    assert path.read_bytes() == before
+
+
+def test_a_torn_last_line_is_left_out(path):
+    append_history(path, history(1, 3))
+    data = path.read_bytes()
+    for torn in range(1, len(data.splitlines(keepends=True)[-1])):
+        path.write_bytes(data[:-torn])
+        assert read_history(path) == history(1, 3)[:-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"garbage", "line 2 is not whole JSON"),
+        (b"[1]", "line 2 holds a list"),
+        (b'{"epoch": [1]}', "line 2 holds a list or an object, where a history has plain values"),
+        (b'{"loss": 1e999}', "line 2 is not whole JSON: the number 1e999 is too large"),
+        (b"\xff", "line 2 is not UTF-8"),
+        (b"", "line 2 is not whole JSON"),
+        (b'{"a": "' + b"x" * 5000 + b'"}', "line 2 has 5,010 bytes"),
+        (b'{"a": ' + b"[" * 3000 + b"]" * 3000 + b"}", "line 2 has"),
+    ],
+)
+def test_any_other_damaged_line_is_named(path, line, message):
+    path.write_bytes(b'{"epoch": 0}\n' + line + b'\n{"epoch": 1}\n')
+    with pytest.raises(UserError, match=message):
+        read_history(path)
+    with pytest.raises(UserError, match=message):
+        truncate_history(path, 1, 0)
+
+
+def test_a_history_of_a_million_empty_records_is_refused(path, monkeypatch):
+    monkeypatch.setattr(bounded_json, "MAX_HISTORY_VALUES", 1000)
+    path.write_bytes(b"{}\n" * 1001)
+    with pytest.raises(UserError, match="line 1001 is beyond the 1,000 values"):
+        read_history(path)
+
+
+@pytest.mark.parametrize(("epoch", "batch"), [(0, 0), (0, 2), (1, 0), (1, 1), (2, 0), (3, 0), (9, 9)])
+def test_a_history_is_cut_back_to_a_checkpoint(path, epoch, batch):
+    append_history(path, history(3, 4))
+    whole = path.read_bytes()
+    with open(path, "ab") as file:
+        file.write(b'{"epoch": 2, "ba')
+    truncate_history(path, epoch, batch)
+    expected = [
+        record
+        for record in history(3, 4)
+        if record["epoch"] < epoch or (record["epoch"] == epoch and record.get("batch", 99) < batch)
+    ]
+    assert read_history(path) == expected
+    assert whole.startswith(path.read_bytes())
+    # Written on from there, it is as if nothing had happened.
+    append_history(path, history(3, 4)[len(expected) :])
+    assert path.read_bytes() == whole
+
+
+def test_cutting_a_history_that_is_not_there_does_nothing(path):
+    truncate_history(path, 1, 0)
+    assert not path.exists()
+
+
+def test_a_full_disk_leaves_the_history_as_it_was(path, monkeypatch):
+    append_history(path, history(1, 2))
+    before = path.read_bytes()
+    write = os.write
+
+    def partly(descriptor, data):
+        if len(data) < 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, bytes(data)[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", partly)
+    with pytest.raises(UserError, match=r"cannot add to .*history\.jsonl: No space left"):
+        append_history(path, history(2, 2))
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    append_history(path, [{"epoch": 5}])
+    assert read_history(path)[-1] == {"epoch": 5}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take a right of their own on Windows")
+def test_nothing_is_added_through_a_link(path, tmp_path):
+    (tmp_path / "elsewhere").write_text("")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"cannot add to .*history\.jsonl"):
+        append_history(path, [{"epoch": 0}])
+    assert (tmp_path / "elsewhere").read_text() == ""
