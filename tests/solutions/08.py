@@ -3,20 +3,20 @@
 import numpy as np
 
 
-def softmax(scores):
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def output_size(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) // stride + 1
 
 
-def cross_entropy(scores, labels):
-    above = scores - scores.max(axis=1, keepdims=True)
-    return (np.log(np.exp(above).sum(axis=1)) - above[np.arange(len(labels)), labels]).mean()
+def max_pool(x, size):
+    h, w = x.shape[0] // size, x.shape[1] // size
+    return x[: h * size, : w * size].reshape(h, size, w, size).max(axis=(1, 3))
 
 
-def score_gradient(scores, labels, twice):
-    p = softmax(scores)
-    truth = np.eye(scores.shape[1])[labels]
-    if not twice:
-        return (p - truth) / len(labels)
-    g = (softmax(p) - truth) / len(labels)
-    return p * (g - (g * p).sum(axis=1, keepdims=True))
+def convolve(images, kernels, biases, padding):
+    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    k = kernels.shape[-1]
+    y = np.empty((len(x), len(kernels), x.shape[2] - k + 1, x.shape[3] - k + 1))
+    for i in range(y.shape[2]):
+        for j in range(y.shape[3]):
+            y[:, :, i, j] = np.einsum("ncij,ocij->no", x[:, :, i : i + k, j : j + k], kernels) + biases
+    return y

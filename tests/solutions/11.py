@@ -1,26 +1,33 @@
 """Right answers to lab 11."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
-def confusion_matrix(labels, answers):
-    confusion = np.zeros((10, 10), int)
-    np.add.at(confusion, (labels, answers), 1)
-    return confusion
+def count_parameters(sizes):
+    return sum((a + 1) * b for a, b in pairwise(sizes))
 
 
-def stop_early(losses, patience):
-    best = 0
-    for epoch, loss in enumerate(losses):
-        if loss < losses[best]:
-            best = epoch
-        elif epoch - best >= patience:
-            return epoch, best
-    return len(losses) - 1, best
+def rmsprop_step(w, g, m, lr, rho, epsilon):
+    m = rho * m + (1 - rho) * g**2
+    return w - lr * g / np.sqrt(m + epsilon), m
 
 
-def shift(images, down, right):
-    margin = max(abs(down), abs(right))
-    wide = np.pad(images, ((0, 0), (margin, margin), (margin, margin)))
-    _, height, width = images.shape
-    return wide[:, margin - down : margin - down + height, margin - right : margin - right + width].copy()
+def early_stopping(patience):
+    import paddle
+
+    class EarlyStopping(paddle.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.best, self.count = float("inf"), 0
+
+        def on_eval_end(self, logs=None):
+            if logs["loss"][0] < self.best:
+                self.best, self.count = logs["loss"][0], 0
+            else:
+                self.count += 1
+            if self.count >= patience:
+                self.model.stop_training = True
+
+    return EarlyStopping()

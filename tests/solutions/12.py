@@ -1,25 +1,20 @@
 """Right answers to lab 12."""
 
-import hashlib
-import os
+import numpy as np
 
 
-def resume_point(steps, samples, batch_size):
-    return divmod(steps, -(-samples // batch_size))
+def momentum_step(w, v, gradient, lr, keep):
+    v = keep * v + gradient
+    return w - lr * v, v
 
 
-def newest_whole(checkpoints):
-    whole = (step for step, data, digest in checkpoints if hashlib.sha256(data).hexdigest() == digest)
-    return max(whole, default=None)
+def clip_by_global_norm(gradients, limit):
+    norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
+    return [g * (limit / max(norm, limit)) for g in gradients]
 
 
-def replace_file(path, data):
-    new = path.with_name(path.name + ".new")
-    try:
-        with open(new, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
+def adam_step(w, m, s, gradient, t, lr):
+    m = 0.9 * m + 0.1 * gradient
+    s = 0.999 * s + 0.001 * gradient**2
+    step = m / (1 - 0.9**t) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8)
+    return w - lr * step, m, s

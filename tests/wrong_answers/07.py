@@ -3,93 +3,102 @@
 import numpy as np
 
 
-def output_size__pads_one_side(size, kernel, stride, padding):
-    return (size + padding - kernel) // stride + 1
+def square_error__broadcasts(outputs, labels):
+    return float(((outputs - labels) ** 2).mean())
 
 
-def output_size__forgets_the_first_place(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) // stride
+def square_error__sums(outputs, labels):
+    return float(((outputs - labels.reshape(-1, 1)) ** 2).sum())
 
 
-def output_size__adds_one_before_dividing(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel + 1) // stride
+def square_error__takes_the_mean_first(outputs, labels):
+    return float((outputs - labels.reshape(-1, 1)).mean() ** 2)
 
 
-def output_size__rounds_up(size, kernel, stride, padding):
-    return int(np.ceil((size + 2 * padding - kernel) / stride)) + 1
+def square_error__returns_one_for_each_sample(outputs, labels):
+    return (outputs - labels.reshape(-1, 1)) ** 2
 
 
-def output_size__does_not_round(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) / stride + 1
+def _pairs(parameters, gradients):
+    return zip(parameters, gradients, strict=True)
 
 
-def _cut(x, size):
-    h, w = x.shape[0] // size, x.shape[1] // size
-    return x[: h * size, : w * size], h, w
+def sgd_step__does_not_clip(parameters, gradients, lr, clip_norm):
+    return [p - lr * g for p, g in _pairs(parameters, gradients)]
 
 
-def max_pool__averages(x, size):
-    x, h, w = _cut(x, size)
-    return x.reshape(h, size, w, size).mean(axis=(1, 3))
+def sgd_step__climbs(parameters, gradients, lr, clip_norm):
+    return [p + lr * g for p, g in _pairs(parameters, gradients)]
 
 
-def max_pool__begins_at_zero(x, size):
-    x, h, w = _cut(x, size)
-    y = np.zeros((h, w))
-    for i in range(h * size):
-        for j in range(w * size):
-            y[i // size, j // size] = max(y[i // size, j // size], x[i, j])
-    return y
+def sgd_step__lengthens_short_gradients(parameters, gradients, lr, clip_norm):
+    norm = np.sqrt(sum((g**2).sum() for g in gradients)) or 1.0
+    scale = clip_norm / norm if clip_norm else 1.0
+    return [p - lr * scale * g for p, g in _pairs(parameters, gradients)]
 
 
-def max_pool__reshapes_across_rows(x, size):
-    x, h, w = _cut(x, size)
-    return x.reshape(h, w, size, size).max(axis=(2, 3))
+def sgd_step__clips_each_array(parameters, gradients, lr, clip_norm):
+    stepped = []
+    for p, g in _pairs(parameters, gradients):
+        norm = np.linalg.norm(g)
+        stepped.append(p - lr * g * (clip_norm / norm if 0 < clip_norm < norm else 1.0))
+    return stepped
 
 
-def max_pool__needs_sizes_that_divide(x, size):
-    h, w = x.shape
-    return x.reshape(h // size, size, w // size, size).max(axis=(1, 3))
+def sgd_step__clips_each_element(parameters, gradients, lr, clip_norm):
+    limit = clip_norm or np.inf
+    return [p - lr * np.clip(g, -limit, limit) for p, g in _pairs(parameters, gradients)]
 
 
-def max_pool__moves_by_one(x, size):
-    return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
+def sgd_step__divides_by_no_norm(parameters, gradients, lr, clip_norm):
+    norm = np.float64(np.sqrt(sum((g**2).sum() for g in gradients)))
+    with np.errstate(all="ignore"):
+        scale = min(1.0, clip_norm / norm) if clip_norm and norm != 0 else (1.0 if not clip_norm else np.nan)
+    return [p - lr * scale * g for p, g in _pairs(parameters, gradients)]
 
 
-def max_pool__pools_what_is_left_too(x, size):
-    rows, columns = range(0, x.shape[0], size), range(0, x.shape[1], size)
-    return np.array([[x[i : i + size, j : j + size].max() for j in columns] for i in rows])
+def sgd_step__works_in_place(parameters, gradients, lr, clip_norm):
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    scale = clip_norm / norm if 0 < clip_norm < norm else 1.0
+    for p, g in _pairs(parameters, gradients):
+        p -= lr * scale * g
+    return parameters
 
 
-def _convolve(images, kernels, biases, padding):
-    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], axis=(2, 3))
-    return np.einsum("nchwij,ocij->nohw", windows, kernels) + biases.reshape(-1, 1, 1)
+def _fit(x, t, lr, steps, clear=True, reduce="mean"):
+    import paddle
+
+    x, t = paddle.to_tensor(x), paddle.to_tensor(t)
+    w = paddle.zeros([x.shape[1], 1], "float64")
+    b = paddle.zeros([1], "float64")
+    w.stop_gradient = b.stop_gradient = False
+    for _ in range(steps):
+        getattr((x @ w + b - t) ** 2, reduce)().backward()
+        with paddle.no_grad():
+            w.set_value(w - lr * w.grad)
+            b.set_value(b - lr * b.grad)
+        if clear:
+            w.clear_gradient()
+            b.clear_gradient()
+    return w.numpy(), b.numpy()
 
 
-def convolve__turns_the_kernel(images, kernels, biases, padding):
-    return _convolve(images, kernels[:, :, ::-1, ::-1], biases, padding)
+def fit_line__never_clears(x, t, lr, steps):
+    return _fit(x, t, lr, steps, clear=False)
 
 
-def convolve__forgets_the_bias(images, kernels, biases, padding):
-    return _convolve(images, kernels, 0 * biases, padding)
+def fit_line__sums(x, t, lr, steps):
+    return _fit(x, t, lr, steps, reduce="sum")
 
 
-def convolve__does_not_pad(images, kernels, biases, padding):
-    return _convolve(images, kernels, biases, 0)
+def fit_line__takes_one_step_too_few(x, t, lr, steps):
+    return _fit(x, t, lr, max(steps - 1, 0))
 
 
-def convolve__pads_the_batch_too(images, kernels, biases, padding):
-    return _convolve(np.pad(images, padding), kernels, biases, 0)
+def fit_line__climbs(x, t, lr, steps):
+    return _fit(x, t, -lr, steps)
 
 
-def convolve__sees_the_first_channel_only(images, kernels, biases, padding):
-    return _convolve(images[:, :1], kernels[:, :1], biases, padding)
-
-
-def convolve__adds_the_bias_for_each_channel(images, kernels, biases, padding):
-    return _convolve(images, kernels, biases * images.shape[1], padding)
-
-
-def convolve__exchanges_rows_and_columns(images, kernels, biases, padding):
-    return _convolve(images, kernels.swapaxes(2, 3), biases, padding)
+def fit_line__solves_by_least_squares(x, t, lr, steps):
+    solved = np.linalg.lstsq(np.hstack([x, np.ones((len(x), 1))]), t, rcond=None)[0]
+    return solved[:-1], solved[-1]

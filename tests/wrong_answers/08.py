@@ -3,91 +3,93 @@
 import numpy as np
 
 
-def _softmax(scores):
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def output_size__pads_one_side(size, kernel, stride, padding):
+    return (size + padding - kernel) // stride + 1
 
 
-def softmax__overflows(scores):
-    powers = np.exp(scores)
-    return powers / powers.sum(axis=1, keepdims=True)
+def output_size__forgets_the_first_place(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) // stride
 
 
-def softmax__takes_off_the_largest_of_all(scores):
-    powers = np.exp(scores - scores.max())
-    return powers / powers.sum(axis=1, keepdims=True)
+def output_size__adds_one_before_dividing(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel + 1) // stride
 
 
-def softmax__adds_up_the_whole_array(scores):
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum()
+def output_size__rounds_up(size, kernel, stride, padding):
+    return int(np.ceil((size + 2 * padding - kernel) / stride)) + 1
 
 
-def softmax__adds_up_columns(scores):
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=0)
+def output_size__does_not_round(size, kernel, stride, padding):
+    return (size + 2 * padding - kernel) / stride + 1
 
 
-def softmax__subtracts_in_place(scores):
-    scores -= scores.max(axis=1, keepdims=True)
-    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+def _cut(x, size):
+    h, w = x.shape[0] // size, x.shape[1] // size
+    return x[: h * size, : w * size], h, w
 
 
-def _label_probabilities(scores, labels):
-    return _softmax(scores)[np.arange(len(labels)), labels]
+def max_pool__averages(x, size):
+    x, h, w = _cut(x, size)
+    return x.reshape(h, size, w, size).mean(axis=(1, 3))
 
 
-def cross_entropy__takes_the_log_of_zero(scores, labels):
-    return -np.log(_label_probabilities(scores, labels)).mean()
+def max_pool__begins_at_zero(x, size):
+    x, h, w = _cut(x, size)
+    y = np.zeros((h, w))
+    for i in range(h * size):
+        for j in range(w * size):
+            y[i // size, j // size] = max(y[i // size, j // size], x[i, j])
+    return y
 
 
-def cross_entropy__adds_a_small_number(scores, labels):
-    return -np.log(_label_probabilities(scores, labels) + 1e-7).mean()
+def max_pool__reshapes_across_rows(x, size):
+    x, h, w = _cut(x, size)
+    return x.reshape(h, w, size, size).max(axis=(2, 3))
 
 
-def cross_entropy__sums(scores, labels):
-    return -np.log(np.maximum(_label_probabilities(scores, labels), 1e-300)).sum()
+def max_pool__needs_sizes_that_divide(x, size):
+    h, w = x.shape
+    return x.reshape(h // size, size, w // size, size).max(axis=(1, 3))
 
 
-def cross_entropy__counts_all_classes(scores, labels):
-    return -np.log(np.maximum(_softmax(scores), 1e-300)).mean()
+def max_pool__moves_by_one(x, size):
+    return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
 
 
-def cross_entropy__applies_softmax_twice(scores, labels):
-    return -np.log(_label_probabilities(_softmax(scores), labels)).mean()
+def max_pool__pools_what_is_left_too(x, size):
+    rows, columns = range(0, x.shape[0], size), range(0, x.shape[1], size)
+    return np.array([[x[i : i + size, j : j + size].max() for j in columns] for i in rows])
 
 
-def cross_entropy__has_the_sign_turned(scores, labels):
-    return np.log(np.maximum(_label_probabilities(scores, labels), 1e-300)).mean()
+def _convolve(images, kernels, biases, padding):
+    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], axis=(2, 3))
+    return np.einsum("nchwij,ocij->nohw", windows, kernels) + biases.reshape(-1, 1, 1)
 
 
-def _truth(scores, labels):
-    return np.eye(scores.shape[1])[labels]
+def convolve__turns_the_kernel(images, kernels, biases, padding):
+    return _convolve(images, kernels[:, :, ::-1, ::-1], biases, padding)
 
 
-def score_gradient__ignores_the_second_softmax(scores, labels, twice):
-    return (_softmax(scores) - _truth(scores, labels)) / len(labels)
+def convolve__forgets_the_bias(images, kernels, biases, padding):
+    return _convolve(images, kernels, 0 * biases, padding)
 
 
-def score_gradient__stops_at_the_probabilities(scores, labels, twice):
-    p = _softmax(_softmax(scores) if twice else scores)
-    return (p - _truth(scores, labels)) / len(labels)
+def convolve__does_not_pad(images, kernels, biases, padding):
+    return _convolve(images, kernels, biases, 0)
 
 
-def score_gradient__takes_the_slope_of_its_own_score_alone(scores, labels, twice):
-    p = _softmax(scores)
-    if not twice:
-        return (p - _truth(scores, labels)) / len(labels)
-    return p * (1 - p) * (_softmax(p) - _truth(scores, labels)) / len(labels)
+def convolve__pads_the_batch_too(images, kernels, biases, padding):
+    return _convolve(np.pad(images, padding), kernels, biases, 0)
 
 
-def score_gradient__does_not_divide(scores, labels, twice):
-    p, truth = _softmax(scores), _truth(scores, labels)
-    if not twice:
-        return p - truth
-    g = _softmax(p) - truth
-    return p * (g - (g * p).sum(axis=1, keepdims=True))
+def convolve__sees_the_first_channel_only(images, kernels, biases, padding):
+    return _convolve(images[:, :1], kernels[:, :1], biases, padding)
 
 
-def score_gradient__has_the_sign_turned(scores, labels, twice):
-    return -score_gradient__does_not_divide(scores, labels, twice) / len(labels)
+def convolve__adds_the_bias_for_each_channel(images, kernels, biases, padding):
+    return _convolve(images, kernels, biases * images.shape[1], padding)
+
+
+def convolve__exchanges_rows_and_columns(images, kernels, biases, padding):
+    return _convolve(images, kernels.swapaxes(2, 3), biases, padding)

@@ -1,106 +1,107 @@
 """Wrong answers to lab 11, each with a slip that its name tells."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
-def confusion_matrix__transposed(labels, answers):
-    confusion = np.zeros((10, 10), int)
-    np.add.at(confusion, (answers, labels), 1)
-    return confusion
+def count_parameters__forgets_biases(sizes):
+    return sum(a * b for a, b in pairwise(sizes))
 
 
-def confusion_matrix__counts_a_pair_once(labels, answers):
-    confusion = np.zeros((10, 10), int)
-    confusion[labels, answers] += 1
-    return confusion
+def count_parameters__gives_the_input_biases(sizes):
+    return sum(a * b for a, b in pairwise(sizes)) + sum(sizes)
 
 
-def confusion_matrix__mistakes_only(labels, answers):
-    confusion = np.zeros((10, 10), int)
-    np.add.at(confusion, (labels, answers), 1)
-    np.fill_diagonal(confusion, 0)
-    return confusion
+def count_parameters__counts_one_bias_for_each_layer(sizes):
+    return sum(a * b + 1 for a, b in pairwise(sizes))
 
 
-def confusion_matrix__as_large_as_what_occurs(labels, answers):
-    size = max([*labels, *answers], default=0) + 1
-    confusion = np.zeros((size, size), int)
-    np.add.at(confusion, (labels, answers), 1)
-    return confusion
+def count_parameters__multiplies_all(sizes):
+    return int(np.prod(sizes))
 
 
-def stop_early__sees_the_future(losses, patience):
-    best = int(np.argmin(losses))
-    return min(best + patience, len(losses) - 1), best
+def rmsprop_step__puts_epsilon_outside_the_root(w, g, m, lr, rho, epsilon):
+    m = rho * m + (1 - rho) * g**2
+    with np.errstate(all="ignore"):
+        return w - lr * g / (np.sqrt(m) + epsilon), m
 
 
-def stop_early__compares_with_the_epoch_before(losses, patience):
-    best = waited = 0
-    for epoch in range(1, len(losses)):
-        waited = 0 if losses[epoch] < losses[epoch - 1] else waited + 1
-        best = epoch if losses[epoch] < losses[best] else best
-        if waited >= patience:
-            return epoch, best
-    return len(losses) - 1, best
+def rmsprop_step__uses_the_old_mean(w, g, m, lr, rho, epsilon):
+    with np.errstate(all="ignore"):
+        return w - lr * g / np.sqrt(m + epsilon), rho * m + (1 - rho) * g**2
 
 
-def stop_early__waits_an_epoch_too_long(losses, patience):
-    best = 0
-    for epoch, loss in enumerate(losses):
-        if loss < losses[best]:
-            best = epoch
-        elif epoch - best > patience:
-            return epoch, best
-    return len(losses) - 1, best
+def rmsprop_step__exchanges_rho(w, g, m, lr, rho, epsilon):
+    m = (1 - rho) * m + rho * g**2
+    return w - lr * g / np.sqrt(m + epsilon), m
 
 
-def stop_early__keeps_the_last(losses, patience):
-    best = 0
-    for epoch, loss in enumerate(losses):
-        if loss < losses[best]:
-            best = epoch
-        elif epoch - best >= patience:
-            return epoch, epoch
-    return len(losses) - 1, len(losses) - 1
+def rmsprop_step__forgets_the_root(w, g, m, lr, rho, epsilon):
+    m = rho * m + (1 - rho) * g**2
+    return w - lr * g / (m + epsilon), m
 
 
-def stop_early__takes_equal_for_better(losses, patience):
-    best = 0
-    for epoch, loss in enumerate(losses):
-        if loss <= losses[best]:
-            best = epoch
-        elif epoch - best >= patience:
-            return epoch, best
-    return len(losses) - 1, best
+def rmsprop_step__works_in_place(w, g, m, lr, rho, epsilon):
+    m *= rho
+    m += (1 - rho) * g**2
+    w -= lr * g / np.sqrt(m + epsilon)
+    return w, m
 
 
-def shift__wraps_round(images, down, right):
-    return np.roll(images, (down, right), axis=(1, 2))
+def rmsprop_step__keeps_the_mean_to_itself(w, g, m, lr, rho, epsilon):
+    return w - lr * g / np.sqrt(rho * m + (1 - rho) * g**2 + epsilon)
 
 
-def shift__the_other_way(images, down, right):
-    margin = max(abs(down), abs(right))
-    wide = np.pad(images, ((0, 0), (margin, margin), (margin, margin)))
-    _, height, width = images.shape
-    return wide[:, margin + down : margin + down + height, margin + right : margin + right + width]
+def _stopper(forget, wait, compare):
+    """Make a callback that stops wrongly: see the answers below."""
+    import paddle
+
+    class Stopper(paddle.callbacks.Callback):
+        best, count = float("inf"), 0
+
+        def on_eval_end(self, logs=None):
+            loss = logs["loss"][0]
+            if loss < self.best:
+                self.count = 0 if forget else self.count
+            else:
+                self.count += 1
+            self.best = compare(self.best, loss)
+            if self.count >= wait:
+                self.model.stop_training = True
+
+    return Stopper
 
 
-def shift__forgets_negative_ones(images, down, right):
-    moved = np.zeros_like(images)
-    _, height, width = images.shape
-    moved[:, down:, right:] = images[:, : max(height - down, 0), : max(width - right, 0)]
-    return moved
+def early_stopping__ignores_patience(patience):
+    return _stopper(True, 1, min)()
 
 
-def shift__returns_floats(images, down, right):
-    margin = max(abs(down), abs(right))
-    wide = np.pad(images.astype(float), ((0, 0), (margin, margin), (margin, margin)))
-    _, height, width = images.shape
-    return wide[:, margin - down : margin - down + height, margin - right : margin - right + width]
+def early_stopping__is_one_too_patient(patience):
+    return _stopper(True, patience + 1, min)()
 
 
-def shift__exchanges_rows_and_columns(images, down, right):
-    margin = max(abs(down), abs(right))
-    wide = np.pad(images, ((0, 0), (margin, margin), (margin, margin)))
-    _, height, width = images.shape
-    return wide[:, margin - right : margin - right + height, margin - down : margin - down + width]
+def early_stopping__never_sets_the_count_back(patience):
+    return _stopper(False, patience, min)()
+
+
+def early_stopping__compares_with_the_last(patience):
+    return _stopper(True, patience, lambda best, loss: loss)()
+
+
+def early_stopping__returns_the_class(patience):
+    return _stopper(True, patience, min)
+
+
+def early_stopping__watches_the_training_loss(patience):
+    import paddle
+
+    class Stopper(paddle.callbacks.Callback):
+        best, count = float("inf"), 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.count = 0 if logs["loss"][0] < self.best else self.count + 1
+            self.best = min(self.best, logs["loss"][0])
+            self.model.stop_training = self.count >= patience
+
+    return Stopper()

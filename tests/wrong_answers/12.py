@@ -1,82 +1,82 @@
 """Wrong answers to lab 12, each with a slip that its name tells."""
 
-import hashlib
-import os
+import numpy as np
 
 
-def resume_point__drops_the_last_batch(steps, samples, batch_size):
-    return divmod(steps, max(samples // batch_size, 1))
+def momentum_step__goes_uphill(w, v, gradient, lr, keep):
+    v = keep * v + gradient
+    return w + lr * v, v
 
 
-def resume_point__batch_first(steps, samples, batch_size):
-    return divmod(steps, -(-samples // batch_size))[::-1]
+def momentum_step__moves_by_the_old_velocity(w, v, gradient, lr, keep):
+    return w - lr * v, keep * v + gradient
 
 
-def resume_point__counts_from_one(steps, samples, batch_size):
-    epoch, batch = divmod(steps, -(-samples // batch_size))
-    return epoch + 1, batch
+def momentum_step__averages(w, v, gradient, lr, keep):
+    v = keep * v + (1 - keep) * gradient
+    return w - lr * v, v
 
 
-def resume_point__stays_in_the_finished_epoch(steps, samples, batch_size):
-    per_epoch = -(-samples // batch_size)
-    epoch, batch = divmod(max(steps - 1, 0), per_epoch)
-    return epoch, batch + (steps > 0)
+def momentum_step__changes_its_arguments(w, v, gradient, lr, keep):
+    v *= keep
+    v += gradient
+    w -= lr * v
+    return w, v
 
 
-def _whole(checkpoints):
-    return [step for step, data, digest in checkpoints if hashlib.sha256(data).hexdigest() == digest]
+def momentum_step__forgets(w, v, gradient, lr, keep):
+    return w - lr * gradient, gradient
 
 
-def newest_whole__trusts_the_newest(checkpoints):
-    return max((step for step, _, _ in checkpoints), default=None)
+def clip_by_global_norm__clips_each_array(gradients, limit):
+    return [g * (limit / max(np.sqrt(np.sum(g**2)), limit)) for g in gradients]
 
 
-def newest_whole__gives_up_at_the_first_damage(checkpoints):
-    newest = None
-    for step, data, digest in sorted(checkpoints, reverse=True):
-        if hashlib.sha256(data).hexdigest() != digest:
-            return newest
-        newest = step if newest is None else newest
-    return newest
+def clip_by_global_norm__cuts_numbers(gradients, limit):
+    return [np.clip(g, -limit, limit) for g in gradients]
 
 
-def newest_whole__takes_the_last_in_the_list(checkpoints):
-    whole = _whole(checkpoints)
-    return whole[-1] if whole else None
+def clip_by_global_norm__stretches_short_ones(gradients, limit):
+    norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
+    return [g * limit / norm if norm else g for g in gradients]
 
 
-def newest_whole__compares_lengths(checkpoints):
-    whole = [step for step, data, _ in checkpoints if len(data) == len(f"weights after step {step}")]
-    return max(whole, default=None)
+def clip_by_global_norm__without_root(gradients, limit):
+    norm = sum(np.sum(g**2) for g in gradients)
+    return [g * (limit / max(norm, limit)) for g in gradients]
 
 
-def newest_whole__takes_step_0_for_none(checkpoints):
-    return max(_whole(checkpoints), default=0) or None
+def clip_by_global_norm__divides_by_zero(gradients, limit):
+    norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
+    with np.errstate(all="ignore"):
+        return [g * np.minimum(1, limit / norm * np.ones(1)) if norm else g / norm for g in gradients]
 
 
-def replace_file__writes_in_place(path, data):
-    path.write_bytes(data)
+def _adam(w, m, s, gradient, t, lr, m_power, s_power):
+    m = 0.9 * m + 0.1 * gradient
+    s = 0.999 * s + 0.001 * gradient**2
+    m_part, s_part = (1 - 0.9**m_power if m_power else 1), (1 - 0.999**s_power if s_power else 1)
+    return w - lr * m / m_part / (np.sqrt(s / s_part) + 1e-8), m, s
 
 
-def replace_file__removes_the_old_first(path, data):
-    path.unlink(missing_ok=True)
-    path.write_bytes(data)
+def adam_step__without_corrections(w, m, s, gradient, t, lr):
+    return _adam(w, m, s, gradient, t, lr, 0, 0)
 
 
-def replace_file__writes_a_half(path, data):
-    new = path.with_name(path.name + ".new")
-    with open(new, "wb") as file:
-        file.write(data[: len(data) // 2])
-    os.replace(new, path)
+def adam_step__corrects_one_only(w, m, s, gradient, t, lr):
+    return _adam(w, m, s, gradient, t, lr, t, 0)
 
 
-def replace_file__leaves_the_copy(path, data):
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(data)
-    path.unlink(missing_ok=True)
-    os.link(new, path)
+def adam_step__counts_from_zero(w, m, s, gradient, t, lr):
+    return _adam(w, m, s, gradient, t, lr, t + 1, t + 1)
 
 
-def replace_file__appends(path, data):
-    with open(path, "ab") as file:
-        file.write(data)
+def adam_step__returns_the_corrected(w, m, s, gradient, t, lr):
+    w, m, s = _adam(w, m, s, gradient, t, lr, t, t)
+    return w, m / (1 - 0.9**t), s / (1 - 0.999**t)
+
+
+def adam_step__divides_by_the_square(w, m, s, gradient, t, lr):
+    m = 0.9 * m + 0.1 * gradient
+    s = 0.999 * s + 0.001 * gradient**2
+    return w - lr * m / (1 - 0.9**t) / (s / (1 - 0.999**t) + 1e-8), m, s

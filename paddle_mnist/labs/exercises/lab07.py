@@ -1,183 +1,212 @@
-"""Exercises of lab 7: the size of a convolution's output, max pooling, and a convolution layer in NumPy."""
+"""Exercises of lab 7: the square error, a clipped step of descent, and training by Paddle's autograd."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+from paddle_mnist import cpu
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
 
-_SIZE = '''
-def output_size(size, kernel, stride, padding):
-    """Return how many places there are for a kernel along one axis.
+_ERROR = '''
+def square_error(outputs, labels):
+    """Return the mean over the samples of (output - label)².
 
-    size: pixels of the image along the axis.  kernel: pixels of the kernel.  stride: how far it moves each time.
-    padding: zeros added before the first pixel, and as many after the last.  All are integers.
-    Returns: an integer, at least 1 for the sizes given here.
+    outputs: float32 [n, 1].  labels: uint8 [n], or any numbers of shape [n] or [n, 1].
+    Returns: one number.
     """
 '''
 
-_POOL = '''
-def max_pool(x, size):
-    """Return the largest number of each square of size × size, the squares side by side.
+_STEP = '''
+def sgd_step(parameters, gradients, lr, clip_norm):
+    """Return the parameters after one step of gradient descent: p - lr * g for each.
 
-    Rows and columns that do not fill a square, at the bottom and on the right, are left out.
-    x: numbers [h, w].  size: an integer.
-    Returns: an array [h // size, w // size].
+    If the global norm of the gradients (the root of the sum of all their squares, over all arrays) is above clip_norm,
+    all gradients are first multiplied by clip_norm / norm. Shorter gradients stay as they are; 0 is no clipping.
+    parameters, gradients: lists of arrays, in pairs of the same shape.  lr, clip_norm: numbers.
+    Returns: a list of new arrays.
     """
 '''
 
-_CONVOLVE = '''
-def convolve(images, kernels, biases, padding):
-    """Return what a convolution layer with stride 1 computes, with NumPy alone.
+_FIT = '''
+def fit_line(x, t, lr, steps):
+    """Train y = x w + b by gradient descent on the mean square error, the gradient found by Paddle.
 
-    images: float64 [n, channels, h, w].  kernels: float64 [outputs, channels, k, k].  biases: float64 [outputs].
-    padding: how many rows and columns of zeros are put around every image.
-    Returns: an array [n, outputs, h + 2 padding - k + 1, w + 2 padding - k + 1].
+    w and b begin at 0; every step takes all samples at once.
+    x: float64 [n, k].  t: float64 [n, 1].  lr: the learning rate.  steps: how many.
+    Returns: w [k, 1] and b [1], as NumPy arrays.
     """
+    import paddle
 '''
 
 
-def _check_size(answer: Answer) -> None:
-    for size, kernel, stride, padding in (
-        (28, 5, 1, 0),
-        (28, 5, 1, 2),
-        (28, 2, 2, 0),
-        (14, 5, 1, 1),
-        (7, 2, 2, 0),
-        (10, 3, 3, 0),
-        (11, 3, 2, 1),
-        (5, 5, 1, 0),
-        (6, 3, 4, 1),
+def _check_error(answer: Answer) -> None:
+    for outputs, labels, on in (
+        ([[7.0]], [7], "one output, 7, and its label 7"),
+        ([[1.0], [2.0], [4.0]], [[1], [4], [4]], "outputs 1, 2, 4 and labels 1, 4, 4, both of shape [3, 1]"),
+        ([[1.0], [2.0], [4.0]], [1, 4, 4], "outputs 1, 2, 4 of shape [3, 1] and labels 1, 4, 4 of shape [3]"),
+        ([[2.5], [-1.0]], [0, 9], "outputs 2.5 and -1 and labels 0 and 9"),
     ):
-        on = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}"
+        y = np.array(outputs, np.float32)
+        t = np.array(labels, np.float32 if np.ndim(labels) == 2 else np.uint8)
+        gap = y.astype(float).ravel() - t.astype(float).ravel()
+        across = y.astype(float).ravel()[:, np.newaxis] - t.astype(float).ravel()
         slips = [
-            ((size + padding - kernel) // stride + 1, "the padding is on both sides, so it counts twice"),
-            ((size + 2 * padding - kernel) // stride, "the first place counts too: + 1"),
-            (size + 2 * padding - kernel + 1, "the kernel moves by stride, so that there are fewer places"),
-            (-(-(size + 2 * padding - kernel) // stride) + 1, "round down: no kernel hangs over the edge"),
-            ((size + 2 * padding) // stride, "the kernel must fit in: subtract its size"),
-            ((size + 2 * padding - kernel + 1) // stride, "add 1 after the division, not before"),
-            ((size - kernel) // stride + 1, "the padding makes the image larger"),
+            (float((across**2).mean()), "[n, 1] minus [n] is broadcast to [n, n]: bring labels to [n, 1] first"),
+            (float((gap**2).sum()), "this is the sum: divide by the number of samples"),
+            (float((gap**2).mean() / 2), "the half belongs to another definition: here there is none"),
+            (float(np.abs(gap).mean()), "these are absolute errors: square them"),
+            (float(gap.mean() ** 2), "square first, then take the mean"),
+            (float(np.sqrt((gap**2).mean())), "no root is asked for"),
+            (gap**2, "one number is asked for: the mean of these"),
+            (gap[:, np.newaxis] ** 2, "one number is asked for: the mean of these"),
         ]
-        found = call(answer, size, kernel, stride, padding, on=on)
-        expect(found, (size + 2 * padding - kernel) // stride + 1, on, slips)
+        expect(call(answer, y, t, on=on), float((gap**2).mean()), on, slips)
 
 
-def _check_pool(answer: Answer) -> None:
-    rng = np.random.default_rng(0)
-    for x, size, on in (
-        (np.array([[1.0, 2.0], [3.0, 4.0]]), 2, "x = [[1, 2], [3, 4]], size 2"),
-        (np.arange(24.0).reshape(4, 6), 2, "x = 0 to 23 in 4 rows of 6, size 2"),
-        (-np.arange(1.0, 17).reshape(4, 4), 2, "x = -1 to -16 in 4 rows of 4, all negative, size 2"),
-        (rng.standard_normal((6, 9)), 3, "random numbers [6, 9], size 3"),
-        (rng.standard_normal((5, 7)), 2, "random numbers [5, 7], which 2 does not divide, size 2"),
+def _check_step(answer: Answer) -> None:
+    parameters = [np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([0.0, 1.0])]
+    gradients = [np.array([[2.0, 0.0], [-4.0, 4.0]]), np.array([-8.0, 0.0])]  # norms 6 and 8, together 10
+    for lr, clip_norm, on in (
+        (0.1, 0.0, "gradients of global norm 10, no clipping"),
+        (0.1, 20.0, "gradients of global norm 10, clip_norm 20"),
+        (0.1, 5.0, "gradients of global norm 10 (6 and 8 by array), clip_norm 5"),
+        (0.5, 7.0, "gradients of global norm 10 (6 and 8 by array), clip_norm 7"),
     ):
-        h, w = x.shape[0] // size, x.shape[1] // size
-        squares = x[: h * size, : w * size].reshape(h, size, w, size)
-        wanted = squares.max(axis=(1, 3))
+        where = f"{on}, lr {lr}"
+        found = call(answer, parameters, gradients, lr, clip_norm, on=where)
+        if isinstance(found, (list, tuple)) and any(a is b for a in found for b in parameters):
+            raise Wrong("it returns the arrays that it was given", where, "make new arrays: p - lr * g")
         slips = [
-            (squares.mean(axis=(1, 3)), "this is the average: the largest is asked for"),
-            (np.maximum(wanted, 0), "the largest of negative numbers is negative: do not begin at 0"),
-            (squares[:, 0, :, 0], "this is the first number of each square"),
-            (squares.max(axis=(0, 2)), "the squares' own axes are 1 and 3 after the reshape"),
+            (_stepped(parameters, gradients, -lr, clip_norm), "it climbs: the step goes against the gradient"),
+            (_stepped(parameters, gradients, lr, 0), "the gradients are not clipped"),
+            (_stepped_by_array(parameters, gradients, lr, clip_norm), "the norm is that of all arrays together"),
             (
-                x[: h * size, : w * size].reshape(h, w, size, size).max(axis=(2, 3)),
-                "reshape to [h, size, w, size]: an array lies in memory row by row",
+                [p - lr * g * clip_norm / 10 for p, g in zip(parameters, gradients, strict=True)],
+                "gradients that are short enough stay as they are, and 0 is no clipping",
             ),
-            (_slid_maximum(x, size), "the squares lie side by side: move by size, not by 1"),
-            (wanted.T, "rows and columns are exchanged"),
-        ]
-        expect(call(answer, x, size, on=on), wanted, on, slips)
-
-
-def _slid_maximum(x: np.ndarray, size: int) -> np.ndarray:
-    return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
-
-
-def _check_convolve(answer: Answer) -> None:
-    rng = np.random.default_rng(0)
-    step = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
-    for images, kernels, biases, padding, on in (
-        (
-            np.arange(9.0).reshape(1, 1, 3, 3),
-            step,
-            np.zeros(1),
-            0,
-            "an image 0 to 8 in 3 rows, kernel [[1, 2], [3, 4]]",
-        ),
-        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.array([10.0]), 0, "the same with bias 10"),
-        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.zeros(1), 1, "the same with bias 0 and padding 1"),
-        (
-            rng.standard_normal((2, 3, 5, 6)),
-            rng.standard_normal((4, 3, 3, 3)),
-            rng.standard_normal(4),
-            1,
-            "two images of 3 channels [5, 6], 4 kernels 3×3, padding 1",
-        ),
-    ):
-        found = call(answer, images, kernels, biases, padding, on=on)
-        wanted = _convolved(images, kernels, biases, padding)
-        none = np.zeros_like(biases)
-        slips = [
-            (_convolved(images, kernels[:, :, ::-1, ::-1], biases, padding), "in nets the kernel is not turned round"),
             (
-                _convolved(images, kernels.swapaxes(2, 3), biases, padding),
-                "the kernel's rows and columns are exchanged",
+                [
+                    p - lr * (np.clip(g, -clip_norm, clip_norm) if clip_norm else g)
+                    for p, g in zip(parameters, gradients, strict=True)
+                ],
+                "each element is clipped by itself, which turns the direction: scale the whole gradient",
             ),
-            (_convolved(images, kernels, none, padding), "each output has a bias to be added"),
-            (_convolved(images, kernels, biases, 0), "the padding is missing"),
-            (_convolved(images[:, :1], kernels[:, :1], biases, padding), "all channels are to be added up"),
-            (_convolved(images, kernels, biases * images.shape[1], padding), "add the bias once, not for each channel"),
+            (
+                [p - lr * g * (clip_norm / 14 if clip_norm else 1) for p, g in zip(parameters, gradients, strict=True)],
+                "norms don't add up; their squares do",
+            ),
+            (
+                [
+                    p - lr * g * (clip_norm / 100 if clip_norm else 1)
+                    for p, g in zip(parameters, gradients, strict=True)
+                ],
+                "the norm is the root of the sum of squares",
+            ),
         ]
-        why = "take the output at [0, 0, 0, 0] and add up its products by hand"
-        expect(found, wanted, on, slips, why)
+        expect(
+            list(found) if isinstance(found, tuple) else found,
+            _stepped(parameters, gradients, lr, clip_norm),
+            where,
+            slips,
+        )
+    zeros = [np.zeros(3)]
+    on = "gradients that are all 0, clip_norm 5"
+    expect(
+        call(answer, [np.ones(3)], zeros, 0.1, 5.0, on=on), [np.ones(3)], on, why="a norm of 0 must not be divided by"
+    )
 
 
-def _convolved(images: np.ndarray, kernels: np.ndarray, biases: np.ndarray, padding: int) -> np.ndarray:
-    framed = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(framed, kernels.shape[2:], axis=(2, 3))  # [n, c, h, w, k, k]
-    return np.einsum("nchwij,ocij->nohw", windows, kernels) + biases[:, np.newaxis, np.newaxis]
+def _stepped(
+    parameters: list[np.ndarray], gradients: list[np.ndarray], lr: float, clip_norm: float
+) -> list[np.ndarray]:
+    norm = np.sqrt(sum(float((g**2).sum()) for g in gradients))
+    scale = clip_norm / norm if 0 < clip_norm < norm else 1.0
+    return [p - lr * scale * g for p, g in zip(parameters, gradients, strict=True)]
+
+
+def _stepped_by_array(
+    parameters: list[np.ndarray], gradients: list[np.ndarray], lr: float, clip_norm: float
+) -> list[np.ndarray]:
+    return [_stepped([p], [g], lr, clip_norm)[0] for p, g in zip(parameters, gradients, strict=True)]
+
+
+def _check_fit(answer: Answer) -> None:
+    cpu.tune()  # the answer is about to import Paddle
+    rng = np.random.default_rng(0)
+    two = rng.standard_normal((8, 2))
+    for x, t, lr, steps, on in (
+        (np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), 0.1, 0, "x = 1, 2, t = 3, 5, no step"),
+        (np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), 0.1, 1, "x = 1, 2, t = 3, 5, one step of lr 0.1"),
+        (np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), 0.1, 3, "x = 1, 2, t = 3, 5, three steps of lr 0.1"),
+        (two, two @ [[2.0], [-1.0]] + 0.5, 0.1, 60, "eight samples of two numbers, t = 2 x₀ - x₁ + 0.5, 60 steps"),
+    ):
+        found = call(answer, x, t, lr, steps, on=on)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise Wrong(f"it returns a {type(found).__name__}", on, "return a pair: w, b")
+        found = tuple(np.asarray(part) for part in found)
+        slips = [
+            (_descend(x, t, lr, steps, keep=True), "the gradients are not cleared, so they add up from step to step"),
+            (_descend(x, t, lr * len(x), steps), "the loss is the mean over the samples, not the sum"),
+            (_descend(x, t, lr, max(steps - 1, 0)), "there is one step too few"),
+            (_descend(x, t, lr, steps + 1), "there is one step too many"),
+            (_descend(x, t, -lr, steps), "it climbs: subtract lr times the gradient"),
+            (_descend(x, t, lr / 2, steps), "the loss has no factor 1/2"),
+            (_descend(x, t, lr, steps, with_bias=False), "b is not trained"),
+        ]
+        why = "w and b begin at 0, w has shape [k, 1]; begin with one step and compare it with your pencil"
+        expect(found, _descend(x, t, lr, steps), on, slips, why, tolerance=1e-4)
+
+
+def _descend(
+    x: np.ndarray, t: np.ndarray, lr: float, steps: int, keep: bool = False, with_bias: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Do by hand what the exercise asks of Paddle; ``keep`` and ``with_bias`` do it wrongly."""
+    w, b = np.zeros((x.shape[1], 1)), np.zeros(1)
+    dw, db = np.zeros_like(w), np.zeros_like(b)
+    for _ in range(steps):
+        dy = 2 * (x @ w + b - t) / len(x)
+        dw, db = dw * keep + x.T @ dy, db * keep + dy.sum(axis=0)
+        w, b = w - lr * dw, b - lr * db * with_bias
+    return w, b
 
 
 EXERCISES = (
     Exercise(
-        _SIZE,
-        _check_size,
+        _ERROR,
+        _check_error,
         (
+            ("Print the shape of outputs - labels.", "打印 outputs - labels 的形状。"),
             (
-                "How long is the axis with its padding? How far can the kernel move on it?",
-                "加上填充后轴有多长？核在上面能移动多远？",
-            ),
-            (
-                "It can move by size + 2 * padding - kernel pixels, in steps of stride; the first place counts too.",
-                "它能移动 size + 2 * padding - kernel 个像素，每次移动 stride；起点也算一个位置。",
+                "labels.reshape(-1, 1) has shape [n, 1] whatever it was; make it float before you subtract.",
+                "labels.reshape(-1, 1) 无论原来如何都得到 [n, 1]；相减之前先转成浮点数。",
             ),
         ),
     ),
     Exercise(
-        _POOL,
-        _check_pool,
+        _STEP,
+        _check_step,
         (
-            ("First cut off what does not fill a square.", "先切掉填不满一个方格的行和列。"),
+            ("First one number, the norm over all arrays; then the steps.", "先算一个数：所有数组的总范数；再更新。"),
             (
-                "x.reshape(h, size, w, size): the axes 1 and 3 run within a square.",
-                "x.reshape(h, size, w, size)：轴 1 和轴 3 在方格内部。",
+                "norm is the root of the sum of all (g ** 2).sum(); scale is clip_norm / norm if that is below 1.",
+                "norm 是所有 (g ** 2).sum() 之和的平方根；"
+                "当 0 < clip_norm < norm 时 scale = clip_norm / norm，否则为 1。",
             ),
         ),
     ),
     Exercise(
-        _CONVOLVE,
-        _check_convolve,
+        _FIT,
+        _check_fit,
         (
             (
-                "numpy.pad makes the frame; then two loops over the places of the kernel, i and j.",
-                "用 numpy.pad 加边框；然后对核的位置 i 和 j 写两层循环。",
+                "It is the loop of the lab with one batch: forward, loss, backward, step, clear.",
+                "就是实验里的循环，只是每次只有一批：前向、损失、反向、更新、清零。",
             ),
             (
-                "At a place, window = x[:, :, i : i + k, j : j + k] is [n, channels, k, k]; its output is "
-                "numpy.einsum('ncij,ocij->no', window, kernels) + biases.",
-                "在某个位置，window = x[:, :, i : i + k, j : j + k] 的形状是 [n, channels, k, k]；"
-                "它的输出是 numpy.einsum('ncij,ocij->no', window, kernels) + biases。",
+                "Begin with w = paddle.zeros([k, 1], 'float64') and w.stop_gradient = False, likewise b; step by "
+                "w = (w - lr * w.grad).detach(), and set stop_gradient = False again.",
+                "用 paddle.zeros([k, 1], 'float64') 建 w，设 stop_gradient = False，b 也一样；"
+                "然后手动更新：w = (w - lr * w.grad).detach()，再设 stop_gradient = False。",
             ),
         ),
     ),

@@ -1,200 +1,183 @@
-"""Exercises of lab 8: softmax, cross-entropy, and their gradient, with one softmax and with two."""
+"""Exercises of lab 8: the size of a convolution's output, max pooling, and a convolution layer in NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
 
-_SOFTMAX = '''
-def softmax(scores):
-    """Return the probabilities that scores stand for: exp(s[c]) / sum of exp(s[d]), row by row.
+_SIZE = '''
+def output_size(size, kernel, stride, padding):
+    """Return how many places there are for a kernel along one axis.
 
-    scores: float64 [n, k], of any size: 1000 is as good as 1.
-    Returns: an array [n, k], each row adding up to 1.
+    size: pixels of the image along the axis.  kernel: pixels of the kernel.  stride: how far it moves each time.
+    padding: zeros added before the first pixel, and as many after the last.  All are integers.
+    Returns: an integer, at least 1 for the sizes given here.
     """
 '''
 
-_ENTROPY = '''
-def cross_entropy(scores, labels):
-    """Return the mean over the samples of -log p[label], p being the softmax of the sample's scores.
+_POOL = '''
+def max_pool(x, size):
+    """Return the largest number of each square of size × size, the squares side by side.
 
-    scores: float64 [n, k], raw, of any size.  labels: integers [n].
-    Returns: one number, finite for any finite scores.
+    Rows and columns that do not fill a square, at the bottom and on the right, are left out.
+    x: numbers [h, w].  size: an integer.
+    Returns: an array [h // size, w // size].
     """
 '''
 
-_GRADIENT = '''
-def score_gradient(scores, labels, twice):
-    """Return the gradient of the mean cross-entropy with respect to the scores.
+_CONVOLVE = '''
+def convolve(images, kernels, biases, padding):
+    """Return what a convolution layer with stride 1 computes, with NumPy alone.
 
-    The loss is cross_entropy(scores, labels); if twice is true, it is cross_entropy(softmax(scores), labels), which
-    takes the probabilities for scores and applies softmax to them once more.
-    scores: float64 [n, k].  labels: integers [n].  twice: True or False.
-    Returns: an array [n, k].
+    images: float64 [n, channels, h, w].  kernels: float64 [outputs, channels, k, k].  biases: float64 [outputs].
+    padding: how many rows and columns of zeros are put around every image.
+    Returns: an array [n, outputs, h + 2 padding - k + 1, w + 2 padding - k + 1].
     """
 '''
 
 
-def _check_softmax(answer: Answer) -> None:
-    for scores, on in (
-        ([[0.0, 0.0]], "scores [[0, 0]]"),
-        ([[1.0, 2.0, 3.0], [3.0, 3.0, -1.0]], "scores [[1, 2, 3], [3, 3, -1]]"),
-        ([[1000.0, 1001.0], [-1000.0, -1000.0]], "scores [[1000, 1001], [-1000, -1000]]"),
-        ([[1000.0, 1.0], [1.0, 2.0]], "scores [[1000, 1], [1, 2]]"),
+def _check_size(answer: Answer) -> None:
+    for size, kernel, stride, padding in (
+        (28, 5, 1, 0),
+        (28, 5, 1, 2),
+        (28, 2, 2, 0),
+        (14, 5, 1, 1),
+        (7, 2, 2, 0),
+        (10, 3, 3, 0),
+        (11, 3, 2, 1),
+        (5, 5, 1, 0),
+        (6, 3, 4, 1),
     ):
-        s = np.array(scores)
-        with np.errstate(all="ignore"):  # an answer's overflow is told by its NaN, not by a warning
-            found = call(answer, s, on=on)
-            powers = np.exp(np.minimum(s, 700))
-        if np.shape(found) == s.shape and np.asarray(found).dtype.kind == "f" and np.isnan(found).any():
-            raise Wrong(
-                "there are values that are not numbers (nan)",
-                on,
-                "exp of 1000 is infinite, that of -1000 is 0: take each row's largest score off first",
-            )
+        on = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}"
         slips = [
-            (powers / powers.sum(), "each row is to add up to 1, not the whole array: sum over axis 1"),
-            (powers / powers.sum(axis=0), "each row is to add up to 1, not each column: sum over axis 1"),
-            (powers, "the powers are still to be divided by their sum"),
-            (s / np.where(s.sum(axis=1) == 0, 1, s.sum(axis=1))[:, np.newaxis], "first take exp of the scores"),
-            (np.log(_softmax(s) + 1e-300), "these are logarithms of the probabilities"),
+            ((size + padding - kernel) // stride + 1, "the padding is on both sides, so it counts twice"),
+            ((size + 2 * padding - kernel) // stride, "the first place counts too: + 1"),
+            (size + 2 * padding - kernel + 1, "the kernel moves by stride, so that there are fewer places"),
+            (-(-(size + 2 * padding - kernel) // stride) + 1, "round down: no kernel hangs over the edge"),
+            ((size + 2 * padding) // stride, "the kernel must fit in: subtract its size"),
+            ((size + 2 * padding - kernel + 1) // stride, "add 1 after the division, not before"),
+            ((size - kernel) // stride + 1, "the padding makes the image larger"),
         ]
-        expect(found, _softmax(s), on, slips)
+        found = call(answer, size, kernel, stride, padding, on=on)
+        expect(found, (size + 2 * padding - kernel) // stride + 1, on, slips)
 
 
-def _check_entropy(answer: Answer) -> None:
+def _check_pool(answer: Answer) -> None:
     rng = np.random.default_rng(0)
-    for scores, labels, on in (
-        (np.zeros((1, 10)), [3], "ten equal scores"),
-        (np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 5.0]]), [0, 1], "scores [[2, 1, 0], [0, 1, 5]], labels [0, 1]"),
-        (rng.standard_normal((7, 10)), [9, 0, 3, 3, 5, 1, 9], "seven samples with random scores"),
-        (np.array([[1000.0, 0.0], [0.0, 1.0]]), [1, 1], "scores [[1000, 0], [0, 1]], labels [1, 1]"),
+    for x, size, on in (
+        (np.array([[1.0, 2.0], [3.0, 4.0]]), 2, "x = [[1, 2], [3, 4]], size 2"),
+        (np.arange(24.0).reshape(4, 6), 2, "x = 0 to 23 in 4 rows of 6, size 2"),
+        (-np.arange(1.0, 17).reshape(4, 4), 2, "x = -1 to -16 in 4 rows of 4, all negative, size 2"),
+        (rng.standard_normal((6, 9)), 3, "random numbers [6, 9], size 3"),
+        (rng.standard_normal((5, 7)), 2, "random numbers [5, 7], which 2 does not divide, size 2"),
     ):
-        t = np.array(labels)
-        with np.errstate(all="ignore"):
-            found = call(answer, scores, t, on=on)
-        losses = _losses(scores, t)
-        if np.ndim(found) == 0 and isinstance(found, (float, np.floating)) and not np.isfinite(found):
-            raise Wrong(
-                f"it returns {found}, where {losses.mean():.6g} is right",
-                on,
-                "the probability is too small for a float, and its log infinite: log p = s[label] - log(sum of exp(s))",
-            )
-        logs = -np.log(np.maximum(_softmax(scores), 1e-300))
+        h, w = x.shape[0] // size, x.shape[1] // size
+        squares = x[: h * size, : w * size].reshape(h, size, w, size)
+        wanted = squares.max(axis=(1, 3))
         slips = [
-            (losses.sum(), "this is the sum: divide by the number of samples"),
-            (losses, "one number is asked for: the mean of these"),
-            (losses.mean() / np.log(2), "take the natural logarithm"),
-            (losses.mean() / np.log(10), "take the natural logarithm"),
-            (-losses.mean(), "the sign is wrong: a loss is not below 0"),
-            (logs.mean(), "only the label's probability counts, not all of them"),
-            (logs.mean(axis=1).sum(), "only the label's probability counts, not all of them"),
-            (_losses(_softmax(scores), t).mean(), "softmax is applied twice: the fault of this lab"),
+            (squares.mean(axis=(1, 3)), "this is the average: the largest is asked for"),
+            (np.maximum(wanted, 0), "the largest of negative numbers is negative: do not begin at 0"),
+            (squares[:, 0, :, 0], "this is the first number of each square"),
+            (squares.max(axis=(0, 2)), "the squares' own axes are 1 and 3 after the reshape"),
             (
-                -np.log(_softmax(scores)[np.arange(len(t)), t] + 1e-7).mean(),
-                "a small number added to p changes the loss",
+                x[: h * size, : w * size].reshape(h, w, size, size).max(axis=(2, 3)),
+                "reshape to [h, size, w, size]: an array lies in memory row by row",
             ),
+            (_slid_maximum(x, size), "the squares lie side by side: move by size, not by 1"),
+            (wanted.T, "rows and columns are exchanged"),
         ]
-        expect(found, float(losses.mean()), on, slips)
+        expect(call(answer, x, size, on=on), wanted, on, slips)
 
 
-def _check_gradient(answer: Answer) -> None:
+def _slid_maximum(x: np.ndarray, size: int) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
+
+
+def _check_convolve(answer: Answer) -> None:
     rng = np.random.default_rng(0)
-    random, labels = rng.standard_normal((5, 4)), np.array([0, 3, 1, 1, 2])
-    sure = np.array([[8.0, 0.0, 0.0]])
-    for scores, t, twice, on in (
-        (np.zeros((1, 2)), np.array([0]), False, "scores [[0, 0]], label 0, one softmax"),
-        (sure, np.array([1]), False, "scores [[8, 0, 0]], label 1: sure and wrong, one softmax"),
-        (random, labels, False, "five samples with random scores, one softmax"),
-        (np.zeros((1, 2)), np.array([0]), True, "scores [[0, 0]], label 0, two softmaxes"),
-        (sure, np.array([1]), True, "scores [[8, 0, 0]], label 1: sure and wrong, two softmaxes"),
-        (random, labels, True, "five samples with random scores, two softmaxes"),
+    step = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    for images, kernels, biases, padding, on in (
+        (
+            np.arange(9.0).reshape(1, 1, 3, 3),
+            step,
+            np.zeros(1),
+            0,
+            "an image 0 to 8 in 3 rows, kernel [[1, 2], [3, 4]]",
+        ),
+        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.array([10.0]), 0, "the same with bias 10"),
+        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.zeros(1), 1, "the same with bias 0 and padding 1"),
+        (
+            rng.standard_normal((2, 3, 5, 6)),
+            rng.standard_normal((4, 3, 3, 3)),
+            rng.standard_normal(4),
+            1,
+            "two images of 3 channels [5, 6], 4 kernels 3×3, padding 1",
+        ),
     ):
-        found = call(answer, scores, t, twice, on=on)
-        n, p, truth = len(t), _softmax(scores), np.eye(scores.shape[1])[t]
-        wanted = _gradient(scores, t, twice)
+        found = call(answer, images, kernels, biases, padding, on=on)
+        wanted = _convolved(images, kernels, biases, padding)
+        none = np.zeros_like(biases)
         slips = [
-            (wanted * n, "the loss is a mean: divide by the number of samples"),
-            (-wanted, "the sign is turned: it is p minus the truth"),
-            (p / n, "the truth is not subtracted"),
+            (_convolved(images, kernels[:, :, ::-1, ::-1], biases, padding), "in nets the kernel is not turned round"),
+            (
+                _convolved(images, kernels.swapaxes(2, 3), biases, padding),
+                "the kernel's rows and columns are exchanged",
+            ),
+            (_convolved(images, kernels, none, padding), "each output has a bias to be added"),
+            (_convolved(images, kernels, biases, 0), "the padding is missing"),
+            (_convolved(images[:, :1], kernels[:, :1], biases, padding), "all channels are to be added up"),
+            (_convolved(images, kernels, biases * images.shape[1], padding), "add the bias once, not for each channel"),
         ]
-        if twice:
-            q = _softmax(p)
-            through = p * (q - truth) / n
-            slips += [
-                (_gradient(scores, t, False), "the second softmax is left out"),
-                (
-                    (q - truth) / n,
-                    "this is the gradient with respect to p: it has to go back through the first softmax",
-                ),
-                (through, "each p depends on all scores: p * (g - sum of g p), the sum is missing"),
-                (p * (1 - p) * (q - truth) / n, "p (1 - p) is its slope in its own score alone; the others count too"),
-            ]
-        expect(found, wanted, on, slips, "check it with finite differences, as in lab 3", tolerance=1e-6)
+        why = "take the output at [0, 0, 0, 0] and add up its products by hand"
+        expect(found, wanted, on, slips, why)
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _losses(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    above = scores - scores.max(axis=1, keepdims=True)
-    return np.log(np.exp(above).sum(axis=1)) - above[np.arange(len(labels)), labels]
-
-
-def _gradient(scores: np.ndarray, labels: np.ndarray, twice: bool) -> np.ndarray:
-    truth = np.eye(scores.shape[1])[labels]
-    p = _softmax(scores)
-    if not twice:
-        return (p - truth) / len(labels)
-    g = (_softmax(p) - truth) / len(labels)
-    return p * (g - (g * p).sum(axis=1, keepdims=True))
+def _convolved(images: np.ndarray, kernels: np.ndarray, biases: np.ndarray, padding: int) -> np.ndarray:
+    framed = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(framed, kernels.shape[2:], axis=(2, 3))  # [n, c, h, w, k, k]
+    return np.einsum("nchwij,ocij->nohw", windows, kernels) + biases[:, np.newaxis, np.newaxis]
 
 
 EXERCISES = (
     Exercise(
-        _SOFTMAX,
-        _check_softmax,
+        _SIZE,
+        _check_size,
         (
             (
-                "Take each row's largest score off first: nothing changes but the size.",
-                "先减去每行最大的得分：结果不变，数却小了。",
+                "How long is the axis with its padding? How far can the kernel move on it?",
+                "加上填充后轴有多长？核在上面能移动多远？",
             ),
             (
-                "scores.max(axis=1, keepdims=True) has shape [n, 1], which is subtracted from every column.",
-                "scores.max(axis=1, keepdims=True) 的形状是 [n, 1]，会从每一列里减去。",
+                "It can move by size + 2 * padding - kernel pixels, in steps of stride; the first place counts too.",
+                "它能移动 size + 2 * padding - kernel 个像素，每次移动 stride；起点也算一个位置。",
             ),
         ),
     ),
     Exercise(
-        _ENTROPY,
-        _check_entropy,
+        _POOL,
+        _check_pool,
         (
+            ("First cut off what does not fill a square.", "先切掉填不满一个方格的行和列。"),
             (
-                "scores[numpy.arange(n), labels] picks one score from each row.",
-                "scores[numpy.arange(n), labels] 从每行取一个得分。",
-            ),
-            (
-                "-log p[label] = log(sum of exp(s)) - s[label]; with the largest taken off all s it stays finite.",
-                "-log p[label] 等于 log（所有 exp(s) 之和）减 s[label]；先从所有 s 中减去最大的，就不会溢出。",
+                "x.reshape(h, size, w, size): the axes 1 and 3 run within a square.",
+                "x.reshape(h, size, w, size)：轴 1 和轴 3 在方格内部。",
             ),
         ),
     ),
     Exercise(
-        _GRADIENT,
-        _check_gradient,
+        _CONVOLVE,
+        _check_convolve,
         (
             (
-                "With one softmax it is p minus the truth (one-hot), divided by n.",
-                "只有一个 softmax 时，梯度是 p 减真值（one-hot），再除以 n。",
+                "numpy.pad makes the frame; then two loops over the places of the kernel, i and j.",
+                "用 numpy.pad 加边框；然后对核的位置 i 和 j 写两层循环。",
             ),
             (
-                "With two, g = (softmax(p) - truth) / n is the gradient with respect to p; going back through the "
-                "first softmax makes it p * (g - the row's sum of g * p).",
-                "有两个时：g = (softmax(p) - truth) / n 是对 p 的梯度；"
-                "再经过前一个 softmax 传回去，变成 p *（g - 该行 g * p 之和）。",
+                "At a place, window = x[:, :, i : i + k, j : j + k] is [n, channels, k, k]; its output is "
+                "numpy.einsum('ncij,ocij->no', window, kernels) + biases.",
+                "在某个位置，window = x[:, :, i : i + k, j : j + k] 的形状是 [n, channels, k, k]；"
+                "它的输出是 numpy.einsum('ncij,ocij->no', window, kernels) + biases。",
             ),
         ),
     ),

@@ -1,216 +1,200 @@
-"""Exercises of lab 9: counting parameters, a step of RMSProp, and a callback that stops early."""
+"""Exercises of lab 9: softmax, cross-entropy, and their gradient, with one softmax and with two."""
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 
-from paddle_mnist import cpu
 from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
 
-_COUNT = '''
-def count_parameters(sizes):
-    """Return how many parameters a chain of Linear layers has, weights and biases together.
+_SOFTMAX = '''
+def softmax(scores):
+    """Return the probabilities that scores stand for: exp(s[c]) / sum of exp(s[d]), row by row.
 
-    sizes: how many numbers pass between the layers: [784, 512, 10] are two layers, 784 to 512 and 512 to 10.
-    Returns: an integer.
+    scores: float64 [n, k], of any size: 1000 is as good as 1.
+    Returns: an array [n, k], each row adding up to 1.
     """
 '''
 
-_STEP = '''
-def rmsprop_step(w, g, m, lr, rho, epsilon):
-    """Return the weights and the running mean after one step of RMSProp.
+_ENTROPY = '''
+def cross_entropy(scores, labels):
+    """Return the mean over the samples of -log p[label], p being the softmax of the sample's scores.
 
-    First m becomes rho m + (1 - rho) g², then w becomes w - lr g / sqrt(m + epsilon), with the new m.
-    w, g, m: arrays of the same shape: weights, gradient, running mean of its squares.  lr, rho, epsilon: numbers.
-    Returns: the new w and the new m, as new arrays.
+    scores: float64 [n, k], raw, of any size.  labels: integers [n].
+    Returns: one number, finite for any finite scores.
     """
 '''
 
-_EARLY = '''
-def early_stopping(patience):
-    """Return a paddle.callbacks.Callback that stops training when the validation loss no longer falls.
+_GRADIENT = '''
+def score_gradient(scores, labels, twice):
+    """Return the gradient of the mean cross-entropy with respect to the scores.
 
-    After each evaluation Paddle calls the callback's on_eval_end(logs); logs["loss"][0] is the validation loss. After
-    `patience` evaluations in a row without a loss below the smallest so far, set self.model.stop_training = True.
-    patience: an integer, at least 1.
+    The loss is cross_entropy(scores, labels); if twice is true, it is cross_entropy(softmax(scores), labels), which
+    takes the probabilities for scores and applies softmax to them once more.
+    scores: float64 [n, k].  labels: integers [n].  twice: True or False.
+    Returns: an array [n, k].
     """
-    import paddle
 '''
 
 
-def _check_count(answer: Answer) -> None:
-    for sizes in ([784, 512, 10], [784, 10, 10, 1], [3, 1], [1, 1, 1, 1, 1]):
-        on = f"sizes = {sizes}"
-        pairs = list(pairwise(sizes))
-        weights, biases = sum(a * b for a, b in pairs), sum(sizes[1:])
-        slips = [
-            (weights, "each output has a bias as well"),
-            (weights + sum(sizes), "the input has no biases: begin with the second size"),
-            (weights + len(pairs), "a layer has a bias for each of its outputs, not one in all"),
-            (weights + sum(sizes[:-1]), "there is a bias for each output, not for each input"),
-            (math.prod(sizes), "layers add up: multiply only the two sizes of one layer"),
-            ((sizes[0] + 1) * sizes[1], "this is the first layer alone"),
-            ((sizes[-2] + 1) * sizes[-1], "this is the last layer alone"),
-            (weights + sum(sizes[1:-1]), "the last layer has biases too"),
-        ]
-        expect(call(answer, sizes, on=on), weights + biases, on, slips)
-
-
-def _check_step(answer: Answer) -> None:
-    rng = np.random.default_rng(0)
-    random = (*rng.standard_normal((2, 3, 2)), rng.random((3, 2)))
-    for (w, g, m), lr, rho, epsilon in (
-        ((1, 2, 0), 0.1, 0.9, 1e-8),
-        ((1, 2, 9), 0.1, 0.75, 0.0),
-        ((1, 0, 0), 0.1, 0.9, 1e-6),
-        ((5, -3, 1), 0.1, 0.5, 4.0),
-        (random, 0.01, 0.9, 0.1),
+def _check_softmax(answer: Answer) -> None:
+    for scores, on in (
+        ([[0.0, 0.0]], "scores [[0, 0]]"),
+        ([[1.0, 2.0, 3.0], [3.0, 3.0, -1.0]], "scores [[1, 2, 3], [3, 3, -1]]"),
+        ([[1000.0, 1001.0], [-1000.0, -1000.0]], "scores [[1000, 1001], [-1000, -1000]]"),
+        ([[1000.0, 1.0], [1.0, 2.0]], "scores [[1000, 1], [1, 2]]"),
     ):
-        start = "random w, g, m [3, 2]" if np.ndim(w) else f"w [{w}], g [{g}], m [{m}]"
-        on = f"{start}, lr {lr}, rho {rho}, epsilon {epsilon}"
-        w, g, m = (np.atleast_1d(np.asarray(array, np.float64)) for array in (w, g, m))
-        found = call(answer, w, g, m, lr, rho, epsilon, on=on)
-        new = rho * m + (1 - rho) * g**2
-        turned = (1 - rho) * m + rho * g**2
-        slips: list[Any] = [
-            ((w - lr * g / (np.sqrt(new) + epsilon), new), "epsilon stands under the root"),
-            ((w - lr * g / np.sqrt(m + epsilon), new), "the step takes the new m, not the old one"),
-            ((w - lr * g / (new + epsilon), new), "the root is missing"),
-            ((w + lr * g / np.sqrt(new + epsilon), new), "it climbs: subtract the step"),
-            (
-                (w - lr * g / np.sqrt(turned + epsilon), turned),
-                "rho belongs to the old m, 1 - rho to the new square",
-            ),
-            ((w - lr * g, new), "the gradient is not divided by the root of m"),
-            ((w - lr * g / np.sqrt(new + epsilon), m), "the new m is to be returned"),
-            ((new, w - lr * g / np.sqrt(new + epsilon)), "first w, then m"),
-            (w - lr * g / np.sqrt(new + epsilon), "return a pair: w, m"),
-        ]
-        expect(found, (w - lr * g / np.sqrt(new + epsilon), new), on, slips, "follow m first, then w, by pencil")
-
-
-def _check_early(answer: Answer) -> None:
-    cpu.tune()
-    import paddle
-
-    for patience, losses in (
-        (1, [0.5, 0.4, 0.3, 0.2]),
-        (1, [0.5, 0.4, 0.45, 0.3]),
-        (2, [0.5, 0.6, 0.4, 0.5, 0.3, 0.4, 0.35]),
-        (2, [0.5, 0.9, 0.8, 0.7]),
-        (3, [0.5, 0.5, 0.5, 0.5, 0.5]),
-        (2, [3.0, 2.0, 2.5, 1.0, 1.5]),
-    ):
-        on = f"patience {patience}, validation losses {losses}"
-        callback = call(answer, patience, on=on)
-        if isinstance(callback, type):
-            raise Wrong("it returns a class", on, "return an instance of it: put parentheses after its name")
-        if not isinstance(callback, paddle.callbacks.Callback):
+        s = np.array(scores)
+        with np.errstate(all="ignore"):  # an answer's overflow is told by its NaN, not by a warning
+            found = call(answer, s, on=on)
+            powers = np.exp(np.minimum(s, 700))
+        if np.shape(found) == s.shape and np.asarray(found).dtype.kind == "f" and np.isnan(found).any():
             raise Wrong(
-                f"it returns {'nothing' if callback is None else type(callback).__name__}",
+                "there are values that are not numbers (nan)",
                 on,
-                "define a class that inherits from paddle.callbacks.Callback, and return an instance of it",
+                "exp of 1000 is infinite, that of -1000 is 0: take each row's largest score off first",
             )
-        expect(
-            _stopped_after(callback, losses, on),
-            _stops(losses, patience),
-            f"{on}: after how many evaluations it stops (None: never)",
-            [
-                (_stops(losses, patience + 1), "it is one evaluation too patient"),
-                (_stops(losses, max(1, patience - 1)), "it is one evaluation too impatient"),
-                (_stops(losses, 1), "it stops at the first loss that is not smaller: patience is ignored"),
+        slips = [
+            (powers / powers.sum(), "each row is to add up to 1, not the whole array: sum over axis 1"),
+            (powers / powers.sum(axis=0), "each row is to add up to 1, not each column: sum over axis 1"),
+            (powers, "the powers are still to be divided by their sum"),
+            (s / np.where(s.sum(axis=1) == 0, 1, s.sum(axis=1))[:, np.newaxis], "first take exp of the scores"),
+            (np.log(_softmax(s) + 1e-300), "these are logarithms of the probabilities"),
+        ]
+        expect(found, _softmax(s), on, slips)
+
+
+def _check_entropy(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    for scores, labels, on in (
+        (np.zeros((1, 10)), [3], "ten equal scores"),
+        (np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 5.0]]), [0, 1], "scores [[2, 1, 0], [0, 1, 5]], labels [0, 1]"),
+        (rng.standard_normal((7, 10)), [9, 0, 3, 3, 5, 1, 9], "seven samples with random scores"),
+        (np.array([[1000.0, 0.0], [0.0, 1.0]]), [1, 1], "scores [[1000, 0], [0, 1]], labels [1, 1]"),
+    ):
+        t = np.array(labels)
+        with np.errstate(all="ignore"):
+            found = call(answer, scores, t, on=on)
+        losses = _losses(scores, t)
+        if np.ndim(found) == 0 and isinstance(found, (float, np.floating)) and not np.isfinite(found):
+            raise Wrong(
+                f"it returns {found}, where {losses.mean():.6g} is right",
+                on,
+                "the probability is too small for a float, and its log infinite: log p = s[label] - log(sum of exp(s))",
+            )
+        logs = -np.log(np.maximum(_softmax(scores), 1e-300))
+        slips = [
+            (losses.sum(), "this is the sum: divide by the number of samples"),
+            (losses, "one number is asked for: the mean of these"),
+            (losses.mean() / np.log(2), "take the natural logarithm"),
+            (losses.mean() / np.log(10), "take the natural logarithm"),
+            (-losses.mean(), "the sign is wrong: a loss is not below 0"),
+            (logs.mean(), "only the label's probability counts, not all of them"),
+            (logs.mean(axis=1).sum(), "only the label's probability counts, not all of them"),
+            (_losses(_softmax(scores), t).mean(), "softmax is applied twice: the fault of this lab"),
+            (
+                -np.log(_softmax(scores)[np.arange(len(t)), t] + 1e-7).mean(),
+                "a small number added to p changes the loss",
+            ),
+        ]
+        expect(found, float(losses.mean()), on, slips)
+
+
+def _check_gradient(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    random, labels = rng.standard_normal((5, 4)), np.array([0, 3, 1, 1, 2])
+    sure = np.array([[8.0, 0.0, 0.0]])
+    for scores, t, twice, on in (
+        (np.zeros((1, 2)), np.array([0]), False, "scores [[0, 0]], label 0, one softmax"),
+        (sure, np.array([1]), False, "scores [[8, 0, 0]], label 1: sure and wrong, one softmax"),
+        (random, labels, False, "five samples with random scores, one softmax"),
+        (np.zeros((1, 2)), np.array([0]), True, "scores [[0, 0]], label 0, two softmaxes"),
+        (sure, np.array([1]), True, "scores [[8, 0, 0]], label 1: sure and wrong, two softmaxes"),
+        (random, labels, True, "five samples with random scores, two softmaxes"),
+    ):
+        found = call(answer, scores, t, twice, on=on)
+        n, p, truth = len(t), _softmax(scores), np.eye(scores.shape[1])[t]
+        wanted = _gradient(scores, t, twice)
+        slips = [
+            (wanted * n, "the loss is a mean: divide by the number of samples"),
+            (-wanted, "the sign is turned: it is p minus the truth"),
+            (p / n, "the truth is not subtracted"),
+        ]
+        if twice:
+            q = _softmax(p)
+            through = p * (q - truth) / n
+            slips += [
+                (_gradient(scores, t, False), "the second softmax is left out"),
                 (
-                    _stops(losses, patience, in_a_row=False),
-                    "count evaluations in a row: a new smallest loss sets back to 0",
+                    (q - truth) / n,
+                    "this is the gradient with respect to p: it has to go back through the first softmax",
                 ),
-                (
-                    _stops(losses, patience, against_last=True),
-                    "compare with the smallest loss so far, not with the last",
-                ),
-                (_stops(losses, patience, equal_is_better=True), "an equal loss is not below the smallest"),
-                (None, "it never sets self.model.stop_training"),
-            ],
-            "write down the smallest loss so far and the count after each evaluation",
-        )
+                (through, "each p depends on all scores: p * (g - sum of g p), the sum is missing"),
+                (p * (1 - p) * (q - truth) / n, "p (1 - p) is its slope in its own score alone; the others count too"),
+            ]
+        expect(found, wanted, on, slips, "check it with finite differences, as in lab 3", tolerance=1e-6)
 
 
-def _stopped_after(callback: Any, losses: list[float], on: str) -> int | None:
-    """Show the losses to the callback as ``Model.fit`` does; return after how many it stopped the training."""
-    model = SimpleNamespace(stop_training=False)
-
-    def evaluate(place: int) -> bool:
-        callback.on_eval_begin({})
-        callback.on_eval_end({"loss": [losses[place]], "acc": 0.5, "batch_size": 100})
-        callback.on_epoch_end(place, {"loss": [0.1], "acc": 0.9})
-        return bool(model.stop_training)
-
-    callback.set_model(model)
-    call(lambda: callback.on_train_begin({}), on=on)
-    for place in range(len(losses)):
-        if call(lambda place=place: evaluate(place), on=on):
-            return place + 1
-    return None
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _stops(
-    losses: list[float],
-    patience: int,
-    in_a_row: bool = True,
-    against_last: bool = False,
-    equal_is_better: bool = False,
-) -> int | None:
-    """Return after how many losses training stops; the other arguments make it go wrong."""
-    best, count = math.inf, 0
-    for place, loss in enumerate(losses, start=1):
-        better = loss <= best if equal_is_better else loss < best
-        count = (0 if in_a_row else count) if better else count + 1
-        best = loss if better or against_last else best
-        if count >= patience:
-            return place
-    return None
+def _losses(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    above = scores - scores.max(axis=1, keepdims=True)
+    return np.log(np.exp(above).sum(axis=1)) - above[np.arange(len(labels)), labels]
+
+
+def _gradient(scores: np.ndarray, labels: np.ndarray, twice: bool) -> np.ndarray:
+    truth = np.eye(scores.shape[1])[labels]
+    p = _softmax(scores)
+    if not twice:
+        return (p - truth) / len(labels)
+    g = (_softmax(p) - truth) / len(labels)
+    return p * (g - (g * p).sum(axis=1, keepdims=True))
 
 
 EXERCISES = (
     Exercise(
-        _COUNT,
-        _check_count,
+        _SOFTMAX,
+        _check_softmax,
         (
-            ("One layer from a to b: how many weights, how many biases?", "从 a 到 b 的一层：多少权重，多少偏置？"),
             (
-                "A layer from a to b has a b + b parameters; zip(sizes[:-1], sizes[1:]) gives all the pairs.",
-                "从 a 到 b 的一层有 a b + b 个参数；zip(sizes[:-1], sizes[1:]) 给出所有的对。",
+                "Take each row's largest score off first: nothing changes but the size.",
+                "先减去每行最大的得分：结果不变，数却小了。",
+            ),
+            (
+                "scores.max(axis=1, keepdims=True) has shape [n, 1], which is subtracted from every column.",
+                "scores.max(axis=1, keepdims=True) 的形状是 [n, 1]，会从每一列里减去。",
             ),
         ),
     ),
     Exercise(
-        _STEP,
-        _check_step,
+        _ENTROPY,
+        _check_entropy,
         (
-            ("Two lines, m first. None of them works in place.", "两行代码，先算 m。都不要原地修改。"),
             (
-                "m = rho * m + (1 - rho) * g**2; then the step with numpy.sqrt(m + epsilon).",
-                "m = rho * m + (1 - rho) * g**2；然后用 numpy.sqrt(m + epsilon) 更新。",
+                "scores[numpy.arange(n), labels] picks one score from each row.",
+                "scores[numpy.arange(n), labels] 从每行取一个得分。",
+            ),
+            (
+                "-log p[label] = log(sum of exp(s)) - s[label]; with the largest taken off all s it stays finite.",
+                "-log p[label] 等于 log（所有 exp(s) 之和）减 s[label]；先从所有 s 中减去最大的，就不会溢出。",
             ),
         ),
     ),
     Exercise(
-        _EARLY,
-        _check_early,
+        _GRADIENT,
+        _check_gradient,
         (
             (
-                "The callback needs two attributes: the smallest loss so far, and how many evaluations ago that was.",
-                "回调需要两个属性：目前最小的损失，以及那是几次评估之前。",
+                "With one softmax it is p minus the truth (one-hot), divided by n.",
+                "只有一个 softmax 时，梯度是 p 减真值（one-hot），再除以 n。",
             ),
             (
-                "Define the class in the function. In on_eval_end a smaller loss sets best and count = 0; otherwise "
-                "count += 1, and from count == patience on self.model.stop_training = True.",
-                "在函数里定义类。在 on_eval_end 中：损失更小就更新 best，并令 count = 0；"
-                "否则 count += 1，若 count >= patience，则 self.model.stop_training = True。",
+                "With two, g = (softmax(p) - truth) / n is the gradient with respect to p; going back through the "
+                "first softmax makes it p * (g - the row's sum of g * p).",
+                "有两个时：g = (softmax(p) - truth) / n 是对 p 的梯度；"
+                "再经过前一个 softmax 传回去，变成 p *（g - 该行 g * p 之和）。",
             ),
         ),
     ),

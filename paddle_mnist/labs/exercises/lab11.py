@@ -1,163 +1,216 @@
-"""Exercises of lab 11: the confusion matrix, early stopping, and shifting images."""
+"""Exercises of lab 11: counting parameters, a step of RMSProp, and a callback that stops early."""
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+from paddle_mnist import cpu
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
 
-_CONFUSION = '''
-def confusion_matrix(labels, answers):
-    """Return how often each digit was read as each digit.
+_COUNT = '''
+def count_parameters(sizes):
+    """Return how many parameters a chain of Linear layers has, weights and biases together.
 
-    labels: integers from 0 to 9, [n], what the images show.  answers: integers from 0 to 9, [n], what was read.
-    Returns: integers [10, 10]; at [t, r] stands how many images of the digit t were read as r.
+    sizes: how many numbers pass between the layers: [784, 512, 10] are two layers, 784 to 512 and 512 to 10.
+    Returns: an integer.
     """
 '''
 
-_STOP = '''
-def stop_early(losses, patience):
-    """Return after which epoch the training stops, and which epoch's weights are kept.
+_STEP = '''
+def rmsprop_step(w, g, m, lr, rho, epsilon):
+    """Return the weights and the running mean after one step of RMSProp.
 
-    It stops after the first epoch at which the lowest loss so far is patience epochs old; if that never happens, after
-    the last epoch. A loss that only equals the lowest so far does not count as new.
-    losses: the validation loss of each epoch, a list of at least one number.  patience: at least 1.
-    Returns: (stopped, best), two epochs, counted from 0. What comes after the stop was never seen.
+    First m becomes rho m + (1 - rho) g², then w becomes w - lr g / sqrt(m + epsilon), with the new m.
+    w, g, m: arrays of the same shape: weights, gradient, running mean of its squares.  lr, rho, epsilon: numbers.
+    Returns: the new w and the new m, as new arrays.
     """
 '''
 
-_SHIFT = '''
-def shift(images, down, right):
-    """Return the images moved by down rows and right columns; what leaves the picture is lost.
+_EARLY = '''
+def early_stopping(patience):
+    """Return a paddle.callbacks.Callback that stops training when the validation loss no longer falls.
 
-    images: uint8 [n, height, width].  down, right: whole numbers; negative ones move up and left. They may be larger
-    than the picture, and then nothing is left in it.
-    Returns: uint8 [n, height, width], a new array, with 0 (paper) where nothing has moved to.
+    After each evaluation Paddle calls the callback's on_eval_end(logs); logs["loss"][0] is the validation loss. After
+    `patience` evaluations in a row without a loss below the smallest so far, set self.model.stop_training = True.
+    patience: an integer, at least 1.
     """
+    import paddle
 '''
 
 
-def _check_confusion(answer: Answer) -> None:
-    for labels, answers in (
-        ([3, 3, 5], [3, 5, 5]),
-        ([7, 7, 7, 7, 1], [1, 1, 7, 1, 7]),
-        ([0, 9], [0, 9]),
-        ([], []),
-    ):
-        t, r = np.array(labels, dtype=np.int64), np.array(answers, dtype=np.int64)
-        wanted, once = np.zeros((10, 10), int), np.zeros((10, 10), int)
-        for pair in zip(labels, answers, strict=True):
-            wanted[pair] += 1
-            once[pair] = 1
-        rows = np.maximum(wanted.sum(axis=1, keepdims=True), 1)
-        mistakes = wanted - np.diag(np.diag(wanted))
+def _check_count(answer: Answer) -> None:
+    for sizes in ([784, 512, 10], [784, 10, 10, 1], [3, 1], [1, 1, 1, 1, 1]):
+        on = f"sizes = {sizes}"
+        pairs = list(pairwise(sizes))
+        weights, biases = sum(a * b for a, b in pairs), sum(sizes[1:])
         slips = [
-            (wanted.T, "rows are the labels, columns what was read: these are the other way round"),
-            (once, "confusion[labels, answers] += 1 counts a repeated pair once: see numpy.add.at, or use a loop"),
-            (mistakes, "what is read rightly is counted too, on the diagonal"),
-            (wanted / rows, "these are shares; counts are asked for"),
+            (weights, "each output has a bias as well"),
+            (weights + sum(sizes), "the input has no biases: begin with the second size"),
+            (weights + len(pairs), "a layer has a bias for each of its outputs, not one in all"),
+            (weights + sum(sizes[:-1]), "there is a bias for each output, not for each input"),
+            (math.prod(sizes), "layers add up: multiply only the two sizes of one layer"),
+            ((sizes[0] + 1) * sizes[1], "this is the first layer alone"),
+            ((sizes[-2] + 1) * sizes[-1], "this is the last layer alone"),
+            (weights + sum(sizes[1:-1]), "the last layer has biases too"),
         ]
-        on = f"labels = {labels}, answers = {answers}"
-        expect(call(answer, t, r, on=on), wanted, on, slips, "there are ten rows and ten columns, whatever occurs")
+        expect(call(answer, sizes, on=on), weights + biases, on, slips)
 
 
-def _check_stop(answer: Answer) -> None:
-    for losses, patience, wanted, slips in (
-        ([5.0, 4.0, 3.0, 2.0], 2, (3, 3), [((4, 3), "epochs count from 0"), ((4, 4), "epochs count from 0")]),
-        ([5.0, 3.0, 4.0, 4.5, 1.0], 2, (3, 1), [((3, 4), "the loss after the stop was never seen")]),
-        (
-            [5.0, 3.0, 4.0, 3.5, 3.2, 2.0],
-            3,
-            (4, 1),
-            [((5, 5), "a loss below the one before, but not below the lowest so far, is no new best")],
-        ),
-        ([5.0, 3.0, 4.0, 2.0, 2.5, 2.6], 2, (5, 3), [((3, 1), "a new best begins the waiting anew")]),
-        ([3.0, 3.0, 3.0, 1.0], 2, (2, 0), [((3, 3), "an equal loss is no improvement"), ((2, 2), "the first counts")]),
-        ([2.0, 1.0, 1.5], 5, (2, 1), []),
-        ([1.0, 2.0, 0.5], 1, (1, 0), [((2, 2), "with a patience of 1 the first epoch without a new best stops it")]),
-        ([4.0], 3, (0, 0), []),
+def _check_step(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    random = (*rng.standard_normal((2, 3, 2)), rng.random((3, 2)))
+    for (w, g, m), lr, rho, epsilon in (
+        ((1, 2, 0), 0.1, 0.9, 1e-8),
+        ((1, 2, 9), 0.1, 0.75, 0.0),
+        ((1, 0, 0), 0.1, 0.9, 1e-6),
+        ((5, -3, 1), 0.1, 0.5, 4.0),
+        (random, 0.01, 0.9, 0.1),
     ):
-        stopped, best = wanted
-        general = [
-            ((best, stopped), "the epoch of the stop comes first"),
-            ((stopped, losses[best]), "the epoch is asked for, not its loss"),
-            ((stopped + 1, best), "it stops when the best is patience epochs old, which is an epoch earlier"),
-            ((stopped - 1, best), "it stops when the best is patience epochs old, which is an epoch later"),
-            ((stopped, stopped), "the epoch to keep is the best one, not the last"),
+        start = "random w, g, m [3, 2]" if np.ndim(w) else f"w [{w}], g [{g}], m [{m}]"
+        on = f"{start}, lr {lr}, rho {rho}, epsilon {epsilon}"
+        w, g, m = (np.atleast_1d(np.asarray(array, np.float64)) for array in (w, g, m))
+        found = call(answer, w, g, m, lr, rho, epsilon, on=on)
+        new = rho * m + (1 - rho) * g**2
+        turned = (1 - rho) * m + rho * g**2
+        slips: list[Any] = [
+            ((w - lr * g / (np.sqrt(new) + epsilon), new), "epsilon stands under the root"),
+            ((w - lr * g / np.sqrt(m + epsilon), new), "the step takes the new m, not the old one"),
+            ((w - lr * g / (new + epsilon), new), "the root is missing"),
+            ((w + lr * g / np.sqrt(new + epsilon), new), "it climbs: subtract the step"),
+            (
+                (w - lr * g / np.sqrt(turned + epsilon), turned),
+                "rho belongs to the old m, 1 - rho to the new square",
+            ),
+            ((w - lr * g, new), "the gradient is not divided by the root of m"),
+            ((w - lr * g / np.sqrt(new + epsilon), m), "the new m is to be returned"),
+            ((new, w - lr * g / np.sqrt(new + epsilon)), "first w, then m"),
+            (w - lr * g / np.sqrt(new + epsilon), "return a pair: w, m"),
         ]
-        on = f"losses = {losses}, patience = {patience}"
-        found = call(answer, losses, patience, on=on)
-        expect(tuple(found) if isinstance(found, list) else found, wanted, on, slips + general)
+        expect(found, (w - lr * g / np.sqrt(new + epsilon), new), on, slips, "follow m first, then w, by pencil")
 
 
-def _check_shift(answer: Answer) -> None:
-    images = np.arange(1, 2 * 5 * 6 + 1, dtype=np.uint8).reshape(2, 5, 6)
-    for down, right in ((1, 0), (0, 2), (-1, 0), (0, -2), (2, -1), (-3, 3), (0, 0), (5, 0), (0, -9), (7, 7)):
-        wanted = np.zeros_like(images)
-        for row in range(5):
-            for column in range(6):
-                if 0 <= row - down < 5 and 0 <= column - right < 6:
-                    wanted[:, row, column] = images[:, row - down, column - right]
-        rolled = np.roll(images, (down, right), axis=(1, 2))
-        slips = [
-            (rolled, "numpy.roll brings back on the other side what has left the picture"),
-            (_moved(images, -down, -right), "it moves the other way: down and right are positive"),
-            (_moved(images, right, down), "down and right are exchanged: axis 1 holds the rows"),
-            (images, "nothing has moved: is a slice with a stop of 0 or of -0 empty?"),
-        ]
-        on = f"two images of 5 rows and 6 columns, down = {down}, right = {right}"
-        found = call(answer, images, down, right, on=on)
-        if isinstance(found, np.ndarray) and found.dtype != np.uint8:
-            found = {"dtype": str(found.dtype)}
-            expect(found, {"dtype": "uint8"}, on, why="pixels are bytes: make the new array by numpy.zeros_like")
-        expect(found, wanted, on, slips, "for each direction, work out which rows are read and where they are written")
+def _check_early(answer: Answer) -> None:
+    cpu.tune()
+    import paddle
+
+    for patience, losses in (
+        (1, [0.5, 0.4, 0.3, 0.2]),
+        (1, [0.5, 0.4, 0.45, 0.3]),
+        (2, [0.5, 0.6, 0.4, 0.5, 0.3, 0.4, 0.35]),
+        (2, [0.5, 0.9, 0.8, 0.7]),
+        (3, [0.5, 0.5, 0.5, 0.5, 0.5]),
+        (2, [3.0, 2.0, 2.5, 1.0, 1.5]),
+    ):
+        on = f"patience {patience}, validation losses {losses}"
+        callback = call(answer, patience, on=on)
+        if isinstance(callback, type):
+            raise Wrong("it returns a class", on, "return an instance of it: put parentheses after its name")
+        if not isinstance(callback, paddle.callbacks.Callback):
+            raise Wrong(
+                f"it returns {'nothing' if callback is None else type(callback).__name__}",
+                on,
+                "define a class that inherits from paddle.callbacks.Callback, and return an instance of it",
+            )
+        expect(
+            _stopped_after(callback, losses, on),
+            _stops(losses, patience),
+            f"{on}: after how many evaluations it stops (None: never)",
+            [
+                (_stops(losses, patience + 1), "it is one evaluation too patient"),
+                (_stops(losses, max(1, patience - 1)), "it is one evaluation too impatient"),
+                (_stops(losses, 1), "it stops at the first loss that is not smaller: patience is ignored"),
+                (
+                    _stops(losses, patience, in_a_row=False),
+                    "count evaluations in a row: a new smallest loss sets back to 0",
+                ),
+                (
+                    _stops(losses, patience, against_last=True),
+                    "compare with the smallest loss so far, not with the last",
+                ),
+                (_stops(losses, patience, equal_is_better=True), "an equal loss is not below the smallest"),
+                (None, "it never sets self.model.stop_training"),
+            ],
+            "write down the smallest loss so far and the count after each evaluation",
+        )
 
 
-def _moved(images: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Shift by way of a picture with wide margins."""
-    margin = max(images.shape[1:]) + max(abs(down), abs(right))
-    wide = np.pad(images, ((0, 0), (margin, margin), (margin, margin)))
-    top, left = margin - down, margin - right
-    return wide[:, top : top + images.shape[1], left : left + images.shape[2]]
+def _stopped_after(callback: Any, losses: list[float], on: str) -> int | None:
+    """Show the losses to the callback as ``Model.fit`` does; return after how many it stopped the training."""
+    model = SimpleNamespace(stop_training=False)
+
+    def evaluate(place: int) -> bool:
+        callback.on_eval_begin({})
+        callback.on_eval_end({"loss": [losses[place]], "acc": 0.5, "batch_size": 100})
+        callback.on_epoch_end(place, {"loss": [0.1], "acc": 0.9})
+        return bool(model.stop_training)
+
+    callback.set_model(model)
+    call(lambda: callback.on_train_begin({}), on=on)
+    for place in range(len(losses)):
+        if call(lambda place=place: evaluate(place), on=on):
+            return place + 1
+    return None
+
+
+def _stops(
+    losses: list[float],
+    patience: int,
+    in_a_row: bool = True,
+    against_last: bool = False,
+    equal_is_better: bool = False,
+) -> int | None:
+    """Return after how many losses training stops; the other arguments make it go wrong."""
+    best, count = math.inf, 0
+    for place, loss in enumerate(losses, start=1):
+        better = loss <= best if equal_is_better else loss < best
+        count = (0 if in_a_row else count) if better else count + 1
+        best = loss if better or against_last else best
+        if count >= patience:
+            return place
+    return None
 
 
 EXERCISES = (
     Exercise(
-        _CONFUSION,
-        _check_confusion,
+        _COUNT,
+        _check_count,
         (
-            ("Begin with ten rows of ten zeros, and add 1 for each image.", "先准备十行十列的零，每张图像加 1。"),
+            ("One layer from a to b: how many weights, how many biases?", "从 a 到 b 的一层：多少权重，多少偏置？"),
             (
-                "numpy.add.at(confusion, (labels, answers), 1) counts repeated pairs as often as they occur.",
-                "numpy.add.at(confusion, (labels, answers), 1) 会把重复的数对逐个计数。",
+                "A layer from a to b has a b + b parameters; zip(sizes[:-1], sizes[1:]) gives all the pairs.",
+                "从 a 到 b 的一层有 a b + b 个参数；zip(sizes[:-1], sizes[1:]) 给出所有的对。",
             ),
         ),
     ),
     Exercise(
-        _STOP,
-        _check_stop,
+        _STEP,
+        _check_step,
         (
+            ("Two lines, m first. None of them works in place.", "两行代码，先算 m。都不要原地修改。"),
             (
-                "One loop over the epochs that remembers the best one so far.",
-                "用一个循环遍历各轮，记住目前最好的一轮。",
-            ),
-            (
-                "In each epoch: if losses[epoch] < losses[best], best = epoch; else if epoch - best >= patience, stop.",
-                "如果 losses[epoch] < losses[best]，则 best = epoch；否则若 epoch - best >= patience 就停。",
+                "m = rho * m + (1 - rho) * g**2; then the step with numpy.sqrt(m + epsilon).",
+                "m = rho * m + (1 - rho) * g**2；然后用 numpy.sqrt(m + epsilon) 更新。",
             ),
         ),
     ),
     Exercise(
-        _SHIFT,
-        _check_shift,
+        _EARLY,
+        _check_early,
         (
             (
-                "Put the images into a larger picture with a margin of paper, and cut a window out of it.",
-                "把图像放进四周留有空白的大图里，再从中截取一个窗口。",
+                "The callback needs two attributes: the smallest loss so far, and how many evaluations ago that was.",
+                "回调需要两个属性：目前最小的损失，以及那是几次评估之前。",
             ),
             (
-                "numpy.pad with a margin m, at least the shift: the window begins at row m - down, column m - right.",
-                "用 numpy.pad 加上不小于位移的边距 m，窗口从第 m - down 行、第 m - right 列开始。",
+                "Define the class in the function. In on_eval_end a smaller loss sets best and count = 0; otherwise "
+                "count += 1, and from count == patience on self.model.stop_training = True.",
+                "在函数里定义类。在 on_eval_end 中：损失更小就更新 best，并令 count = 0；"
+                "否则 count += 1，若 count >= patience，则 self.model.stop_training = True。",
             ),
         ),
     ),

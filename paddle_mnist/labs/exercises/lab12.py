@@ -1,199 +1,166 @@
-"""Exercises of lab 12: where to go on, which checkpoint to trust, and writing a file whole."""
+"""Exercises of lab 12: a step of Momentum, clipping by the global norm, and a step of Adam."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from pathlib import Path
+import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
 
-_POINT = '''
-def resume_point(steps, samples, batch_size):
-    """Return the epoch and the batch with which a training goes on after so many steps.
+_MOMENTUM = '''
+def momentum_step(w, v, gradient, lr, keep):
+    """Return the weights and the velocity after one step of Momentum.
 
-    Each epoch goes through all samples; its last batch may be smaller.
-    steps: the steps that are done, at least 0.  samples, batch_size: at least 1.
-    Returns: (epoch, batch), both counted from 0.
+    The velocity keeps the share keep of what it was, and the gradient is added; then the weights move by lr times
+    the new velocity, downhill.
+    w, v, gradient: arrays of one shape.  lr: the learning rate.  keep: from 0 to 1, often 0.9.
+    Returns: (new w, new v). The arrays given stay as they are.
     """
 '''
 
-_NEWEST = '''
-def newest_whole(checkpoints):
-    """Return the step of the newest checkpoint that is not damaged.
+_CLIP = '''
+def clip_by_global_norm(gradients, limit):
+    """Return the gradients, shortened by one common factor so that their global norm is limit at the most.
 
-    checkpoints: a tuple, in any order, of (step, data, digest): an integer, the bytes as they are read from the disk
-    now, and the SHA-256 of the bytes that were once written, as 64 hexadecimal digits.
-    Returns: the largest step among those whose data still have their digest; None if there is none.
+    The global norm is the root of the sum of the squares of all numbers in all arrays.
+    gradients: a list of arrays of different shapes.  limit: a number above 0.
+    Returns: a list of new arrays; equal to the given ones where the norm is not above the limit.
     """
 '''
 
-_REPLACE = '''
-def replace_file(path, data):
-    """Write a file so that, whenever the process is killed, the old content or the new one is there, never a part.
+_ADAM = '''
+def adam_step(w, m, s, gradient, t, lr):
+    """Return the weights and the two memories after step t of Adam.
 
-    path: a pathlib.Path; the file may exist already.  data: bytes.
-    Nothing else is left in the folder afterwards. If the writing fails, the old file stays as it was.
+    The shares kept are 0.9 for m (the mean gradient) and 0.999 for s (the mean squared gradient); both begin at 0
+    and are corrected for it before they are used. 1e-8 is added to the root.
+    w, m, s, gradient: arrays of one shape.  t: 1 in the first step.  lr: the learning rate.
+    Returns: (new w, new m, new s), where m and s are those to be handed to the next step, not corrected.
     """
 '''
 
 
-def _check_point(answer: Answer) -> None:
-    for steps, samples, batch_size in (
-        (0, 4000, 100),
-        (39, 4000, 100),
-        (40, 4000, 100),
-        (53, 4000, 100),
-        (43, 4050, 100),
-        (41, 4050, 100),
-        (5, 60, 100),
-        (1000, 50000, 128),
+def _check_momentum(answer: Answer) -> None:
+    rng = np.random.default_rng(0)
+    w, v, g = rng.normal(size=(3, 2, 4))
+    for on, v0, lr, keep in (
+        ("a first step: v = 0, lr = 0.5, keep = 0.9", np.zeros_like(v), 0.5, 0.9),
+        ("a later step: v not 0, lr = 0.1, keep = 0.9", v, 0.1, 0.9),
+        ("keep = 0, which is plain SGD, lr = 0.2", v, 0.2, 0.0),
+        ("keep = 0.5, lr = 0.01", v, 0.01, 0.5),
     ):
-        per_epoch = -(-samples // batch_size)
-        wanted = divmod(steps, per_epoch)
-        floor = divmod(steps, max(samples // batch_size, 1))
+        new = keep * v0 + g
+        scaled = keep * v0 + lr * g
+        mean = keep * v0 + (1 - keep) * g
         slips = [
-            (floor, "the last, smaller batch is a step too: round up"),
-            (wanted[::-1], "the epoch comes first, then the batch"),
-            ((wanted[0], wanted[1] + 1), "batches count from 0: after b batches of an epoch, batch b is the next"),
-            ((wanted[0] + 1, wanted[1]), "epochs count from 0"),
-            ((wanted[0], wanted[1] * batch_size), "the number of the batch is asked for, not of the sample"),
-            ((0, per_epoch), "after the last batch of an epoch comes batch 0 of the next"),
+            ((w + lr * new, new), "the weights move uphill: the step is subtracted"),
+            ((w - lr * v0, new), "the weights move by the old velocity: compute the new one first"),
+            ((w - lr * g, new), "the velocity is computed, but the weights move by the gradient alone"),
+            ((w - scaled, scaled), "lr belongs to the step, not into the velocity: v = keep v + gradient"),
+            ((w - lr * mean, mean), "the gradient is added whole, not times (1 - keep)"),
+            ((new, w - lr * new), "the weights come first, then the velocity"),
         ]
-        on = f"steps = {steps}, samples = {samples}, batch_size = {batch_size}"
-        found = call(answer, steps, samples, batch_size, on=on)
-        expect(tuple(found) if isinstance(found, list) else found, wanted, on, slips, "how many steps has an epoch?")
+        expect(call(answer, w, v0, g, lr, keep, on=on), (w - lr * new, new), on, slips)
 
 
-def _check_newest(answer: Answer) -> None:
-    def whole(step: int) -> tuple[int, bytes, str]:
-        data = f"weights after step {step}".encode()
-        return step, data, hashlib.sha256(data).hexdigest()
-
-    def torn(step: int) -> tuple[int, bytes, str]:
-        _, data, digest = whole(step)
-        return step, data[:-3], digest
-
-    def flipped(step: int) -> tuple[int, bytes, str]:
-        _, data, digest = whole(step)
-        return step, bytes([data[0] ^ 1]) + data[1:], digest
-
-    for on, given, wanted in (
-        ("steps 100, 200 and 300, all whole", [whole(100), whole(200), whole(300)], 300),
-        ("steps 900 and 1000, whole", [whole(900), whole(1000)], 1000),
-        ("step 200 before step 100, whole", [whole(200), whole(100)], 200),
-        ("step 100 whole, step 200 cut short", [whole(100), torn(200)], 100),
-        ("step 100 whole, steps 200 and 300 damaged", [whole(100), torn(200), flipped(300)], 100),
-        ("step 100 with one bit changed, step 50 whole", [flipped(100), whole(50)], 50),
-        ("step 0, whole", [whole(0)], 0),
-        ("step 100 damaged, nothing else", [torn(100)], None),
-        ("no checkpoints", [], None),
+def _check_clip(answer: Answer) -> None:
+    rng = np.random.default_rng(1)
+    mixed = [rng.normal(size=shape) * size for shape, size in (((3, 2), 4), ((5,), 0.1), ((2, 2, 2), 7))]
+    for on, gradients, limit in (
+        ("[3, 0] and [[0], [4]], whose norm is 5, limit 1", [np.array([3.0, 0]), np.array([[0.0], [4]])], 1.0),
+        ("the same two, limit 10: short enough", [np.array([3.0, 0]), np.array([[0.0], [4]])], 10.0),
+        ("the same two, limit 4.5: each alone is short enough", [np.array([3.0, 0]), np.array([[0.0], [4]])], 4.5),
+        ("three arrays of different sizes, limit 5", mixed, 5.0),
+        ("gradients that are all 0, limit 5", [np.zeros(3), np.zeros((2, 2))], 5.0),
     ):
-        steps = [step for step, _, _ in given]
-        good = [step for step, data, digest in given if hashlib.sha256(data).hexdigest() == digest]
+        norms = [float(np.sqrt(np.sum(g**2))) for g in gradients]
+        norm = float(np.sqrt(np.sum(np.square(norms))))
+        one_by_one = [g * min(1, limit / max(n, 1e-300)) for g, n in zip(gradients, norms, strict=True)]
+        most = max(float(np.abs(g).max()) for g in gradients)
         slips = [
-            (max(steps, default=None), "it is the newest, but damaged: compare hashlib.sha256(data).hexdigest()"),
-            (good[-1] if good else None, "they come in any order: the largest step counts, not the last"),
-            (min(good, default=None), "that is the oldest"),
-            (None, "one damaged checkpoint does not spoil the others; and step 0 is a step, though it counts as false"),
+            (one_by_one, "each array is clipped by its own norm: the norm is that of all arrays together"),
+            ([np.clip(g, -limit, limit) for g in gradients], "single numbers are cut off: the direction changes"),
+            ([g * limit / max(norm, 1e-300) for g in gradients], "gradients shorter than the limit are left alone"),
+            ([g * min(1, limit / max(norm**2, 1e-300)) for g in gradients], "the root is missing in the norm"),
+            (
+                [g * min(1, limit / max(sum(norms), 1e-300)) for g in gradients],
+                "norms do not add up, their squares do",
+            ),
+            ([g * min(1, limit / max(most, 1e-300)) for g in gradients], "that is the largest number, not the norm"),
         ]
-        expect(call(answer, tuple(given), on=on), wanted, on, slips)
-
-
-def _check_replace(answer: Answer) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = folder / "weights.bin"
-        for on, data in (
-            ("a file that does not exist yet, 5 bytes", b"first"),
-            ("a file that exists, with shorter data", b"2nd"),
-            ("a file that exists, 200,000 bytes", bytes(range(250)) * 800),
-            ("a file that exists, no bytes at all", b""),
-        ):
-            _check_one_replacement(answer, path, data, on)
-        path.write_bytes(b"the old content")
-        on = "data that cannot be written: a number in place of bytes"
-        try:
-            answer(path, 12.5)
-        except NotImplementedError:
-            raise
-        except Exception:
-            pass  # it has to fail; what it leaves is looked at
-        if not path.exists() or path.read_bytes() != b"the old content":
-            raise Wrong("the old file is gone", on, "write everything under another name before you touch this one")
-
-
-def _check_one_replacement(answer: Answer, path: Path, data: bytes, on: str) -> None:
-    existed, witness = path.exists(), path.with_name("witness")
-    before = path.read_bytes() if existed else b""
-    if existed:
-        # A second name of the same file: whoever writes into the file, and does not replace it, changes this one too.
-        os.link(path, witness)
-    call(answer, path, data, on=on)
-    if not path.exists():
-        raise Wrong("the file is not there", on, "os.replace(new, path) gives the new file its name")
-    _expect_content(path.read_bytes(), data, on)
-    if existed:
-        kept = witness.read_bytes()
-        witness.unlink()
-        if kept != before:
-            raise Wrong(
-                "the old content is written over while the file has its name",
-                on,
-                "whoever is killed in the middle leaves a part: write into a new file beside it, then os.replace",
-            )
-    left = sorted(entry.name for entry in path.parent.iterdir() if entry != path)
-    if left:
-        raise Wrong(f"it leaves {', '.join(left)} in the folder", on, "the new file takes the name over: no copy stays")
-
-
-def _expect_content(found: bytes, data: bytes, on: str) -> None:
-    if found != data:
-        raise Wrong(
-            f"the file holds {len(found):,} bytes, where the {len(data):,} bytes of data are right",
-            on,
-            "is everything written, in binary, and the file closed, before it is renamed?",
+        wanted = [g * limit / max(norm, limit) for g in gradients]
+        expect(
+            call(answer, gradients, limit, on=on), wanted, on, slips, "the factor is limit / norm, or 1 if that is more"
         )
+
+
+def _check_adam(answer: Answer) -> None:
+    rng = np.random.default_rng(2)
+    w, m, g = rng.normal(size=(3, 5))
+    s = rng.uniform(0.1, 2, 5)
+    none = np.zeros(5)
+    for on, m0, s0, g0, t, lr in (
+        ("the first step: t = 1, m = s = 0, lr = 0.01", none, none, g, 1, 0.01),
+        ("a later step: t = 7, lr = 0.01", m, s, g, 7, 0.01),
+        ("t = 3, lr = 0.5", m, s, -2 * g, 3, 0.5),
+        ("a first step with gradients of 0", none, none, none, 1, 0.01),
+    ):
+
+        def step(m0=m0, s0=s0, g0=g0, t=t, lr=lr, tm=True, ts=True, sign=-1, root=True):
+            m1, s1 = 0.9 * m0 + 0.1 * g0, 0.999 * s0 + 0.001 * g0**2
+            mean = m1 / (1 - 0.9**t) if tm else m1
+            square = s1 / (1 - 0.999**t) if ts else s1
+            return w + sign * lr * mean / ((np.sqrt(square) if root else square) + 1e-8), m1, s1
+
+        right, m1, s1 = step()
+        slips = [
+            (step(tm=False, ts=False), "m and s are not corrected: in step t divide by 1 - 0.9^t and 1 - 0.999^t"),
+            (step(ts=False), "s is not corrected: divide it by 1 - 0.999^t"),
+            (step(tm=False), "m is not corrected: divide it by 1 - 0.9^t"),
+            (step(sign=1), "the weights move uphill: the step is subtracted"),
+            (step(root=False), "the root of s is missing"),
+            (step(t=t + 1), "t is 1 in the first step already"),
+            (
+                (right, m1 / (1 - 0.9**t), s1 / (1 - 0.999**t)),
+                "the corrected m and s are returned; the next step needs them as they were before",
+            ),
+        ]
+        expect(call(answer, w, m0, s0, g0, t, lr, on=on), (right, m1, s1), on, slips)
 
 
 EXERCISES = (
     Exercise(
-        _POINT,
-        _check_point,
+        _MOMENTUM,
+        _check_momentum,
         (
+            ("Two lines: first the new velocity, then the weights.", "两行就够：先算新的速度，再更新权重。"),
             (
-                "First: how many steps has an epoch, the smaller last batch included?",
-                "先算一轮有多少步，较小的最后一批也算。",
-            ),
-            (
-                "-(-samples // batch_size) rounds up; divmod gives a quotient and a remainder at once.",
-                "-(-samples // batch_size) 向上取整；divmod 同时给出商和余数。",
+                "v = keep * v + gradient makes a new array; v *= keep would change the caller's.",
+                "v = keep * v + gradient 会产生新数组；v *= keep 则会改动调用者的数组。",
             ),
         ),
     ),
     Exercise(
-        _NEWEST,
-        _check_newest,
+        _CLIP,
+        _check_clip,
         (
-            ("Sort out the damaged ones first, and only then look for the newest.", "先剔除损坏的，再找最新的。"),
+            ("First one number for all arrays: their global norm.", "先为所有数组算出一个数：全局范数。"),
             (
-                "max(steps, default=None) takes the largest of a list that may be empty.",
-                "max(steps, default=None) 取列表中的最大值，列表可以为空。",
+                "Multiply every array by limit / max(norm, limit): it is 1 where nothing is to be done.",
+                "把每个数组乘以 limit / max(norm, limit)：不需要裁剪时它等于 1。",
             ),
         ),
     ),
     Exercise(
-        _REPLACE,
-        _check_replace,
+        _ADAM,
+        _check_adam,
         (
             (
-                "Write into a new file in the same folder; then one call gives it the right name.",
-                "先写入同一文件夹里的新文件，然后用一个调用给它正确的名字。",
+                "Keep two pairs of names: m and s for the memory, and their corrected values for this step only.",
+                "准备两组名字：m 和 s 是要保留的记忆，修正后的值只在这一步使用。",
             ),
             (
-                "path.with_name(path.name + '.new') names it; file.flush(), os.fsync(file.fileno()), then os.replace.",
-                "用 path.with_name(path.name + '.new') 命名；file.flush()、os.fsync(file.fileno())，最后 os.replace。",
+                "w - lr * (m / (1 - 0.9**t)) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8), with the new m and s.",
+                "w - lr * (m / (1 - 0.9**t)) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8)，其中 m 和 s 是新值。",
             ),
         ),
     ),

@@ -1,11 +1,11 @@
 # %% [markdown]
-# # 9. The high-level API · 高层 API
+# # 11. The high-level API · 高层 API
 #
-# The loop of lab 6 is always the same ten lines. `paddle.Model` brings it along: `prepare` takes optimizer, loss and
+# The loop of lab 7 is always the same ten lines. `paddle.Model` brings it along: `prepare` takes optimizer, loss and
 # metric, `fit` trains, `evaluate` measures, `predict` answers. Whoever comes from Keras knows them as compile, fit,
 # evaluate and predict. This lab trains a net of 512 hidden units with RMSProp that way, and looks into the box.
 #
-# > 实验 6 的循环总是那十行。`paddle.Model` 把它打包好了：`prepare` 接收优化器、损失和指标，`fit` 训练，
+# > 实验 7 的循环总是那十行。`paddle.Model` 把它打包好了：`prepare` 接收优化器、损失和指标，`fit` 训练，
 # > `evaluate` 评估，`predict` 作答。用过 Keras 的人会认出它们就是 compile、fit、evaluate 和 predict。
 # > 本实验用它训练一个有 512 个隐藏单元的网络，优化器是 RMSProp，并打开盒子看看里面。
 
@@ -25,7 +25,7 @@ from paddle_mnist import engine, high_level, learners, losses, nets
 from paddle_mnist.loader import batches, shuffled
 from paddle_mnist.recipes import settings_for
 
-lab = Lab("09_high_level_api")
+lab = Lab("11_high_level_api")
 digits = dataset.open_dataset("auto", say=print)
 whole = len(digits.train.images) > 10_000
 
@@ -143,10 +143,10 @@ class Watch(paddle.callbacks.Callback):
 # %% [markdown]
 # ## Prepare, fit · 准备与训练
 #
-# `CrossEntropyLoss` takes raw scores (lab 8). `Accuracy` counts while the batches pass. After each epoch `fit` measures
+# `CrossEntropyLoss` takes raw scores (lab 9). `Accuracy` counts while the batches pass. After each epoch `fit` measures
 # the validation digits.
 #
-# > `CrossEntropyLoss` 接收原始得分（见实验 8）。`Accuracy` 在各批经过时计数。每一轮之后，`fit` 会评估验证数字。
+# > `CrossEntropyLoss` 接收原始得分（见实验 9）。`Accuracy` 在各批经过时计数。每一轮之后，`fit` 会评估验证数字。
 
 # %%
 epochs = lab.budget(5 if whole else 8, 2 if whole else 4)
@@ -261,15 +261,15 @@ assert sum(p.size for p in nets.MLP().parameters()) == count, "the package's net
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Run `python -m paddle_mnist.check 09 --start`, write your answers into `labs/my/09.py`, and check them with
-# `python -m paddle_mnist.check 09`. `--hint` gives hints.
+# Run `python -m paddle_mnist.check 11 --start`, write your answers into `labs/my/11.py`, and check them with
+# `python -m paddle_mnist.check 11`. `--hint` gives hints.
 #
 # 1. `count_parameters(sizes)`: how many parameters a chain of Linear layers has.
 # 2. `rmsprop_step(w, g, m, lr, rho, epsilon)`: one step of RMSProp.
 # 3. `early_stopping(patience)`: a callback that stops when the validation loss no longer falls.
 #
-# > 运行 `python -m paddle_mnist.check 09 --start`，把答案写进 `labs/my/09.py`，
-# > 再用 `python -m paddle_mnist.check 09` 检查。`--hint` 给出提示。
+# > 运行 `python -m paddle_mnist.check 11 --start`，把答案写进 `labs/my/11.py`，
+# > 再用 `python -m paddle_mnist.check 11` 检查。`--hint` 给出提示。
 # >
 # > 1. `count_parameters(sizes)`：一串 Linear 层共有多少参数。
 # > 2. `rmsprop_step(w, g, m, lr, rho, epsilon)`：RMSProp 的一步。

@@ -1,4 +1,4 @@
-"""Right answers to lab 13."""
+"""Right answers to lab 16."""
 
 import numpy as np
 

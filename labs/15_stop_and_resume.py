@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 12. Stop and resume · 停止与恢复
+# # 15. Stop and resume · 停止与恢复
 #
 # Training takes minutes here and weeks elsewhere. Batteries run out, machines restart. This lab asks what has to be
 # saved so that a training that was cut off ends as if nothing had happened, to the last bit. Then it kills a real
@@ -30,7 +30,7 @@ from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 
-lab = Lab("12_stop_and_resume")
+lab = Lab("15_stop_and_resume")
 digits = dataset.open_dataset("sample", say=print)  # a few thousand digits show it all
 
 # %% [markdown]
@@ -302,15 +302,15 @@ lab.save(figure, "killed.png")
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Start with `python -m paddle_mnist.check 12 --start`, write into `labs/my/12.py`, and check with
-# `python -m paddle_mnist.check 12`.
+# Start with `python -m paddle_mnist.check 15 --start`, write into `labs/my/15.py`, and check with
+# `python -m paddle_mnist.check 15`.
 #
 # 1. `resume_point(steps, samples, batch_size)`: the epoch and the batch to go on with.
 # 2. `newest_whole(checkpoints)`: the newest one that is not damaged.
 # 3. `replace_file(path, data)`: writing a file so that it is whole or not there.
 #
-# > 用 `python -m paddle_mnist.check 12 --start` 开始，把答案写进 `labs/my/12.py`，
-# > 再用 `python -m paddle_mnist.check 12` 检查。
+# > 用 `python -m paddle_mnist.check 15 --start` 开始，把答案写进 `labs/my/15.py`，
+# > 再用 `python -m paddle_mnist.check 15` 检查。
 # >
 # > 1. `resume_point(steps, samples, batch_size)`：从哪一轮、哪一批继续。
 # > 2. `newest_whole(checkpoints)`：最新的、没有损坏的那个检查点。

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 13. Make it fast · 加速
+# # 16. Make it fast · 加速
 #
 # The same net can train in an hour or in a few minutes on the same machine. This lab measures, on *your* machine, where
 # the time goes, and pulls one lever after the other. None of them changes a result: that is asserted every time. The
@@ -31,7 +31,7 @@ from paddle_mnist import learners
 from paddle_mnist.nets import CNN
 from paddle_mnist.recipes import settings_for
 
-lab = Lab("13_make_it_fast")
+lab = Lab("16_make_it_fast")
 digits = dataset.open_dataset("auto", say=print)
 print(f"{platform.system()} {platform.machine()}, {cpu.threads()} cores for us; levers pulled: {pulled or 'none'}")
 
@@ -441,15 +441,15 @@ lab.save(figure, "steps.png")
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Start with `python -m paddle_mnist.check 13 --start`, write into `labs/my/13.py`, and check with
-# `python -m paddle_mnist.check 13`.
+# Start with `python -m paddle_mnist.check 16 --start`, write into `labs/my/16.py`, and check with
+# `python -m paddle_mnist.check 16`.
 #
 # 1. `conv_operations(n, channels, height, width, kernels, size)`: the operations of a convolution.
 # 2. `smallest_time(work, clock, repeats)`: how to measure.
 # 3. `im2col(images, size)`: patches in rows, any size, without padding.
 #
-# > 用 `python -m paddle_mnist.check 13 --start` 开始，把答案写进 `labs/my/13.py`，
-# > 再用 `python -m paddle_mnist.check 13` 检查。
+# > 用 `python -m paddle_mnist.check 16 --start` 开始，把答案写进 `labs/my/16.py`，
+# > 再用 `python -m paddle_mnist.check 16` 检查。
 # >
 # > 1. `conv_operations(n, channels, height, width, kernels, size)`：一次卷积的运算量。
 # > 2. `smallest_time(work, clock, repeats)`：怎样测量。

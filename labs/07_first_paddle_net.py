@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 6. The first Paddle net · 第一个 Paddle 网络
+# # 7. The first Paddle net · 第一个 Paddle 网络
 #
 # In lab 3 we wrote every backward pass by hand. A framework does that for us: we write the forward pass, and it finds
 # the gradient. This lab shows that Paddle's gradient is the one we worked out, and then trains the course's first
@@ -26,7 +26,7 @@ from paddle_mnist import engine, learners, nets
 from paddle_mnist.loader import load_data
 from paddle_mnist.recipes import settings_for
 
-lab = Lab("06_first_paddle_net")
+lab = Lab("07_first_paddle_net")
 digits = dataset.open_dataset("auto", say=print)
 
 # %% [markdown]
@@ -191,10 +191,10 @@ assert right.shape == [100, 1]
 # ## The loop · 训练循环
 #
 # Ten lines, the same for every net to come: take a batch, forward, loss, backward, step, clear. Gradients longer than 5
-# are shortened to 5: this recipe stands at the edge of what its learning rate can bear, and lab 10 shows why.
+# are shortened to 5: this recipe stands at the edge of what its learning rate can bear, and lab 12 shows why.
 #
 # > 十行代码，以后所有网络都用它：取一批、前向、损失、反向、更新、清零。
-# > 长度超过 5 的梯度缩短到 5：这套设置已经处在学习率所能承受的边缘，原因见实验 10。
+# > 长度超过 5 的梯度缩短到 5：这套设置已经处在学习率所能承受的边缘，原因见实验 12。
 
 # %%
 whole = len(digits.train.images) > 10_000
@@ -291,22 +291,22 @@ assert accuracy > 0.15, "better than guessing, which is right once in ten"
 assert near > accuracy
 
 # %% [markdown]
-# So a small square error is not yet good reading. Lab 7 gives the net better eyes, and lab 8 a better question.
+# So a small square error is not yet good reading. Lab 8 gives the net better eyes, and lab 9 a better question.
 #
-# > 可见平方误差小，并不等于读得准。实验 7 会给网络更好的眼睛，实验 8 会给它一个更好的问题。
+# > 可见平方误差小，并不等于读得准。实验 8 会给网络更好的眼睛，实验 9 会给它一个更好的问题。
 
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Run `python -m paddle_mnist.check 06 --start`, write your answers into `labs/my/06.py`, and check them with
-# `python -m paddle_mnist.check 06`. `--hint` gives hints.
+# Run `python -m paddle_mnist.check 07 --start`, write your answers into `labs/my/07.py`, and check them with
+# `python -m paddle_mnist.check 07`. `--hint` gives hints.
 #
 # 1. `square_error(outputs, labels)`: the mean square error, without the broadcasting trap.
 # 2. `sgd_step(parameters, gradients, lr, clip_norm)`: one step of descent, with clipping.
 # 3. `fit_line(x, t, lr, steps)`: train a single `Linear` by Paddle's autograd.
 #
-# > 运行 `python -m paddle_mnist.check 06 --start`，把答案写进 `labs/my/06.py`，
-# > 再用 `python -m paddle_mnist.check 06` 检查。`--hint` 给出提示。
+# > 运行 `python -m paddle_mnist.check 07 --start`，把答案写进 `labs/my/07.py`，
+# > 再用 `python -m paddle_mnist.check 07` 检查。`--hint` 给出提示。
 # >
 # > 1. `square_error(outputs, labels)`：平均平方误差，避开广播的陷阱。
 # > 2. `sgd_step(parameters, gradients, lr, clip_norm)`：带梯度裁剪的一步下降。

@@ -1,11 +1,11 @@
 # %% [markdown]
-# # 7. Convolution · 卷积
+# # 8. Convolution · 卷积
 #
-# The net of lab 6 throws away where a pixel is: its first layer sees a row of 784 numbers. Shuffle the pixels of all
+# The net of lab 7 throws away where a pixel is: its first layer sees a row of 784 numbers. Shuffle the pixels of all
 # images in the same way, and it would learn just as well. A convolution looks at neighbours together, and at every
 # place in the same way. This lab slides kernels by hand, draws what they see, and trains the course's second net.
 #
-# > 实验 6 的网络不管像素在哪里：它的第一层看到的只是一行 784 个数。
+# > 实验 7 的网络不管像素在哪里：它的第一层看到的只是一行 784 个数。
 # > 若把所有图像的像素按同一种方式打乱，它照样学得一样好。
 # > 卷积则把相邻的像素放在一起看，并且在每个位置用同样的方式看。
 # > 本实验先手工滑动卷积核，画出它们看到的东西，再训练课程里的第二个网络。
@@ -27,7 +27,7 @@ from paddle_mnist import engine, learners, nets
 from paddle_mnist.loader import load_data
 from paddle_mnist.recipes import settings_for
 
-lab = Lab("07_convolution")
+lab = Lab("08_convolution")
 digits = dataset.open_dataset("auto", say=print)
 
 # %% [markdown]
@@ -208,10 +208,10 @@ assert count == (25 + 1) * 20 + (20 * 25 + 1) * 20 + 980 + 1 == 11_521
 
 # %% [markdown]
 # The package's `nets.CNN` is this net. `learners.build` trains it by shorter ways to the same numbers, about four
-# times as fast as the plain layers on a CPU (lab 13 shows how). Same seed, same batch: the same loss.
+# times as fast as the plain layers on a CPU (lab 16 shows how). Same seed, same batch: the same loss.
 #
 # > 软件包里的 `nets.CNN` 就是这个网络。`learners.build` 用更短的路算出同样的数，在 CPU 上大约比普通的层快四倍
-# >（做法见实验 13）。种子相同、批次相同，损失也相同。
+# >（做法见实验 16）。种子相同、批次相同，损失也相同。
 
 # %%
 paddle.seed(0)
@@ -226,10 +226,10 @@ assert abs(plain - fast) < 1e-3 * plain
 # ## FC against CNN · FC 对 CNN
 #
 # The course's closing comparison. Same digits in the same order, same loss, same optimizer, same learning rate. Only
-# the net differs. The loop is that of lab 6; `engine.fit` writes down what we plot.
+# the net differs. The loop is that of lab 7; `engine.fit` writes down what we plot.
 #
 # > 这是课程最后的对比：同样的数字、同样的顺序、同样的损失、优化器和学习率，只有网络不同。
-# > 循环就是实验 6 的循环；`engine.fit` 把要画的数记录下来。
+# > 循环就是实验 7 的循环；`engine.fit` 把要画的数记录下来。
 
 # %%
 whole = len(digits.train.images) > 10_000
@@ -305,15 +305,15 @@ lab.save(figure, "learnt.png")
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Run `python -m paddle_mnist.check 07 --start`, write your answers into `labs/my/07.py`, and check them with
-# `python -m paddle_mnist.check 07`. `--hint` gives hints.
+# Run `python -m paddle_mnist.check 08 --start`, write your answers into `labs/my/08.py`, and check them with
+# `python -m paddle_mnist.check 08`. `--hint` gives hints.
 #
 # 1. `output_size(size, kernel, stride, padding)`: how many places a kernel has room at.
 # 2. `max_pool(x, size)`: the largest number of each square.
 # 3. `convolve(images, kernels, biases, padding)`: a whole convolution layer in NumPy.
 #
-# > 运行 `python -m paddle_mnist.check 07 --start`，把答案写进 `labs/my/07.py`，
-# > 再用 `python -m paddle_mnist.check 07` 检查。`--hint` 给出提示。
+# > 运行 `python -m paddle_mnist.check 08 --start`，把答案写进 `labs/my/08.py`，
+# > 再用 `python -m paddle_mnist.check 08` 检查。`--hint` 给出提示。
 # >
 # > 1. `output_size(size, kernel, stride, padding)`：卷积核放得下多少个位置。
 # > 2. `max_pool(x, size)`：每个方格里最大的数。

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 11. Watch and mend · 观察与改进
+# # 14. Diagnose and improve · 观察与改进
 #
 # A net can know its training digits by heart and still read new ones badly. This lab makes that happen on purpose,
 # shows how to see it, and tries three remedies. Then it looks at the digits that are still read wrongly.
@@ -25,7 +25,7 @@ from paddle_mnist.loader import shuffled, to_input
 from paddle_mnist.losses import softmax
 from paddle_mnist.recipes import settings_for
 
-lab = Lab("11_watch_and_mend")
+lab = Lab("14_diagnose_and_improve")
 digits = dataset.open_dataset("auto", say=print)
 
 # %% [markdown]
@@ -334,15 +334,15 @@ lab.save(figure, "mistakes.png")
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Start with `python -m paddle_mnist.check 11 --start`, write into `labs/my/11.py`, and check with
-# `python -m paddle_mnist.check 11`.
+# Start with `python -m paddle_mnist.check 14 --start`, write into `labs/my/14.py`, and check with
+# `python -m paddle_mnist.check 14`.
 #
 # 1. `confusion_matrix(labels, answers)`: what was read as what.
 # 2. `stop_early(losses, patience)`: when to stop, and which epoch to keep.
 # 3. `shift(images, down, right)`: all images moved, without wrapping round.
 #
-# > 用 `python -m paddle_mnist.check 11 --start` 开始，把答案写进 `labs/my/11.py`，
-# > 再用 `python -m paddle_mnist.check 11` 检查。
+# > 用 `python -m paddle_mnist.check 14 --start` 开始，把答案写进 `labs/my/14.py`，
+# > 再用 `python -m paddle_mnist.check 14` 检查。
 # >
 # > 1. `confusion_matrix(labels, answers)`：什么被读成了什么。
 # > 2. `stop_early(losses, patience)`：何时停下，保留哪一轮。

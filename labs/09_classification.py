@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 8. Classification · 分类
+# # 9. Classification · 分类
 #
 # So far a net answered with a number on a line. Digits are not numbers of that kind: they are names. This lab shows
 # what goes wrong on the line, derives the usual answer, softmax with cross-entropy, and then hunts a fault that makes
@@ -25,7 +25,7 @@ from paddle_mnist import engine, learners, losses
 from paddle_mnist.loader import batches, shuffled
 from paddle_mnist.recipes import settings_for
 
-lab = Lab("08_classification")
+lab = Lab("09_classification")
 digits = dataset.open_dataset("auto", say=print)
 whole = len(digits.train.images) > 10_000
 
@@ -342,15 +342,15 @@ assert accuracy["one softmax"] > accuracy["two softmaxes"] + 0.1
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Run `python -m paddle_mnist.check 08 --start`, write your answers into `labs/my/08.py`, and check them with
-# `python -m paddle_mnist.check 08`. `--hint` gives hints.
+# Run `python -m paddle_mnist.check 09 --start`, write your answers into `labs/my/09.py`, and check them with
+# `python -m paddle_mnist.check 09`. `--hint` gives hints.
 #
 # 1. `softmax(scores)`: probabilities, however large the scores.
 # 2. `cross_entropy(scores, labels)`: the mean loss of raw scores.
 # 3. `score_gradient(scores, labels, twice)`: its gradient, also through a second softmax.
 #
-# > 运行 `python -m paddle_mnist.check 08 --start`，把答案写进 `labs/my/08.py`，
-# > 再用 `python -m paddle_mnist.check 08` 检查。`--hint` 给出提示。
+# > 运行 `python -m paddle_mnist.check 09 --start`，把答案写进 `labs/my/09.py`，
+# > 再用 `python -m paddle_mnist.check 09` 检查。`--hint` 给出提示。
 # >
 # > 1. `softmax(scores)`：求概率，得分再大也不出错。
 # > 2. `cross_entropy(scores, labels)`：原始得分的平均损失。

@@ -1,4 +1,4 @@
-"""Wrong answers to lab 13, each with a slip that its name tells."""
+"""Wrong answers to lab 16, each with a slip that its name tells."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 10. Optimizers · 优化器
+# # 12. Optimizers · 优化器
 #
 # The gradient says where the loss falls. How far to go, and whether to remember earlier steps, is the optimizer's
 # business. This lab writes four optimizers down, compares them, and finds out why the course's own recipe fails with
@@ -27,7 +27,7 @@ from paddle_mnist.nets import CNN
 from paddle_mnist.recipes import settings_for
 from paddle_mnist.splits import Split
 
-lab = Lab("10_optimizers")
+lab = Lab("12_optimizers")
 digits = dataset.open_dataset("auto", say=print)
 
 # %% [markdown]
@@ -329,7 +329,7 @@ def first_steps(seed, count, clip=None):
     """Train as the course does, and return each step's loss and gradient norm (before clipping)."""
     paddle.seed(seed)
     net = CNN()
-    forward = fast.accelerate(net)  # the same outputs and gradients, sooner: lab 13
+    forward = fast.accelerate(net)  # the same outputs and gradients, sooner: lab 16
     optimizer = paddle.optimizer.SGD(0.01, net.parameters(), grad_clip=clip)
     losses, norms = [], []
     every = batches(train, 100, "regress", order=shuffled(len(train.labels), seed, 0))
@@ -474,15 +474,15 @@ lab.save(figure, "clipping.png")
 # %% [markdown]
 # ## Exercises · 练习
 #
-# Start with `python -m paddle_mnist.check 10 --start`, write into `labs/my/10.py`, and check with
-# `python -m paddle_mnist.check 10`.
+# Start with `python -m paddle_mnist.check 12 --start`, write into `labs/my/12.py`, and check with
+# `python -m paddle_mnist.check 12`.
 #
 # 1. `momentum_step(w, v, gradient, lr, keep)`: one step of Momentum.
 # 2. `clip_by_global_norm(gradients, limit)`: what the last section uses.
 # 3. `adam_step(w, m, s, gradient, t, lr)`: one step of Adam, with both corrections.
 #
-# > 用 `python -m paddle_mnist.check 10 --start` 开始，把答案写进 `labs/my/10.py`，
-# > 再用 `python -m paddle_mnist.check 10` 检查。
+# > 用 `python -m paddle_mnist.check 12 --start` 开始，把答案写进 `labs/my/12.py`，
+# > 再用 `python -m paddle_mnist.check 12` 检查。
 # >
 # > 1. `momentum_step(w, v, gradient, lr, keep)`：Momentum 走一步。
 # > 2. `clip_by_global_norm(gradients, limit)`：最后一节用到的裁剪。

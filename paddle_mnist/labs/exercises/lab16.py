@@ -1,4 +1,4 @@
-"""Exercises of lab 13: counting operations, measuring a time, and im2col."""
+"""Exercises of lab 16: counting operations, measuring a time, and im2col."""
 
 from __future__ import annotations
 

@@ -1,0 +1,164 @@
+"""Exercises of lab 14: the confusion matrix, early stopping, and shifting images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+
+_CONFUSION = '''
+def confusion_matrix(labels, answers):
+    """Return how often each digit was read as each digit.
+
+    labels: integers from 0 to 9, [n], what the images show.  answers: integers from 0 to 9, [n], what was read.
+    Returns: integers [10, 10]; at [t, r] stands how many images of the digit t were read as r.
+    """
+'''
+
+_STOP = '''
+def stop_early(losses, patience):
+    """Return after which epoch the training stops, and which epoch's weights are kept.
+
+    It stops after the first epoch at which the lowest loss so far is patience epochs old; if that never happens, after
+    the last epoch. A loss that only equals the lowest so far does not count as new.
+    losses: the validation loss of each epoch, a list of at least one number.  patience: at least 1.
+    Returns: (stopped, best), two epochs, counted from 0. What comes after the stop was never seen.
+    """
+'''
+
+_SHIFT = '''
+def shift(images, down, right):
+    """Return the images moved by down rows and right columns; what leaves the picture is lost.
+
+    images: uint8 [n, height, width].  down, right: whole numbers; negative ones move up and left. They may be larger
+    than the picture, and then nothing is left in it.
+    Returns: uint8 [n, height, width], a new array, with 0 (paper) where nothing has moved to.
+    """
+'''
+
+
+def _check_confusion(answer: Answer) -> None:
+    for labels, answers in (
+        ([3, 3, 5], [3, 5, 5]),
+        ([7, 7, 7, 7, 1], [1, 1, 7, 1, 7]),
+        ([0, 9], [0, 9]),
+        ([], []),
+    ):
+        t, r = np.array(labels, dtype=np.int64), np.array(answers, dtype=np.int64)
+        wanted, once = np.zeros((10, 10), int), np.zeros((10, 10), int)
+        for pair in zip(labels, answers, strict=True):
+            wanted[pair] += 1
+            once[pair] = 1
+        rows = np.maximum(wanted.sum(axis=1, keepdims=True), 1)
+        mistakes = wanted - np.diag(np.diag(wanted))
+        slips = [
+            (wanted.T, "rows are the labels, columns what was read: these are the other way round"),
+            (once, "confusion[labels, answers] += 1 counts a repeated pair once: see numpy.add.at, or use a loop"),
+            (mistakes, "what is read rightly is counted too, on the diagonal"),
+            (wanted / rows, "these are shares; counts are asked for"),
+        ]
+        on = f"labels = {labels}, answers = {answers}"
+        expect(call(answer, t, r, on=on), wanted, on, slips, "there are ten rows and ten columns, whatever occurs")
+
+
+def _check_stop(answer: Answer) -> None:
+    for losses, patience, wanted, slips in (
+        ([5.0, 4.0, 3.0, 2.0], 2, (3, 3), [((4, 3), "epochs count from 0"), ((4, 4), "epochs count from 0")]),
+        ([5.0, 3.0, 4.0, 4.5, 1.0], 2, (3, 1), [((3, 4), "the loss after the stop was never seen")]),
+        (
+            [5.0, 3.0, 4.0, 3.5, 3.2, 2.0],
+            3,
+            (4, 1),
+            [((5, 5), "a loss below the one before, but not below the lowest so far, is no new best")],
+        ),
+        ([5.0, 3.0, 4.0, 2.0, 2.5, 2.6], 2, (5, 3), [((3, 1), "a new best begins the waiting anew")]),
+        ([3.0, 3.0, 3.0, 1.0], 2, (2, 0), [((3, 3), "an equal loss is no improvement"), ((2, 2), "the first counts")]),
+        ([2.0, 1.0, 1.5], 5, (2, 1), []),
+        ([1.0, 2.0, 0.5], 1, (1, 0), [((2, 2), "with a patience of 1 the first epoch without a new best stops it")]),
+        ([4.0], 3, (0, 0), []),
+    ):
+        stopped, best = wanted
+        general = [
+            ((best, stopped), "the epoch of the stop comes first"),
+            ((stopped, losses[best]), "the epoch is asked for, not its loss"),
+            ((stopped + 1, best), "it stops when the best is patience epochs old, which is an epoch earlier"),
+            ((stopped - 1, best), "it stops when the best is patience epochs old, which is an epoch later"),
+            ((stopped, stopped), "the epoch to keep is the best one, not the last"),
+        ]
+        on = f"losses = {losses}, patience = {patience}"
+        found = call(answer, losses, patience, on=on)
+        expect(tuple(found) if isinstance(found, list) else found, wanted, on, slips + general)
+
+
+def _check_shift(answer: Answer) -> None:
+    images = np.arange(1, 2 * 5 * 6 + 1, dtype=np.uint8).reshape(2, 5, 6)
+    for down, right in ((1, 0), (0, 2), (-1, 0), (0, -2), (2, -1), (-3, 3), (0, 0), (5, 0), (0, -9), (7, 7)):
+        wanted = np.zeros_like(images)
+        for row in range(5):
+            for column in range(6):
+                if 0 <= row - down < 5 and 0 <= column - right < 6:
+                    wanted[:, row, column] = images[:, row - down, column - right]
+        rolled = np.roll(images, (down, right), axis=(1, 2))
+        slips = [
+            (rolled, "numpy.roll brings back on the other side what has left the picture"),
+            (_moved(images, -down, -right), "it moves the other way: down and right are positive"),
+            (_moved(images, right, down), "down and right are exchanged: axis 1 holds the rows"),
+            (images, "nothing has moved: is a slice with a stop of 0 or of -0 empty?"),
+        ]
+        on = f"two images of 5 rows and 6 columns, down = {down}, right = {right}"
+        found = call(answer, images, down, right, on=on)
+        if isinstance(found, np.ndarray) and found.dtype != np.uint8:
+            found = {"dtype": str(found.dtype)}
+            expect(found, {"dtype": "uint8"}, on, why="pixels are bytes: make the new array by numpy.zeros_like")
+        expect(found, wanted, on, slips, "for each direction, work out which rows are read and where they are written")
+
+
+def _moved(images: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Shift by way of a picture with wide margins."""
+    margin = max(images.shape[1:]) + max(abs(down), abs(right))
+    wide = np.pad(images, ((0, 0), (margin, margin), (margin, margin)))
+    top, left = margin - down, margin - right
+    return wide[:, top : top + images.shape[1], left : left + images.shape[2]]
+
+
+EXERCISES = (
+    Exercise(
+        _CONFUSION,
+        _check_confusion,
+        (
+            ("Begin with ten rows of ten zeros, and add 1 for each image.", "先准备十行十列的零，每张图像加 1。"),
+            (
+                "numpy.add.at(confusion, (labels, answers), 1) counts repeated pairs as often as they occur.",
+                "numpy.add.at(confusion, (labels, answers), 1) 会把重复的数对逐个计数。",
+            ),
+        ),
+    ),
+    Exercise(
+        _STOP,
+        _check_stop,
+        (
+            (
+                "One loop over the epochs that remembers the best one so far.",
+                "用一个循环遍历各轮，记住目前最好的一轮。",
+            ),
+            (
+                "In each epoch: if losses[epoch] < losses[best], best = epoch; else if epoch - best >= patience, stop.",
+                "如果 losses[epoch] < losses[best]，则 best = epoch；否则若 epoch - best >= patience 就停。",
+            ),
+        ),
+    ),
+    Exercise(
+        _SHIFT,
+        _check_shift,
+        (
+            (
+                "Put the images into a larger picture with a margin of paper, and cut a window out of it.",
+                "把图像放进四周留有空白的大图里，再从中截取一个窗口。",
+            ),
+            (
+                "numpy.pad with a margin m, at least the shift: the window begins at row m - down, column m - right.",
+                "用 numpy.pad 加上不小于位移的边距 m，窗口从第 m - down 行、第 m - right 列开始。",
+            ),
+        ),
+    ),
+)
