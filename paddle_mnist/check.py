@@ -91,8 +91,7 @@ def verdict(exercise: Exercise, answers: ModuleType) -> str | None:
 
 def stub(number: str, exercises: Sequence[Exercise]) -> str:
     """Return the text of a file that holds the signatures of a lab's exercises."""
-    body = "    raise NotImplementedError  # your lines go here\n"
-    functions = "\n\n".join(exercise.stub.strip("\n") + "\n" + body for exercise in exercises)
+    functions = "\n\n".join(f"{exercise.stub.strip()}\n{exercise.body}" for exercise in exercises)
     heading = f'"""My answers to lab {number}. Check them: python -m paddle_mnist.check {number}"""\n'
     return f"{heading}\nimport numpy as np\n\n\n{functions}"
 

@@ -11,7 +11,8 @@ import pytest
 
 from paddle_mnist import check
 from paddle_mnist.labs import tools
-from paddle_mnist.labs.exercises.base import Wrong, call, expect
+from paddle_mnist.labs.exercises.base import Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 
 HERE = Path(__file__).parent
 NUMBERS = [name[:2] for name in tools.names()]
@@ -168,3 +169,39 @@ def test_expect_names_the_slip_and_the_place():
     with pytest.raises(Wrong, match=r"at \[2, 1\] it returns 5, where 9 is right") as caught:
         expect(found, wanted, on="anything", slips=[(found, "the slip")])
     assert caught.value.why == "the slip"
+
+
+QUESTIONS = (
+    Question("the sign of -3", "b", {"a": "compare -3 with 0", "c": "0 alone has no sign"}),
+    Question("the sign of 0", "c", {"a": "compare 0 with 0", "b": "compare 0 with 0"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({1: "a", 2: "c"}, r"a is not what happens\n.*question 1: the sign of -3\n.*compare -3 with 0"),
+        ({1: "b", 2: "a"}, "question 2: the sign of 0"),
+        ({1: "b"}, "None is none of a, b, c"),
+        ({1: "?", 2: "?"}, "'?'"),
+        (["b", "c"], "a list, not a dict"),
+    ],
+)
+def test_check_choices_says_what_is_wrong_with_a_choice_without_naming_the_right_one(found, message):
+    with pytest.raises(Wrong, match=message):
+        check_choices(lambda: found, QUESTIONS)
+
+
+def test_check_choices_accepts_capitals_and_spaces():
+    check_choices(lambda: {1: "B ", 2: "C"}, QUESTIONS)
+
+
+def test_stub_holds_the_lines_that_are_to_be_corrected():
+    exercise = Exercise('def f():\n    """Choose."""', lambda answer: None, (), body(2))
+    text = check.stub("01", [exercise])
+    assert 'return {1: "?", 2: "?"}' in text
+    module = ModuleType("stub")
+    exec(compile(text, "stub", "exec"), module.__dict__)
+    assert check.verdict(exercise, module) is None
+    with pytest.raises(NotImplementedError):
+        module.f()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib import pyplot
 
-from paddle_mnist.labs import tools
+from paddle_mnist.labs import accuracy, tools
 from paddle_mnist.labs.tools import Lab
 
 
@@ -28,6 +30,34 @@ def test_a_budget_follows_the_environment(value, wanted, monkeypatch):
     if value is not None:
         monkeypatch.setenv("PADDLE_MNIST_LAB_BUDGET", value)
     assert Lab("01_any").budget(10, 2) == wanted
+
+
+def test_section_prints_a_heading_except_in_a_notebook(capsys, monkeypatch):
+    lab = Lab("01_any")
+    lab.section("The file")
+    assert capsys.readouterr().out == "\n== The file ==\n"
+    monkeypatch.setattr(builtins, "get_ipython", lambda: None, raising=False)
+    lab.section("The file")
+    assert capsys.readouterr().out == ""
+
+
+def test_standard_error_is_the_spread_of_accuracies_over_many_tests():
+    rng = np.random.default_rng(0)
+    tests = rng.random((4000, 500)) < 0.9
+    assert accuracy.standard_error(tests[0]) == pytest.approx(np.std(tests.mean(axis=1)), rel=0.1)
+    assert accuracy.standard_error(np.ones(10, bool)) == 0
+    assert accuracy.in_percent(np.array([True, True, True, False])) == "75.0 ± 21.7 %"
+
+
+def test_paired_difference_counts_only_digits_on_which_two_nets_differ():
+    right = np.array([True] * 90 + [False] * 10)
+    other = right.copy()
+    assert accuracy.paired_difference(right, other) == (0, 0)
+    other[:4] = False
+    difference, error = accuracy.paired_difference(right, other)
+    assert difference == pytest.approx(0.04)
+    assert error == pytest.approx(np.sqrt(0.04 * 0.96 / 100))
+    assert accuracy.paired_difference(other, right) == pytest.approx((-difference, error))
 
 
 def test_a_picture_is_written_and_stays_open(own_folder, capsys):

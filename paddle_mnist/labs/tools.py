@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import time
@@ -38,6 +39,14 @@ class Lab:
     def budget(self, full: T, small: T) -> T:
         """Return ``full``, or ``small`` where the environment variable PADDLE_MNIST_LAB_BUDGET is ``small``."""
         return small if is_small() else full
+
+    def section(self, title: str) -> None:
+        """Print a heading above the output that follows, so that a lab run as a whole can be read beside its text.
+
+        A notebook shows the text itself, so nothing is printed there.
+        """
+        if not hasattr(builtins, "get_ipython"):
+            print(f"\n== {title} ==")
 
     def save(self, figure: Figure, name: str) -> Path:
         """Write a figure into the lab's folder, say where, and return the path.

@@ -26,11 +26,14 @@ class Exercise:
         stub: the function's source: its signature, a docstring that says what it takes and returns, no body.
         check: calls the answer and raises ``Wrong`` unless it is right.
         hints: from a nudge to nearly the answer, each in English and in Chinese.
+        body: what stands below the docstring at first. It raises NotImplementedError; lines that the student is to
+            correct may follow.
     """
 
     stub: str
     check: Callable[[Answer], None]
     hints: tuple[tuple[str, str], ...]
+    body: str = "    raise NotImplementedError  # your lines go here\n"
 
     @property
     def name(self) -> str:
