@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, printable
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
@@ -39,13 +39,13 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
 
 def fail(message: str) -> int:
     """Print ``paddle_mnist: error: message`` on standard error and return the exit status 2."""
-    print(f"paddle_mnist: error: {message}", file=sys.stderr)
+    print(f"paddle_mnist: error: {printable(message)}", file=sys.stderr)
     return 2
 
 
 def note(message: str) -> None:
     """Print a remark on standard error, where it stays out of a command's result."""
-    print(f"paddle_mnist: {message}", file=sys.stderr)
+    print(f"paddle_mnist: {printable(message)}", file=sys.stderr)
 
 
 def describe(error: OSError) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paddle_mnist.errors import UserError
-from paddle_mnist.storage.bounded_json import read_bytes
+from paddle_mnist.storage.files import read_bytes
 
 if TYPE_CHECKING:
     from PIL import Image

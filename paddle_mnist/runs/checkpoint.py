@@ -33,16 +33,14 @@ import numpy as np
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.storage import bounded_json
-from paddle_mnist.storage.files import sync_folder
+from paddle_mnist.storage.files import PathLike, os_errors_as, read_bytes, sync_folder
 from paddle_mnist.storage.weights import (
     MAX_FILE_BYTES,
-    PathLike,
     StateDict,
     check_optimizer_state,
     check_state_dict,
     dump_optimizer_state,
     dump_state_dict,
-    explaining,
     load_optimizer_state,
     load_state_dict,
     parse_optimizer_state,
@@ -113,7 +111,7 @@ def save(
     parts = {part: dump_state_dict(model, place / part) for part in weights}
     parts[OPTIMIZER] = dump_optimizer_state(optimizer, place / OPTIMIZER)
     parts[STATE] = _sealed_state(state, parts, place / STATE)
-    with explaining(f"cannot save the checkpoint {place} (the earlier ones are intact)"):
+    with os_errors_as(f"cannot save the checkpoint {place} (the earlier ones are intact)"):
         _make_folder(folder)
         _sweep(folder)
         new = folder / f".new-{name}-{secrets.token_hex(4)}"
@@ -151,7 +149,7 @@ def load(folder: PathLike) -> tuple[StateDict, dict[str, Any], dict[str, Any]]:
             raise UserError(f"{folder / STATE}: {name} is no whole number from 0 to {MAX_COUNT - 1:,}")
     parts = {}
     for part in digests.keys() - {STATE}:
-        parts[part] = bounded_json.read_bytes(folder / part, MAX_FILE_BYTES)
+        parts[part] = read_bytes(folder / part, MAX_FILE_BYTES)
         if _digest(parts[part]) != digests[part]:
             raise UserError(f"{folder / part} is damaged: it does not match its sha256 in state.json")
     weights = next(part for part in (*PADDLE_WEIGHTS, *NUMPY_WEIGHTS) if part in parts)
@@ -192,7 +190,7 @@ def checkpoints(run_folder: PathLike) -> list[Path]:
     folder = Path(run_folder) / FOLDER
     if not folder.is_dir():
         return []
-    with explaining(f"cannot read {folder}"):
+    with os_errors_as(f"cannot read {folder}"):
         named = [(match, folder / entry) for entry in os.listdir(folder) if (match := _NAME.fullmatch(entry))]
     found: dict[str, tuple[tuple[int, int], Path]] = {}
     # Sorted, a folder that stands in for a missing one comes first, and gives way to the one in place.
@@ -223,7 +221,7 @@ def prune(run_folder: PathLike, keep: int, best: str | None = None, newest: str 
     last = next((number for number, path in enumerate(found, start=1) if path.name == newest), len(found))
     for path in found[: max(0, last - keep)]:
         if path.name != best:
-            with explaining(f"cannot remove the old checkpoint {path}"):
+            with os_errors_as(f"cannot remove the old checkpoint {path}"):
                 # Renamed first: a folder with a checkpoint's name is never half there.
                 doomed = path.with_name(f".del-{path.name}-{secrets.token_hex(4)}")
                 os.rename(path, doomed)
@@ -241,7 +239,7 @@ def lock(run_folder: PathLike) -> Iterator[None]:
         UserError: another process holds the lock, or the folder cannot be written.
     """
     folder = Path(run_folder)
-    with explaining(f"cannot lock the run folder {folder}"):
+    with os_errors_as(f"cannot lock the run folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         # A link in a stranger's folder would make this a file somewhere else.
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from paddle_mnist import learners
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, quote
 from paddle_mnist.recipes import NET_NAMES, Settings, settings_for
 from paddle_mnist.runs import checkpoint, trainer
 from paddle_mnist.runs.run import open_run
@@ -77,8 +77,7 @@ def recognise(state: dict[str, np.ndarray], where: str) -> Settings:
     numpy_net = _numpy_net(state)
     if numpy_net is not None:
         return numpy_net
-    # A stranger's names go into the sentence, so they are cut short, and tell a terminal nothing.
-    names = ", ".join(f"{ascii(name)[1:-1][:40]} {list(array.shape)}" for name, array in list(state.items())[:12])
+    names = ", ".join(f"{quote(name, 40)} {list(array.shape)}" for name, array in list(state.items())[:12])
     raise UserError(f"{where}: these weights belong to none of the nets {', '.join(NET_NAMES)}: {names}")
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, quote
 from paddle_mnist.recipes import Settings
 from paddle_mnist.runs import checkpoint
-from paddle_mnist.storage.bounded_json import append_history, dump, printable, read_history, read_json
-from paddle_mnist.storage.files import atomic_write
-from paddle_mnist.storage.weights import explaining
+from paddle_mnist.storage.bounded_json import append_history, dump, read_history, read_json
+from paddle_mnist.storage.files import atomic_write, os_errors_as
 
 # Beyond these no run goes: its checkpoints could not be named.
 MAX_COUNT = checkpoint.MAX_COUNT
@@ -55,7 +54,7 @@ class Run:
             _check(settings)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(
-                f"{self.path / 'run.json'}: the settings are not those of a run ({printable(error)}); restore the "
+                f"{self.path / 'run.json'}: the settings are not those of a run ({quote(error, 200)}); restore the "
                 "file, or train anew"
             ) from None
         return settings
@@ -103,7 +102,7 @@ class Run:
             UserError: the operating system refused; the file is as it was.
         """
         path = self.path / "run.json"
-        with explaining(f"cannot write {path}"), atomic_write(path, "w") as file:
+        with os_errors_as(f"cannot write {path}"), atomic_write(path, "w") as file:
             file.write(dump(self.document, indent=2) + "\n")
 
 
@@ -163,9 +162,9 @@ def _check_document(document: dict[str, Any], where: Path) -> None:
     for name, (kind, least, needed) in OPTIONS.items():
         value = document.get(name, least)
         if type(value) is not kind or (kind is int and not least <= value < MAX_COUNT):
-            raise UserError(f"{where}: {name} is {printable(value)}, where {needed} is needed")
+            raise UserError(f"{where}: {name} is {quote(value)}, where {needed} is needed")
     if document.get("device", "cpu") not in ("cpu", "gpu"):
-        raise UserError(f"{where}: device is {printable(document['device'])}, where cpu or gpu is needed")
+        raise UserError(f"{where}: device is {quote(document['device'])}, where cpu or gpu is needed")
 
 
 def _wrong_in_record(record: dict[str, Any]) -> str:
@@ -173,14 +172,14 @@ def _wrong_in_record(record: dict[str, Any]) -> str:
     epoch, step = record.get("epoch"), record.get("step")
     for name, value in (("epoch", epoch), ("step", step)):
         if type(value) is not int or not 0 <= value < MAX_COUNT:
-            return f"its {name} is {printable(value)}"
+            return f"its {name} is {quote(value)}"
     if step < epoch:
         return f"step {step} cannot be of epoch {epoch}"
     needed = ["loss", *(["valid_loss"] if "valid_loss" in record else [])]
     for name in (*needed, *(name for name in FIGURES if record.get(name) is not None)):
         value = record.get(name)
         if type(value) not in (int, float) or not abs(value) < MAX_FIGURE:
-            return f"its {name} is {printable(value)}"
+            return f"its {name} is {quote(value)}"
     return ""
 
 

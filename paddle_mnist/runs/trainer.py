@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from paddle_mnist import console, engine
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, quote
 from paddle_mnist.recipes import Settings
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import Run
 from paddle_mnist.splits import Split, Splits
-from paddle_mnist.storage.bounded_json import printable, truncate_history
+from paddle_mnist.storage.bounded_json import truncate_history
 
 # Epochs in a row with a rising validation loss after which the run says so.
 RISING = 3
@@ -234,7 +234,7 @@ def _checked(state: dict[str, Any], run: Path, batch_size: int) -> tuple[engine.
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{run}: the state.json of its newest checkpoint does not say how far the run has come "
-            f"({printable(error)}): remove that checkpoint to go on from the one before"
+            f"({quote(error, 200)}): remove that checkpoint to go on from the one before"
         ) from None
     return progress, best
 

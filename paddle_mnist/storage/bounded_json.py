@@ -11,7 +11,6 @@ import io
 import json
 import math
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,7 @@ from typing import Any
 import numpy as np
 
 from paddle_mnist.errors import UserError
-from paddle_mnist.storage.files import atomic_write
-
-PathLike = str | os.PathLike[str]
+from paddle_mnist.storage.files import PathLike, atomic_write, read_bytes
 
 MAX_JSON_BYTES = 1 << 20
 MAX_HISTORY_BYTES = 64 << 20
@@ -30,34 +27,6 @@ MAX_LINE_BYTES = 4096
 MAX_DEPTH = 32
 # Longer integers are nobody's measurement; the longest honest one is a random generator's 128-bit state.
 MAX_DIGITS = 80
-
-
-def read_bytes(path: PathLike, max_bytes: int) -> bytes:
-    """Read a whole file that must be an ordinary one and not too large.
-
-    Args:
-        path: the file.
-        max_bytes: the most that is read.
-
-    Raises:
-        UserError: it is missing, cannot be read, is no ordinary file (a folder, a pipe, a device), or is larger.
-    """
-    path = Path(path)
-    try:
-        # A named pipe would block at opening until somebody writes to it.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UserError(f"{path} is not an ordinary file, where one with data is needed")
-            data = b"" if status.st_size > max_bytes else file.read(max_bytes + 1)
-    except OSError as error:
-        kind = "is a folder, where a file is needed" if path.is_dir() else f"cannot be read: {_reason(error)}"
-        raise UserError(f"{path} {kind}") from error
-    size = max(status.st_size, len(data))
-    if size > max_bytes:
-        raise UserError(f"{path} has {size:,} bytes, more than the {max_bytes:,} that such a file may have")
-    return data
 
 
 def read_json(path: PathLike, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
@@ -103,14 +72,6 @@ def dump(value: Any, *, indent: int | None = None) -> str:
         TypeError: something has no form in JSON.
     """
     return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent, default=_plain)
-
-
-def printable(value: Any) -> str:
-    """Return a value out of a file so that it stays short, on one line, and tells a terminal nothing."""
-    text = str(value) if isinstance(value, Exception) else repr(value)
-    text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
-    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def append_history(path: PathLike, records: Sequence[dict[str, Any]]) -> None:

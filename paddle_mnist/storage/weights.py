@@ -10,10 +10,8 @@ Nothing here imports Paddle, and what is written opens with plain ``paddle.load`
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
-import os
 import pickle
 import struct
 import sys
@@ -21,18 +19,17 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from paddle_mnist.errors import UserError
-from paddle_mnist.storage import bounded_json, unpickle
-from paddle_mnist.storage.files import atomic_write
+from paddle_mnist.errors import UserError, quote
+from paddle_mnist.storage import unpickle
+from paddle_mnist.storage.files import PathLike, atomic_write, os_errors_as, read_bytes
 
 StateDict = dict[str, np.ndarray]
-PathLike = str | os.PathLike[str]
 
 # The largest net here has 2 MB of weights. Reading takes up to five times a file's size, so this keeps it below 100 MB.
 MAX_FILE_BYTES = 16 << 20
@@ -65,7 +62,7 @@ def load_state_dict(path: PathLike) -> StateDict:
             that is NaN or infinite.
     """
     path = Path(path)
-    return parse_state_dict(bounded_json.read_bytes(path, MAX_FILE_BYTES), path)
+    return parse_state_dict(read_bytes(path, MAX_FILE_BYTES), path)
 
 
 def parse_state_dict(data: bytes, path: PathLike) -> StateDict:
@@ -87,7 +84,7 @@ def save_state_dict(path: PathLike, state: Mapping[str, np.ndarray]) -> None:
         UserError: an array holds NaN, infinity or no numbers, or the file cannot be written.
     """
     data = dump_state_dict(state, path)
-    with explaining(f"cannot write {path}"), atomic_write(path) as file:
+    with os_errors_as(f"cannot write {path}"), atomic_write(path) as file:
         file.write(data)
 
 
@@ -117,10 +114,10 @@ def check_state_dict(state: Mapping[str, np.ndarray], expected: Mapping[str, Any
         shape, dtype = _shape_and_dtype(pattern)
         if state[name].shape != tuple(shape):
             raise UserError(
-                f"{where}: {_shown(name)} has the shape {list(state[name].shape)}, where the net needs {list(shape)}"
+                f"{where}: {quote(name)} has the shape {list(state[name].shape)}, where the net needs {list(shape)}"
             )
         if state[name].dtype != np.dtype(dtype):
-            raise UserError(f"{where}: {_shown(name)} is {state[name].dtype}, where the net needs {np.dtype(dtype)}")
+            raise UserError(f"{where}: {quote(name)} is {state[name].dtype}, where the net needs {np.dtype(dtype)}")
 
 
 def check_optimizer_state(
@@ -149,7 +146,7 @@ def check_optimizer_state(
     }
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray):
-            raise UserError(f"{where} has {_shown(name)}, which this optimizer does not keep")
+            raise UserError(f"{where} has {quote(name)}, which this optimizer does not keep")
     for name in patterns:
         if name.endswith("_pow_acc_0"):
             patterns[name] = ((1,), _shape_and_dtype(patterns[name])[1])
@@ -170,7 +167,7 @@ def load_optimizer_state(path: PathLike) -> dict[str, Any]:
         UserError: the file cannot be read, is damaged, or holds anything but arrays, plain values and dicts and
             lists of them, or a number that is NaN or infinite.
     """
-    return parse_optimizer_state(bounded_json.read_bytes(path, MAX_FILE_BYTES), path)
+    return parse_optimizer_state(read_bytes(path, MAX_FILE_BYTES), path)
 
 
 def parse_optimizer_state(data: bytes, path: PathLike) -> dict[str, Any]:
@@ -189,22 +186,13 @@ def save_optimizer_state(path: PathLike, state: Mapping[str, Any]) -> None:
         UserError: something in it has another type or is not finite, or the file cannot be written.
     """
     data = dump_optimizer_state(state, path)
-    with explaining(f"cannot write {path}"), atomic_write(path) as file:
+    with os_errors_as(f"cannot write {path}"), atomic_write(path) as file:
         file.write(data)
 
 
 def dump_optimizer_state(state: Mapping[str, Any], path: PathLike) -> bytes:
     """Return the bytes that ``save_optimizer_state`` would write."""
     return _pickled(_states(state, f"what shall be saved as {path}"))
-
-
-@contextlib.contextmanager
-def explaining(what: str) -> Iterator[None]:
-    """Turn an ``OSError`` of the block into one sentence that begins with ``what``."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{what}: {error.strerror or error}") from error
 
 
 # Reading.
@@ -234,7 +222,7 @@ def _read_safetensors(data: bytes, where: str) -> StateDict:
     except KeyError as error:
         raise UserError(f"{where} holds numbers of the type {error}, which NumPy does not have") from error
     except (SafetensorError, ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"{where} is not a whole safetensors file: {_one_line(error)}") from error
+        raise UserError(f"{where} is not a whole safetensors file: {quote(error, 160)}") from error
 
 
 def _read_npz(data: bytes, where: str) -> StateDict:
@@ -256,12 +244,12 @@ def _read_npz(data: bytes, where: str) -> StateDict:
     except UserError:
         raise
     except (*_ZIP_ERRORS, OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"{where} is not a whole .npz file: {_one_line(error)}") from error
+        raise UserError(f"{where} is not a whole .npz file: {quote(error, 160)}") from error
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{_shown(member.filename)} is packed in a way that NumPy does not use")
+        raise ValueError(f"{quote(member.filename)} is packed in a way that NumPy does not use")
     with archive.open(member) as file:
         # Asked for no size, it would unpack all there is, whatever size was declared.
         return file.read(member.file_size)
@@ -277,12 +265,12 @@ def _read_npy(data: bytes, name: str, where: str) -> np.ndarray:
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, fortran, dtype = read(stream, max_header_size=MAX_NPY_HEADER)
     except (*_NPY_ERRORS, Warning) as error:
-        raise UserError(f"{where}: {_shown(name)} is not an array: {_one_line(error)}") from error
+        raise UserError(f"{where}: {quote(name)} is not an array: {quote(error, 160)}") from error
     _check_dtype(dtype, name, where)
     size = len(data) - stream.tell()
     if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize != size:
         raise UserError(
-            f"{where}: {_shown(name)} claims the shape {_one_line(list(shape))} of {dtype}, but has {size:,} bytes"
+            f"{where}: {quote(name)} claims the shape {quote(list(shape))} of {dtype}, but has {size:,} bytes"
         )
     numbers = np.frombuffer(data, dtype, offset=stream.tell()) if size else np.empty(0, dtype)
     return numbers.reshape(shape, order="F" if fortran else "C")
@@ -337,7 +325,7 @@ def _by_suffix(path: Path, functions: dict[str, Callable]) -> Callable:
 def _name(name: Any, where: str) -> str:
     """Return the name, one object for equal names: a pickle notes which of its strings are the same object."""
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise UserError(f"{where} names an entry {_shown(name)}, where a text of 1 to {MAX_NAME} letters is needed")
+        raise UserError(f"{where} names an entry {quote(name)}, where a text of 1 to {MAX_NAME} letters is needed")
     return sys.intern(str(name))
 
 
@@ -360,7 +348,7 @@ class _Copier:
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
             value = value[1]
         if not isinstance(value, np.ndarray):
-            raise UserError(f"{self.where}: {_shown(name)} is of type {type(value).__name__}, where an array is needed")
+            raise UserError(f"{self.where}: {quote(name)} is of type {type(value).__name__}, where an array is needed")
         _check_dtype(value.dtype, name, self.where)
         self._spend(name, value.nbytes)
         # A fresh array of a built-in dtype: shared or exotic objects would show in the bytes of a pickle.
@@ -368,7 +356,7 @@ class _Copier:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             count = int(np.count_nonzero(~np.isfinite(array)))
             raise UserError(
-                f"{self.where}: {_shown(name)} has {count:,} of {array.size:,} values that are NaN or infinite"
+                f"{self.where}: {quote(name)} has {count:,} of {array.size:,} values that are NaN or infinite"
             )
         return array
 
@@ -376,7 +364,7 @@ class _Copier:
         """Return a copy of arrays, plain values, and dicts and lists of them."""
         self._spend(name, 0)
         if depth > MAX_STATE_DEPTH:
-            raise UserError(f"{self.where}: {_shown(name)} nests more than {MAX_STATE_DEPTH} levels deep")
+            raise UserError(f"{self.where}: {quote(name)} nests more than {MAX_STATE_DEPTH} levels deep")
         if isinstance(value, dict):
             return {
                 _name(key, self.where): self.nested(f"{name}.{key}", item, depth + 1) for key, item in value.items()
@@ -386,7 +374,7 @@ class _Copier:
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{self.where}: {_shown(name)} is {value}, where a finite number is needed")
+            raise UserError(f"{self.where}: {quote(name)} is {value}, where a finite number is needed")
         if value is None or type(value) in (bool, int, float, str):
             return sys.intern(value) if isinstance(value, str) else value
         return self.array(name, value)
@@ -397,7 +385,7 @@ class _Copier:
         if self.entries < 0 or self.bytes < 0:
             raise UserError(
                 f"{self.where} holds more than {MAX_ENTRIES:,} entries or {MAX_FILE_BYTES:,} bytes of numbers "
-                f"(at {_shown(name)})"
+                f"(at {quote(name)})"
             )
 
 
@@ -417,21 +405,9 @@ def _shape_and_dtype(pattern: Any) -> tuple[Any, Any]:
 
 def _check_dtype(dtype: np.dtype, name: str, where: str) -> None:
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise UserError(f"{where}: {_shown(name)} holds {_one_line(dtype)}, where an array of real numbers is needed")
-
-
-def _shown(name: Any) -> str:
-    """Quote a name out of a file so that it stays on one line and sends nothing to a terminal."""
-    text = ascii(name) if isinstance(name, (str, bytes, int, float)) else f"of type {type(name).__name__}"
-    return text if len(text) <= 80 else text[:79] + "…"
+        raise UserError(f"{where}: {quote(name)} holds {quote(dtype)}, where an array of real numbers is needed")
 
 
 def _listed(names: list[str], most: int = 4) -> str:
-    shown = ", ".join(_shown(name) for name in names[:most])
+    shown = ", ".join(quote(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def _one_line(value: Any) -> str:
-    text = " ".join(str(value).split())
-    text = text.encode("ascii", "backslashreplace").decode()
-    return text if len(text) <= 160 else text[:159] + "…"
