@@ -38,8 +38,8 @@ whole = len(digits.train.images) > 10_000
 # %% [markdown]
 # ## The device · 设备
 #
-# Where should Paddle compute? `paddle.set_device` says it once for everything that follows. On a machine with a GPU, and
-# with Paddle's GPU package, it would be `"gpu"`; not a line below would change. Several GPUs take one more line,
+# Where should Paddle compute? `paddle.set_device` says it once for everything that follows. On a machine with a GPU,
+# and with Paddle's GPU package, it would be `"gpu"`; not a line below would change. Several GPUs take one more line,
 # `net = paddle.DataParallel(net)`, and are started by `python -m paddle.distributed.launch`.
 #
 # > Paddle 在哪里计算？`paddle.set_device` 一次指定，对后面的一切有效。如果机器有 GPU，并安装了 GPU 版的 Paddle，
@@ -77,9 +77,9 @@ assert count == 784 * 512 + 512 + 512 * 10 + 10 == 407_050
 assert 784 * 512 / count > 0.98, "nearly all parameters are in the first Linear layer"
 
 # %% [markdown]
-# `paddle.summary` sends zeros through the net and prints the shape after each layer. When a net does something odd, look
-# closer: send a real digit through, and print the shape *and the numbers* of each layer. A layer whose outputs are all
-# 0, or all alike, is where to search.
+# `paddle.summary` sends zeros through the net and prints the shape after each layer. When a net does something odd,
+# look closer: send a real digit through, and print the shape *and the numbers* of each layer. A layer whose outputs are
+# all 0, or all alike, is where to search.
 #
 # > `paddle.summary` 让全零的输入通过网络，打印每一层之后的形状。网络表现奇怪时要看得更仔细：
 # > 让真实的数字通过网络，打印每一层的形状*和数值*。如果某一层的输出全是 0，或者全都一样，问题就在那里。
@@ -125,7 +125,7 @@ image, label = Digits(digits.train)[0]
 print("sample 0:", image.shape, image.dtype, "label", label)
 assert image.shape == [1, 28, 28]
 assert label.shape == (1,)
-assert 0 <= float(image.min()) and float(image.max()) <= 1
+assert float(image.min()) >= 0 and float(image.max()) <= 1
 
 # %% [markdown]
 # A `DataLoader` makes batches of them, in order or shuffled, and with `num_workers=2` it reads in two other processes
@@ -328,8 +328,8 @@ assert abs(counted - result["acc"]) < 1e-6
 assert counted > 0.85
 
 # %% [markdown]
-# `predict` returns what the net returns: raw scores. For people we turn them into probabilities. On which digits was the
-# net most confident, and wrong?
+# `predict` returns what the net returns: raw scores. For people we turn them into probabilities. On which digits was
+# the net most confident, and wrong?
 #
 # > `predict` 返回网络的输出，即原始得分。给人看时再换成概率。网络在哪些数字上最有把握，却错了？
 
