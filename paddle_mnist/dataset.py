@@ -123,7 +123,8 @@ def _open(path: Path, say: Say, remark: str = "") -> Dataset:
 
 def _sample() -> Path:
     """Return where the bundled sample is."""
-    places = [work_folder() / SAMPLE, _checkout_work() / SAMPLE]
+    # The last is where setup.py puts it in a wheel.
+    places = [work_folder() / SAMPLE, _checkout_work() / SAMPLE, Path(__file__).parent / "sources" / SAMPLE]
     for path in places:
         if path.exists():
             return path
