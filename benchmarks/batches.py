@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each candidate; one epoch counts in each")
     args = parser.parse_args()
     before = machine()
-    train = open_dataset(args.data, say=print).train
+    train = open_dataset(args.data, log=print).train
     levels = (np.arange(256) / 255).tolist()
     lists = [[levels[k] for k in image.tobytes()] for image in train.images]
     rows = train.images.reshape(-1, 784) / np.float32(255)

@@ -40,7 +40,7 @@ def main() -> int:
     args = parser.parse_args()
     cpu.tune()
     read = reader(args.run)
-    digits = open_dataset(args.data, say=print).eval
+    digits = open_dataset(args.data, log=print).eval
     images, labels = np.array(digits.images), np.array(digits.labels)
     single = float((read(images).digits == labels).mean())
     figures: dict = {"single digits read": single}

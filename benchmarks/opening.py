@@ -254,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.files or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        splits = dataset.open_dataset(args.data, say=print)
+        splits = dataset.open_dataset(args.data, log=print)
         files, cache = forms(splits, folder, args.spacings), Path(temporary, "cache")
         found = {"first": first_openings(files, args.repeats, args.peer_repeats, cache)}
         if not args.spacings:

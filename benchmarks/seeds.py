@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--data", default="auto", help="as train takes it (auto)")
     args = parser.parse_args()
     cpu.tune()
-    dataset = open_dataset(args.data, say=print)
+    dataset = open_dataset(args.data, log=print)
     rows = []
     print("| net | seed | train loss | valid loss | accuracy | seconds | collapsed |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

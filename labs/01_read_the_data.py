@@ -114,7 +114,7 @@ assert pixels.nbytes == len(images) * 784
 # %%
 assert np.array_equal(pixels, dataset.open_dataset("sample").train.images)
 
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## Three splits · 三个部分

@@ -19,7 +19,7 @@ from paddle_mnist.scratch import layers, three_layer_net
 from paddle_mnist.scratch.learners import build
 
 lab = Lab("02_forward_by_hand")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## One neuron · 一个神经元

@@ -17,7 +17,7 @@ from paddle_mnist.scratch import gradient_check, layers
 from paddle_mnist.scratch.two_layer_net import TwoLayerNet
 
 lab = Lab("03_backprop_by_hand")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## A computation graph · 计算图

@@ -18,7 +18,7 @@ from paddle_mnist.labs.tools import COLOURS, Lab
 from paddle_mnist.scratch.network import Network
 
 lab = Lab("04_stochastic_gradient_descent")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## One valley · 一个山谷

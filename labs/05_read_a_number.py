@@ -18,7 +18,7 @@ from paddle_mnist.pictures.segment import split_digits
 from paddle_mnist.scratch.learners import build
 
 lab = Lab("05_read_a_number")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## A picture to read · 要读的图片

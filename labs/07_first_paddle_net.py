@@ -27,7 +27,7 @@ from paddle_mnist.loader import load_data
 from paddle_mnist.recipes import settings_for
 
 lab = Lab("07_first_paddle_net")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## A tensor remembers · 张量会记住

@@ -28,7 +28,7 @@ from paddle_mnist.loader import load_data
 from paddle_mnist.recipes import settings_for
 
 lab = Lab("08_convolution")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## A kernel · 卷积核

@@ -32,7 +32,7 @@ from paddle_mnist.loader import batches, shuffled
 from paddle_mnist.recipes import settings_for
 
 lab = Lab("11_high_level_api")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 whole = len(digits.train.images) > 10_000
 
 # %% [markdown]

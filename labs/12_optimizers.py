@@ -28,7 +28,7 @@ from paddle_mnist.recipes import settings_for
 from paddle_mnist.splits import Split
 
 lab = Lab("12_optimizers")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # Four thousand digits are enough to tell optimizers apart, so we take no more, even if all of MNIST is here.

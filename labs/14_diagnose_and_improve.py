@@ -26,7 +26,7 @@ from paddle_mnist.losses import softmax
 from paddle_mnist.recipes import settings_for
 
 lab = Lab("14_diagnose_and_improve")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 
 # %% [markdown]
 # ## Too few digits · 数字太少

@@ -31,7 +31,7 @@ from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 
 lab = Lab("15_stop_and_resume")
-digits = dataset.open_dataset("sample", say=print)  # a few thousand digits show it all
+digits = dataset.open_dataset("sample", log=print)  # a few thousand digits show it all
 
 # %% [markdown]
 # ## A training that can be cut · 可以切断的训练

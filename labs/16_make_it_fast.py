@@ -32,7 +32,7 @@ from paddle_mnist.nets import CNN
 from paddle_mnist.recipes import settings_for
 
 lab = Lab("16_make_it_fast")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 print(f"{platform.system()} {platform.machine()}, {cpu.threads()} cores for us; levers pulled: {pulled or 'none'}")
 
 # %% [markdown]

@@ -53,7 +53,7 @@ def _info(args: argparse.Namespace) -> int:
 
     from paddle_mnist.dataset import open_dataset
 
-    dataset = open_dataset(args.data, say=note)
+    dataset = open_dataset(args.data, log=note)
     splits = {name: _describe(getattr(dataset, name)) for name in ("train", "valid", "eval")}
     if args.json:
         document = {"name": dataset.name, "sha256": dataset.sha256, "encoding": dataset.encoding, "splits": splits}
@@ -87,7 +87,7 @@ def _fetch(args: argparse.Namespace) -> int:
     _check_free(target, args.force)
     mirrors = args.mirror or download.MIRRORS
     mirrors = [mirror if mirror.endswith("/") else mirror + "/" for mirror in mirrors]
-    download.fetch(dataset.download_folder(), mirrors, progress=not args.quiet, say=note)
+    download.fetch(dataset.download_folder(), mirrors, progress=not args.quiet, log=note)
     splits = idx.read_folder(dataset.download_folder())
     if not args.quiet:
         note(f"writing {target}")

@@ -20,7 +20,7 @@ GET_ALL = "python -m paddle_mnist.data fetch"
 
 _FORGET_FAILURE = 3600.0  # seconds after which a download that failed is tried again
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Dataset(Splits):
     sha256: str = ""
 
 
-def open_dataset(data: str | os.PathLike[str] = "auto", say: Say | None = None) -> Dataset:
+def open_dataset(data: str | os.PathLike[str] = "auto", log: Log | None = None) -> Dataset:
     """Open a data set.
 
     Args:
@@ -48,18 +48,18 @@ def open_dataset(data: str | os.PathLike[str] = "auto", say: Say | None = None) 
             there: the path in the environment variable ``PADDLE_MNIST_DATA``; ``mnist.json.gz`` in the work folder; the
             digits that were downloaded before; the download itself, unless ``PADDLE_MNIST_OFFLINE`` is 1 or it failed
             within the last hour; the sample.
-        say: takes one line that says what was taken, and lines about a download; ``None`` keeps silent.
+        log: takes one line that says what was taken, and lines about a download; ``None`` keeps silent.
 
     Raises:
         UserError: there is no such data, or it is not what it should be.
         OSError: a file cannot be read.
     """
-    say = say or (lambda message: None)
+    log = log or (lambda message: None)
     if str(data) == "auto":
-        return _open_auto(say)
+        return _open_auto(log)
     if str(data) == "sample":
-        return _open(_sample(), say)
-    return _open(Path(data), say)
+        return _open(_sample(), log)
+    return _open(Path(data), log)
 
 
 def work_folder() -> Path:
@@ -82,22 +82,22 @@ def _checkout_work() -> Path:
     return Path(__file__).resolve().parent.parent / "work"
 
 
-def _open_auto(say: Say) -> Dataset:
+def _open_auto(log: Log) -> Dataset:
     if chosen := os.environ.get("PADDLE_MNIST_DATA"):
         if not Path(chosen).exists():
             raise UserError(f"PADDLE_MNIST_DATA names {chosen}, which is not there: mend it, or unset it")
-        return _open(Path(chosen), say)
+        return _open(Path(chosen), log)
     if (whole := work_folder() / WHOLE).exists():
-        return _open(whole, say)
+        return _open(whole, log)
     if _is_downloaded():
-        return _open(download_folder(), say)
-    why = _download(say)
+        return _open(download_folder(), log)
+    why = _download(log)
     if why is None:
-        return _open(download_folder(), say)
-    return _open(_sample(), say, f" ({why}; all 70,000: {GET_ALL})")
+        return _open(download_folder(), log)
+    return _open(_sample(), log, f" ({why}; all 70,000: {GET_ALL})")
 
 
-def _open(path: Path, say: Say, remark: str = "") -> Dataset:
+def _open(path: Path, log: Log, remark: str = "") -> Dataset:
     if not path.exists():
         raise UserError(f"{path} is not there: give a mnist.json.gz, a folder of IDX files, 'sample' or 'auto' as data")
     if path.is_dir():
@@ -117,7 +117,7 @@ def _open(path: Path, say: Say, remark: str = "") -> Dataset:
 
     splits, sha256 = cache.open_source(files, parse)
     counts = " + ".join(f"{len(part.labels):,}" for part in (splits.train, splits.valid, splits.eval))
-    say(f"{counts} digits from {path}{remark}")
+    log(f"{counts} digits from {path}{remark}")
     return Dataset(splits.train, splits.valid, splits.eval, splits.encoding, name=str(path), sha256=sha256)
 
 
@@ -141,7 +141,7 @@ def _is_downloaded() -> bool:
         return False
 
 
-def _download(say: Say) -> str | None:
+def _download(log: Log) -> str | None:
     """Try to download MNIST; return why it was not, ``None`` if it was."""
     if os.environ.get("PADDLE_MNIST_OFFLINE", "0") not in ("", "0"):
         return "the sample: PADDLE_MNIST_OFFLINE is set"
@@ -151,9 +151,9 @@ def _download(say: Say) -> str | None:
             return "the sample: MNIST could not be downloaded within the last hour"
     from paddle_mnist.sources import download
 
-    say("MNIST is not here yet: downloading its 11 MB")
+    log("MNIST is not here yet: downloading its 11 MB")
     try:
-        download.fetch(download_folder(), say=say)
+        download.fetch(download_folder(), log=log)
     except (UserError, OSError):
         with contextlib.suppress(OSError):
             failed.parent.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from paddle_mnist.runs.restore import restore
 
     learner, settings = restore(args.model, args.pixel_range, args.plain)
-    dataset = open_dataset(args.data, say=console.note)
+    dataset = open_dataset(args.data, log=console.note)
     split = getattr(dataset, args.split)
     result = engine.evaluate(learner, batches(split, engine.EVAL_BATCH, settings.task, settings.pixel_range))
     if args.json:

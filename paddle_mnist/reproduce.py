@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from paddle_mnist.dataset import open_dataset, work_folder
 
     cpu.tune()
-    dataset = open_dataset(args.data or ("sample" if args.quick else "auto"), say=console.note)
+    dataset = open_dataset(args.data or ("sample" if args.quick else "auto"), log=console.note)
     rows = []
     for name in args.recipes or RECIPES:
         # One seed is enough for a quick look; the floors of the whole are meant for the recipe's own.

@@ -100,7 +100,7 @@ def start(settings: Settings, args: argparse.Namespace) -> int:
     from paddle_mnist.dataset import open_dataset, work_folder
     from paddle_mnist.runs.run import create
 
-    dataset = open_dataset(args.data or "auto", say=_say(args))
+    dataset = open_dataset(args.data or "auto", log=_say(args))
     run = create(args.out, _name(settings), describe(settings, dataset, args), work_folder() / "runs")
     return train(run, dataset, args, resuming=False)
 
@@ -115,7 +115,7 @@ def resume(args: argparse.Namespace) -> int:
     for name in ("plain", "device", "save_every", "keep", "log_every"):
         setattr(args, name, run.document.get(name, getattr(args, name)))
     prepare(settings, args)
-    dataset = open_dataset(args.data or run.document["data"]["source"], say=_say(args))
+    dataset = open_dataset(args.data or run.document["data"]["source"], log=_say(args))
     if dataset.sha256 != run.document["data"]["sha256"]:
         raise UserError(
             f"{run.path} was trained on {run.document['data']['name']}, and {dataset.name} holds other digits: "
@@ -132,7 +132,7 @@ def dry_run(settings: Settings, args: argparse.Namespace) -> int:
     from paddle_mnist.runs.run import create
     from paddle_mnist.splits import Split, Splits
 
-    dataset = open_dataset(args.data or "auto", say=_say(args))
+    dataset = open_dataset(args.data or "auto", log=_say(args))
     few = slice(settings.batch_size)
     tiny = Splits(*(Split(part.images[few], part.labels[few]) for part in (dataset.train, dataset.valid, dataset.eval)))
     one = dataclasses.replace(settings, epochs=1)

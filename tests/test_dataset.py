@@ -70,7 +70,7 @@ def cached(tmp_path):
 def test_a_file_is_opened_with_its_name_hash_and_encoding(source):
     lines = []
     for _ in range(2):
-        found = open_dataset(source, say=lines.append)
+        found = open_dataset(source, log=lines.append)
         assert same(found)
         assert found.name == str(source)
         assert found.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
@@ -103,9 +103,9 @@ def test_the_order_of_auto(tmp_path, monkeypatch, source):
 
     sample = dataset.work_folder() / dataset.SAMPLE
     mnist_json.write(sample, make_splits(seed=1))
-    assert same(open_dataset("auto", say=lines.append), make_splits(seed=1))
+    assert same(open_dataset("auto", log=lines.append), make_splits(seed=1))
     assert "PADDLE_MNIST_OFFLINE is set; all 70,000: python -m paddle_mnist.data fetch" in lines[-1]
-    assert same(open_dataset("sample", say=lines.append), make_splits(seed=1))
+    assert same(open_dataset("sample", log=lines.append), make_splits(seed=1))
     assert lines[-1].endswith("mnist-5k.json.gz")
 
     idx.write_folder(dataset.download_folder(), make_splits((50, 10, 8), seed=2))
@@ -126,18 +126,18 @@ def test_auto_downloads_once_and_remembers_a_failure(tmp_path, monkeypatch):
     mnist_json.write(dataset.work_folder() / dataset.SAMPLE, make_splits(seed=1))
     calls, lines = [], []
 
-    def fail(folder, say):
+    def fail(folder, log):
         calls.append(folder)
         raise UserError("no mirror answered")
 
     monkeypatch.setattr(download, "fetch", fail)
     for _ in range(3):
-        assert same(open_dataset(say=lines.append), make_splits(seed=1))
+        assert same(open_dataset(log=lines.append), make_splits(seed=1))
     assert len(calls) == 1
     assert "MNIST could not be downloaded; all 70,000: python -m paddle_mnist.data fetch" in lines[1]
     assert "within the last hour" in lines[-1]
 
-    monkeypatch.setattr(download, "fetch", lambda folder, say: idx.write_folder(folder, make_splits((50, 10, 8), 2)))
+    monkeypatch.setattr(download, "fetch", lambda folder, log: idx.write_folder(folder, make_splits((50, 10, 8), 2)))
     aged(tmp_path / "cache" / "download-failed", 3700)
     assert same(open_dataset(), make_splits((50, 10, 8), 2))
     monkeypatch.setattr(download, "fetch", fail)

@@ -142,7 +142,7 @@ def test_a_bad_mirror_is_named_and_nothing_is_kept(tmp_path, answer, reason, tim
         with pytest.raises(
             UserError, match=f"train-images-idx3-ubyte could not be downloaded .*{mirror.url}: .*({reason})"
         ):
-            fetch(tmp_path / "new", mirror, say=lines.append)
+            fetch(tmp_path / "new", mirror, log=lines.append)
         assert len(mirror.asked) == len(lines) == times
     assert not (tmp_path / "new").exists()
 

@@ -142,7 +142,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes that compose pages (2)")
     args = parser.parse_args()
     cpu.tune()
-    open_dataset(args.data, say=print)  # so that the workers find it in the cache
+    open_dataset(args.data, log=print)  # so that the workers find it in the cache
     began = time.perf_counter()
     seeds = [1000 * args.seed + i for i in range(max(2, args.pages // PAGES_AT_ONCE))]
     with ProcessPoolExecutor(args.workers) as pool:

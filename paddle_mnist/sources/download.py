@@ -55,7 +55,7 @@ def fetch(
     patience: float = 9.0,
     retries: int = 2,
     progress: bool = True,
-    say: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Download what is missing of MNIST.
 
@@ -70,7 +70,7 @@ def fetch(
         patience: seconds in all after which no further mirror is tried while none has answered.
         retries: how often a mirror that is busy, or whose file is not whole, is asked again, each time a second later.
         progress: whether to show a bar.
-        say: takes a line for each failed attempt.
+        log: takes a line for each failed attempt.
 
     Returns:
         The four files.
@@ -84,7 +84,7 @@ def fetch(
     for name, digest in md5.items():
         path = Path(folder, name + ".gz")
         if not (path.is_file() and _md5(path.read_bytes()) == digest):
-            content = _from_any(name, digest, mirrors, connect_timeout, retries, clock, progress, say)
+            content = _from_any(name, digest, mirrors, connect_timeout, retries, clock, progress, log)
             with atomic_write(path) as file:
                 file.write(content)
         paths.append(path)
@@ -110,7 +110,7 @@ def _from_any(
     retries: int,
     clock: _Patience,
     progress: bool,
-    say: Callable[[str], None] | None,
+    log: Callable[[str], None] | None,
 ) -> bytes:
     """Return a file's packed bytes, checked, from the first mirror that has them."""
     failures = []
@@ -127,8 +127,8 @@ def _from_any(
                 return content
             except _CAUSES as error:
                 failures.append(f"{mirror}: {_describe(error)}")
-                if say:
-                    say(f"{name} from {failures[-1]}")
+                if log:
+                    log(f"{name} from {failures[-1]}")
                 if not _is_worth_another(error):
                     break
     tried = "; ".join(dict.fromkeys(failures)) or "there was no time left"
