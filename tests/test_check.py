@@ -1,8 +1,9 @@
-"""The exercises: our answers pass, plausible wrong ones are told what is wrong, and the command line keeps its word."""
+"""The exercises: right answers pass, wrong ones are told what is wrong; and the command line."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 
 from paddle_mnist import check
-from paddle_mnist.labs import tools
+from paddle_mnist.labs import tools, verdicts
+from paddle_mnist.labs.exercises import catalog
 from paddle_mnist.labs.exercises.base import Exercise, Wrong, call, expect
+from paddle_mnist.labs.verdicts import RIGHT, judge
 from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 
 HERE = Path(__file__).parent
-NUMBERS = [name[:2] for name in tools.names()]
+NUMBERS = sorted(path.stem for path in (HERE / "solutions").glob("*.py"))
 
 
 def load(folder: str, number: str) -> ModuleType:
@@ -27,44 +30,59 @@ def load(folder: str, number: str) -> ModuleType:
     return module
 
 
-def wrong_answers() -> list[tuple[str, str]]:
-    numbers = [path.stem for path in sorted((HERE / "wrong_answers").glob("*.py"))]
-    return [(number, name) for number in numbers for name in vars(load("wrong_answers", number)) if "__" in name[2:-2]]
+def exercises(number: str) -> tuple[Exercise, ...]:
+    return catalog.load(number, tools.numbers())
+
+
+def answers(folder: str) -> list[tuple[str, str]]:
+    """Return (lab, name) for each function ``exercise__description`` in the files of a folder."""
+    numbers = [path.stem for path in sorted((HERE / folder).glob("*.py"))]
+    return [(number, name) for number in numbers for name in vars(load(folder, number)) if "__" in name[2:-2]]
+
+
+def check_answer(folder: str, number: str, name: str) -> Callable[..., object]:
+    wanted = name.split("__")[0]
+    (exercise,) = (exercise for exercise in exercises(number) if exercise.name == wanted)
+    answer = getattr(load(folder, number), name)
+    exercise.check(answer)
+    return answer
+
+
+def test_every_lab_with_exercises_has_solutions():
+    with_exercises = sorted(path.stem[3:] for path in Path(catalog.__file__).parent.glob("lab[0-9][0-9].py"))
+    assert with_exercises == NUMBERS
+    assert set(NUMBERS) <= set(tools.numbers())
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_right_answers_pass(number):
-    answers = load("solutions", number)
-    for exercise in check.load(number):
-        assert check.verdict(exercise, answers) is None
+    names = vars(load("solutions", number))
+    assert [judge(exercise, names).kind for exercise in exercises(number)] == [RIGHT] * 3
 
 
-@pytest.mark.parametrize(("number", "name"), wrong_answers())
+@pytest.mark.parametrize(("number", "name"), answers("wrong_answers"))
 def test_wrong_answers_are_told_what_differs_where_and_why(number, name):
-    wanted = name.split("__")[0]
-    (exercise,) = (exercise for exercise in check.load(number) if exercise.name == wanted)
     with pytest.raises(Wrong) as caught:
-        exercise.check(getattr(load("wrong_answers", number), name))
+        check_answer("wrong_answers", number, name)
     assert caught.value.what and caught.value.on and caught.value.why
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_each_exercise_has_hints_a_stub_and_several_wrong_answers(number):
-    exercises = check.load(number)
-    assert len(exercises) == 3
-    wrong = [name.split("__")[0] for _, name in wrong_answers() if _ == number]
-    assert set(wrong) == {exercise.name for exercise in exercises}
-    text = check.stub(number, exercises)
+    asked = exercises(number)
+    assert len(asked) == 3
+    wrong = [name.split("__")[0] for _, name in answers("wrong_answers") if _ == number]
+    assert set(wrong) == {exercise.name for exercise in asked}
     stubs = ModuleType("stubs")
-    exec(compile(text, "stubs", "exec"), stubs.__dict__)
-    for exercise in exercises:
+    exec(compile(catalog.start_file(number, asked), "stubs", "exec"), stubs.__dict__)
+    for exercise in asked:
         assert wrong.count(exercise.name) >= 3
         assert len(exercise.hints) >= 2
         for english, chinese in exercise.hints:
             assert english.isascii() or "²" in english
             assert any("\u4e00" <= character <= "\u9fff" for character in chinese)
         assert getattr(stubs, exercise.name).__doc__
-        assert check.verdict(exercise, stubs) == check.NOT_YET
+        assert judge(exercise, vars(stubs)).kind == verdicts.NOT_ANSWERED
 
 
 @pytest.fixture
@@ -80,7 +98,7 @@ def test_start_then_hint_then_solve(my_labs, capsys):
     assert file.exists()
     assert check.main(["01"]) == 1
     out = capsys.readouterr().out
-    assert out.count(check.NOT_YET) == 3
+    assert out.count(verdicts.NOT_ANSWERED) == 3
     assert "0 of 3 right" in out
 
     assert check.main(["01", "--hint"]) == 0
@@ -100,7 +118,7 @@ def test_start_then_hint_then_solve(my_labs, capsys):
 def test_start_overwrites_nothing(my_labs):
     my_labs.mkdir()
     (my_labs / "01.py").write_text("mine")
-    with pytest.raises(ValueError, match="nothing is overwritten"):
+    with pytest.raises(ValueError, match="not overwritten"):
         check.main(["01", "--start"])
     assert (my_labs / "01.py").read_text() == "mine"
 
@@ -166,7 +184,7 @@ def test_expect_names_the_slip_and_the_place():
     wanted = np.arange(12.0).reshape(3, 4)
     found = wanted.copy()
     found[2, 1] = 5
-    with pytest.raises(Wrong, match=r"at \[2, 1\] it returns 5, where 9 is right") as caught:
+    with pytest.raises(Wrong, match=r"at \[2, 1\] it returns 5; expected 9") as caught:
         expect(found, wanted, on="anything", slips=[(found, "the slip")])
     assert caught.value.why == "the slip"
 
@@ -198,10 +216,10 @@ def test_check_choices_accepts_capitals_and_spaces():
 
 def test_stub_holds_the_lines_that_are_to_be_corrected():
     exercise = Exercise('def f():\n    """Choose."""', lambda answer: None, (), body(2))
-    text = check.stub("01", [exercise])
+    text = catalog.start_file("01", [exercise])
     assert 'return {1: "?", 2: "?"}' in text
     module = ModuleType("stub")
     exec(compile(text, "stub", "exec"), module.__dict__)
-    assert check.verdict(exercise, module) is None
+    assert judge(exercise, vars(module)).kind == RIGHT
     with pytest.raises(NotImplementedError):
         module.f()

@@ -78,7 +78,7 @@ def test_the_end_is_noted_and_figures_are_closed(capsys):
     assert note["accuracy"] == 0.5
     assert note["seconds"] >= 0
     assert not pyplot.get_fignums()
-    assert "every claim held" in capsys.readouterr().out
+    assert "all assertions hold" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("backend", "shown"), [("Agg", 0), ("TkAgg", 1), ("module://matplotlib_inline", 0)])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from paddle_mnist.labs import __main__ as labs
-from paddle_mnist.labs import tools
+from paddle_mnist.labs import notebooks, tools
 
 NAMES = tools.names()
 HAN = re.compile("[\u4e00-\u9fff]")
@@ -60,7 +60,7 @@ def test_each_lab_runs_whole_from_any_folder(name, own_folder, cache):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_text_stands_in_both_languages(name):
-    cells = [cell for cell in labs.read_cells(tools.source_folder() / f"{name}.py") if cell.kind == "markdown"]
+    cells = [cell for cell in notebooks.read_cells(tools.source_folder() / f"{name}.py") if cell.kind == "markdown"]
     assert len(cells) >= 5
     for cell in cells:
         for line in cell.text.splitlines():
@@ -69,7 +69,7 @@ def test_every_text_stands_in_both_languages(name):
                 assert dot and HAN.search(chinese) and not HAN.search(english), line
             elif not line.startswith(">"):
                 assert not HAN.search(line), f"Chinese text stands in block quotes: {line}"
-        english, chinese = labs.in_language(cell.text, "en"), labs.in_language(cell.text, "zh")
+        english, chinese = notebooks.in_language(cell.text, "en"), notebooks.in_language(cell.text, "zh")
         prose = "\n".join(line for line in english.splitlines() if not line.startswith(("#", "    ")))
         letters, signs = len(re.findall("[A-Za-z]", prose)), len(HAN.findall(_body(chinese)))
         assert letters and signs, f"a text is missing:\n{cell.text}"
@@ -83,7 +83,7 @@ def _body(text: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_lab_ends_with_exercises_and_asserts_its_claims(name):
-    cells = labs.read_cells(tools.source_folder() / f"{name}.py")
+    cells = notebooks.read_cells(tools.source_folder() / f"{name}.py")
     texts = [cell.text for cell in cells if cell.kind == "markdown"]
     assert texts[-1].startswith("## Exercises · 练习")
     assert f"check {name[:2]} --start" in texts[-1]
@@ -114,14 +114,14 @@ def test_the_list_says_what_was_run_and_solved(capsys):
     assert "not run" in lines[1] and "1 of 3" in lines[1]
 
 
-@pytest.mark.parametrize("language", labs.LANGUAGES)
+@pytest.mark.parametrize("language", notebooks.LANGUAGES)
 def test_notebooks_hold_every_cell(language, tmp_path, capsys):
     assert labs.main(["--notebooks", "--lang", language, "--out", str(tmp_path)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(NAMES)
     for name in NAMES:
         book = json.loads((tmp_path / f"{name}.ipynb").read_text("utf-8"))
         assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
-        cells = labs.read_cells(tools.source_folder() / f"{name}.py")
+        cells = notebooks.read_cells(tools.source_folder() / f"{name}.py")
         assert [cell["cell_type"] for cell in book["cells"]] == [cell.kind for cell in cells]
         source = "\n".join("".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code")
         compile(source, name, "exec")
@@ -132,9 +132,9 @@ def test_notebooks_hold_every_cell(language, tmp_path, capsys):
 
 def test_a_cell_in_one_language():
     text = "## A rule · 规则\n\nRead on.\n\n    y = x\n\n> 继续读。\n> `y = x`"
-    assert labs.in_language(text, "en") == "## A rule\n\nRead on.\n\n    y = x"
-    assert labs.in_language(text, "zh") == "## 规则\n\n    y = x\n\n继续读。\n`y = x`"
-    assert labs.in_language(text, "both") == text
+    assert notebooks.in_language(text, "en") == "## A rule\n\nRead on.\n\n    y = x"
+    assert notebooks.in_language(text, "zh") == "## 规则\n\n    y = x\n\n继续读。\n`y = x`"
+    assert notebooks.in_language(text, "both") == text
 
 
 def test_the_syllabus_links_every_lab_and_shows_its_picture():

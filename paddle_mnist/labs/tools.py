@@ -1,4 +1,4 @@
-"""What the labs share and no lesson is about: how much to compute, where pictures go, what was run."""
+"""What the labs share: how much to compute, where pictures go, what was run and solved."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Lab:
         return path
 
     def finish(self, **figures: Any) -> None:
-        """Note that the lab came to its end, say how long it took, and show its pictures if there is a screen.
+        """Record that the lab reached its end, print how long it took, and show its pictures if there is a screen.
 
         Args:
             figures: what the lab measured, kept beside its pictures in ``run.json``.
@@ -71,14 +71,14 @@ class Lab:
         seconds = round(time.perf_counter() - self._began, 1)
         note = {"finished": time.strftime("%Y-%m-%d %H:%M"), "seconds": seconds, "small": is_small(), **figures}
         _write_note(self.folder / "run.json", note)
-        print(f"lab {self.name[:2]} done in {seconds} s; every claim held")
+        print(f"lab {self.name[:2]} done in {seconds} s; all assertions hold")
         if matplotlib.get_backend().lower() in {name.lower() for name in _screen_backends()}:
             pyplot.show()
         pyplot.close("all")
 
 
 def is_small() -> bool:
-    """Tell whether the labs shall compute little: what the tests ask for."""
+    """Return whether the labs shall compute little, as the tests ask."""
     return os.environ.get("PADDLE_MNIST_LAB_BUDGET", "") == "small"
 
 
@@ -89,20 +89,32 @@ def labs_folder() -> Path:
 
 
 def source_folder() -> Path:
-    """Return where the lab scripts stand in the source checkout that the package is installed from.
+    """Return the folder of the lab scripts in the clone that the package is installed from.
 
     Raises:
-        UserError: the package was not installed from one.
+        UserError: the package is not installed from a clone.
     """
     folder = Path(__file__).resolve().parents[2] / "labs"
     if not folder.is_dir():
-        raise UserError(f"{folder} is not there: clone the project and install it from its folder (pip install -e .)")
+        raise UserError(
+            f"{folder} does not exist: the labs need a clone of the project (git clone, then pip install -e . in it)"
+        )
     return folder
 
 
 def names() -> list[str]:
     """Return the labs' names in their order, such as ``"01_read_the_data"``."""
     return sorted(path.stem for path in source_folder().glob("[0-9][0-9]_*.py"))
+
+
+def numbers() -> list[str]:
+    """Return the labs' numbers, ``"01"`` and so on."""
+    return [name[:2] for name in names()]
+
+
+def name_of(number: str) -> str:
+    """Return the name of the lab with this number."""
+    return next(name for name in names() if name.startswith(number))
 
 
 def notes_folder(name: str) -> Path:
@@ -125,8 +137,10 @@ def notes(name: str, kind: str) -> dict[str, Any]:
 
 
 def note_solved(name: str, exercises: list[str]) -> None:
-    """Note which exercises of a lab are solved."""
-    _write_note(notes_folder(name) / "solved.json", {"solved": exercises})
+    """Note which exercises of a lab are solved now; those that were solved before stay solved."""
+    before = notes(name, "solved").get("solved", [])
+    kept = [exercise for exercise in before if isinstance(exercise, str)] if isinstance(before, list) else []
+    _write_note(notes_folder(name) / "solved.json", {"solved": list(dict.fromkeys([*kept, *exercises]))})
 
 
 def note_hints(name: str, given: dict[str, int]) -> None:

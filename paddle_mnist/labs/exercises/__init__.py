@@ -1,1 +1,1 @@
-"""The labs' exercises: what is asked, hints, and how an answer is checked; a module for each lab."""
+"""The exercises of the labs: what to write, hints, and how an answer is checked; one module for each lab."""

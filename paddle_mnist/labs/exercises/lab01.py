@@ -158,12 +158,7 @@ def _collect(
             pairs.append((np.array(pair[0]), np.array(pair[1])))  # a copy: an array may be used again
         return pairs
 
-    try:
-        return call(run, images, labels, on=on)
-    except Wrong as wrong:
-        if isinstance(wrong.__cause__, Wrong):
-            raise wrong.__cause__ from None
-        raise
+    return call(run, images, labels, on=on)
 
 
 def _check_form(pair: tuple[np.ndarray, np.ndarray], on: str) -> None:

@@ -60,9 +60,9 @@ def _check_box(answer: Answer) -> None:
                 ((top, left, bottom - top, right - left), "the ends are asked for, not height and width"),
                 ((top, bottom, left, right), "the order is top, left, bottom, right"),
             ]
-        expect(
-            call(answer, is_ink, on=on, fails="think of a picture without ink"), wanted, on, slips, "without ink: None"
-        )
+        reason = "without ink there is no first row: return None"
+        found = call(answer, is_ink, on=on, fails={} if places else {IndexError: reason, ValueError: reason})
+        expect(found, wanted, on, slips, "without ink: None")
 
 
 def _check_centre(answer: Answer) -> None:
