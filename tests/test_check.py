@@ -14,8 +14,8 @@ from paddle_mnist import check
 from paddle_mnist.labs import tools, verdicts
 from paddle_mnist.labs.exercises import catalog
 from paddle_mnist.labs.exercises.base import Exercise, Wrong, call, expect
-from paddle_mnist.labs.verdicts import RIGHT, judge
 from paddle_mnist.labs.exercises.choices import Question, body, check_choices
+from paddle_mnist.labs.verdicts import RIGHT, judge
 
 HERE = Path(__file__).parent
 NUMBERS = sorted(path.stem for path in (HERE / "solutions").glob("*.py"))
