@@ -1,0 +1,79 @@
+"""Wrong answers to lab 10, each with a slip that its name tells."""
+
+from itertools import pairwise
+
+import numpy as np
+
+
+def predictions__thinks_biases_do_not_matter():
+    return {1: "b", 2: "c", 3: "c", 4: "c"}
+
+
+def predictions__adds_where_layers_multiply():
+    return {1: "a", 2: "c", 3: "b", 4: "c"}
+
+
+def predictions__leaves_the_last_open():
+    return {1: "a", 2: "c", 3: "c", 4: "?"}
+
+
+def predictions__returns_a_list():
+    return ["a", "c", "c", "c"]
+
+
+def start_weights__are_all_zero(sizes, rng):
+    return [np.zeros(pair) for pair in pairwise(sizes)]
+
+
+def start_weights__forget_the_relu(sizes, rng):
+    return [rng.normal(0, np.sqrt(1 / n), (n, m)) for n, m in pairwise(sizes)]
+
+
+def start_weights__count_outputs(sizes, rng):
+    return [rng.normal(0, np.sqrt((2 if i else 1) / m), (n, m)) for i, (n, m) in enumerate(pairwise(sizes))]
+
+
+def start_weights__are_too_small(sizes, rng):
+    return [rng.normal(0, 0.01, pair) for pair in pairwise(sizes)]
+
+
+def start_weights__use_the_deviation_as_bound(sizes, rng):
+    return [rng.uniform(-1, 1, (n, m)) * np.sqrt((2 if i else 1) / n) for i, (n, m) in enumerate(pairwise(sizes))]
+
+
+def start_weights__are_transposed(sizes, rng):
+    return [rng.normal(0, np.sqrt(2 / n), (m, n)) for n, m in pairwise(sizes)]
+
+
+def _norm(x, running, training, axis=0, power=0.5, keep=0.9, always_update=False, always_batch=False):
+    mean, variance = x.mean(axis=axis, keepdims=axis == 1), x.var(axis=0)
+    if training or always_update:
+        running["mean"] = keep * running["mean"] + (1 - keep) * mean
+        running["variance"] = keep * running["variance"] + (1 - keep) * variance
+    if not training and not always_batch:
+        mean, variance = running["mean"], running["variance"]
+    return (x - mean) / (variance + 1e-5) ** power
+
+
+def batch_norm__takes_means_of_samples(x, running, training):
+    return _norm(x, running, training, axis=1)
+
+
+def batch_norm__divides_by_the_variance(x, running, training):
+    return _norm(x, running, training, power=1)
+
+
+def batch_norm__exchanges_the_shares(x, running, training):
+    return _norm(x, running, training, keep=0.1)
+
+
+def batch_norm__goes_on_updating(x, running, training):
+    return _norm(x, running, training, always_update=True)
+
+
+def batch_norm__uses_the_batch_afterwards(x, running, training):
+    return _norm(x, running, training, always_batch=True)
+
+
+def batch_norm__keeps_nothing(x, running, training):
+    return _norm(x, dict(running), training)
