@@ -124,7 +124,8 @@ assert safe_sigmoid(-1000.0) == 0
 # Keep this convention in mind, because the whole course uses it: samples are rows, and a weight matrix has the shape
 # [inputs, outputs].
 #
-# > 请记住这个约定，整个课程都用它：样本是行，权重矩阵的形状是 `[输入数, 输出数]`。
+# > 请记住这个约定，整个课程都用它：样本是行，权重矩阵的行数是输入数，
+# > 列数是输出数。
 
 # %%
 lab.section("A layer is a matrix product")

@@ -3,26 +3,28 @@
 import numpy as np
 
 
-def sigmoid__overflows(z):
-    return 1 / (1 + np.exp(-z))
+def predictions__takes_z_for_the_answer():
+    return {1: "a", 2: "b", 3: "a", 4: "c", 5: "b", 6: "c"}
 
 
-def sigmoid__has_the_wrong_sign(z):
-    return 1 / (1 + np.exp(np.clip(z, -700, 700)))
+def predictions__does_not_know_broadcasting():
+    return {1: "b", 2: "c", 3: "a", 4: "c", 5: "b", 6: "c"}
 
 
-def sigmoid__is_tanh(z):
-    return np.tanh(z)
+def predictions__takes_halving_for_a_shift():
+    return {1: "b", 2: "b", 3: "b", 4: "c", 5: "b", 6: "c"}
 
 
-def sigmoid__does_not_halve_z(z):
-    return 0.5 * np.tanh(z) + 0.5
+def predictions__counts_layers_without_curves():
+    return {1: "b", 2: "b", 3: "a", 4: "a", 5: "b", 6: "c"}
 
 
-def sigmoid__works_in_place(z):
-    z *= 0.5
-    np.tanh(z, out=z)
-    return 0.5 * z + 0.5
+def predictions__forgets_the_root():
+    return {1: "b", 2: "b", 3: "a", 4: "c", 5: "a", 6: "c"}
+
+
+def predictions__believes_three_digits():
+    return {1: "b", 2: "b", 3: "a", 4: "c", 5: "b", 6: "a"}
 
 
 def softmax__overflows(z):

@@ -1,4 +1,4 @@
-"""Exercises of lab 2: a safe sigmoid, softmax by rows, and the forward pass of a net of any depth."""
+"""Exercises of lab 2: predictions, a softmax with bugs to find, and the forward pass of a net of any depth."""
 
 from __future__ import annotations
 
@@ -7,14 +7,43 @@ from itertools import pairwise
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 from paddle_mnist.scratch.layers import sigmoid, softmax
 
-_SIGMOID = '''
-def sigmoid(z):
-    """Return 1 / (1 + exp(-z)), element by element, without overflow for any z.
+_PREDICTIONS = '''
+def predictions():
+    """Answer six questions before you run anything. 先猜答案，不要先运行。
 
-    z: floats, of any shape.
-    Returns: floats of the same shape, from 0 to 1.
+    1. A neuron's weights are all 0, and its bias is 0. What does it answer, after the sigmoid?
+       神经元的权重全为 0，偏置也是 0。经过 Sigmoid，它的输出是
+       a) 0   b) 1/2   c) 1
+    2. x has shape [32, 784], W1 [784, 50], b1 [50]. Then x @ W1 + b1
+       x 的形状是 [32, 784]，W1 是 [784, 50]，b1 是 [50]。x @ W1 + b1
+       a) has shape [784, 50].  形状是 [784, 50]。
+       b) has shape [32, 50].  形状是 [32, 50]。
+       c) raises an error, because b1 has another shape than x @ W1.  报错，因为 b1 与 x @ W1 形状不同。
+    3. All ten scores are halved. The largest probability
+       十个得分都减半。最大的概率
+       a) becomes smaller.  变小。
+       b) stays as it is.  不变。
+       c) becomes larger.  变大。
+    4. The sigmoids are taken out of a net of three layers. Then it can do
+       从三层网络中去掉 Sigmoid。它能做的事
+       a) as much as three layers.  与三层一样多。
+       b) as much as two.  与两层一样多。
+       c) as much as a single one.  只与一层一样多。
+    5. A test of 500 digits gives 90.0 ± 1.3 %. For an error ten times smaller you need
+       用 500 个数字测试，得到 90.0 ± 1.3 %。要让误差缩小到十分之一，需要
+       a) 5,000 digits.  5,000 个数字。
+       b) 50,000 digits.  50,000 个数字。
+       c) a net that is ten times better.  好十倍的网络。
+    6. Of the same 500 digits net A reads 460 right and net B 457. There are 25 that only A reads right, and 22 that
+       only B reads right.
+       在同样的 500 个数字中，网络 A 读对 460 个，网络 B 读对 457 个。有 25 个只有 A 读对，22 个只有 B 读对。
+       a) A is better.  A 更好。
+       b) Both are equally good.  两者一样好。
+       c) The test cannot tell which is better.  这个测试看不出谁更好。
+    Returns: a dict from the number of each question to a letter.
     """
 '''
 
@@ -23,7 +52,7 @@ def softmax(z):
     """Return the probabilities that scores stand for, without overflow.
 
     z: floats [n, k]: in each row the k scores of one sample.
-    Returns: floats [n, k], none below 0, each row with sum 1.
+    Returns: floats [n, k], none below 0, each row with sum 1. The lines below do something else: find the bugs.
     """
 '''
 
@@ -39,28 +68,60 @@ def forward(weights, biases, x):
     """
 '''
 
-_OVERFLOW = "exp of a number above 709 is too large for a float64; exp of a negative one never is"
+_QUESTIONS = (
+    Question(
+        "a neuron with weights and bias 0",
+        "b",
+        {
+            "a": "z is 0, but the answer is sigmoid(z): look at the curve at 0",
+            "c": "z is 0; look at the curve of the sigmoid at 0",
+        },
+    ),
+    Question(
+        "the shape of x @ W1 + b1",
+        "b",
+        {
+            "a": "[784, 50] is the shape of W1; the product has a row for each row of x",
+            "c": "NumPy adds a row to each row of a matrix: run np.zeros((32, 50)) + np.ones(50)",
+        },
+    ),
+    Question(
+        "all scores are halved",
+        "a",
+        {
+            "b": "only adding the same number to all scores changes nothing: try softmax of [2, 0] and [1, 0]",
+            "c": "halved scores lie closer together: try softmax of [2, 0] and [1, 0]",
+        },
+    ),
+    Question(
+        "three layers without sigmoids",
+        "c",
+        {
+            "a": "multiply W1, W2 and W3 first: what shape has the product, and what does x times it give?",
+            "b": "multiply W1, W2 and W3 first: how many matrices are left?",
+        },
+    ),
+    Question(
+        "an error ten times smaller",
+        "b",
+        {
+            "a": "put n = 5,000 into √(p (1 - p) / n): the error shrinks with the root of n",
+            "c": "the error comes from the number of digits: put p = 0.99 and n = 500 into √(p (1 - p) / n)",
+        },
+    ),
+    Question(
+        "25 digits for A, 22 for B",
+        "c",
+        {
+            "a": "compute the paired difference and its standard error: 25 numbers are +1, 22 are -1, the rest 0",
+            "b": "a difference that may be luck is no proof that there is none: how large is its standard error?",
+        },
+    ),
+)
 
 
-def _check_sigmoid(answer: Answer) -> None:
-    for given in (
-        np.array([0.0, 1.0, -1.0, 3.0]),
-        np.array([[0.5, -2.0], [4.0, -4.0]]),
-        np.array([-1000.0, 1000.0, -30.0]),
-        np.array([]),
-    ):
-        on = f"z = {given.tolist()}"
-        with np.errstate(over="raise", invalid="raise", divide="raise"):
-            found = call(answer, given, on=on, fails=_OVERFLOW)
-        wanted = sigmoid(given)
-        slips = [
-            (sigmoid(-given), "the sign of z is turned: exp(-z), not exp(z), stands below"),
-            (np.tanh(given), "tanh goes from -1 to 1; halve z, halve the result, and add 1/2"),
-            (0.5 * np.tanh(given) + 0.5, "z itself must be halved as well: tanh(z / 2)"),
-            (wanted * (1 - wanted), "this is the slope of the sigmoid"),
-            (np.clip(given, 0, None), "this is a rectifier"),
-        ]
-        expect(found, wanted, on, slips)
+def _check_predictions(answer: Answer) -> None:
+    check_choices(answer, _QUESTIONS)
 
 
 def _check_softmax(answer: Answer) -> None:
@@ -109,20 +170,27 @@ def _forward(weights, biases, x, curve=sigmoid):
     return x
 
 
+_BUGS = """\
+    raise NotImplementedError  # delete this line; the rest is right for one sample and wrong for a batch
+    powers = np.exp(z - z.max())
+    return powers / powers.sum()
+"""
+
 EXERCISES = (
     Exercise(
-        _SIGMOID,
-        _check_sigmoid,
+        _PREDICTIONS,
+        _check_predictions,
         (
             (
-                "Which of exp(z) and exp(-z) overflows depends on the sign of z.",
-                "exp(z) 与 exp(-z) 哪个会溢出，取决于 z 的符号。",
+                "Each choice can be tried in two or three lines of Python. Guess first.",
+                "每个选项都可以用两三行 Python 试出来。先猜。",
             ),
             (
-                "The sigmoid is tanh, moved and stretched; numpy.tanh never overflows. Try z = 0 and z = 2.",
-                "Sigmoid 就是平移并缩放后的 tanh，而 numpy.tanh 永不溢出。用 z = 0 和 z = 2 试一试。",
+                "For questions 5 and 6 use the two formulas of the lab: the standard error, and the paired difference.",
+                "第 5、6 题用实验里的两个公式：标准误差和配对比较。",
             ),
         ),
+        body(6),
     ),
     Exercise(
         _SOFTMAX,
@@ -133,10 +201,11 @@ EXERCISES = (
                 "每一行各算各的：用本行的最大得分和本行的总和。",
             ),
             (
-                "z.max(axis=1, keepdims=True) has shape [n, 1] and can be taken off z directly.",
+                "z.max(axis=1, keepdims=True) has shape [n, 1] and can be subtracted from z directly.",
                 "z.max(axis=1, keepdims=True) 的形状是 [n, 1]，可以直接从 z 中减去。",
             ),
         ),
+        _BUGS,
     ),
     Exercise(
         _FORWARD,
