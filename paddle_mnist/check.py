@@ -10,7 +10,6 @@ Exits with 0 if all are right, 1 if some are not, 2 if there is nothing to check
 
 from __future__ import annotations
 
-import argparse
 import io
 import sys
 import time
@@ -32,7 +31,7 @@ LARGEST_FILE = 1 << 20
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m paddle_mnist.check", description=(__doc__ or "").split("\n")[0])
+    parser = console.Parser(prog="python -m paddle_mnist.check", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("lab", help="the number of the lab, such as 03")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--start", action="store_true", help="make labs/my/NN.py with the signatures to fill in")

@@ -1,40 +1,45 @@
-"""What every command line shares: one sentence for an error, an exit status, and where notes go."""
+"""What the commands share: one sentence for an error, an exit status, output, and common options."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
 
 from paddle_mnist.errors import UserError, printable
+from paddle_mnist.recipes import CHOICES
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors look like every other error of a command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as a ``UserError`` that names the command's help."""
+        raise UserError(f"{message}; see {self.prog} --help")
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
-    """Run a command line and turn what a user can mend into one sentence on standard error.
+    """Run a command and report what a user can fix in one sentence on standard error.
 
     Args:
         main: takes the arguments (``None`` for the process's own) and returns the exit status.
         argv: passed to ``main``.
 
     Returns:
-        ``main``'s status; 2 for a ``UserError`` or an operating-system error; 130 after Ctrl-C.
+        ``main``'s status; 2 for a ``UserError`` or an operating-system error; 130 after Ctrl-C; 1, silently, when
+        the reader of the output has gone (``| head``).
     """
+    _prepare_streams()
     try:
-        status = main(argv)
-        sys.stdout.flush()
-        return status
-    except UserError as error:
-        return fail(str(error))
+        return _status(main, argv)
     except BrokenPipeError:
-        # The reader of our output (``head``, a pager) has left. Python would complain once more when it
-        # flushes at exit, so standard output is pointed at nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
+        _discard(sys.stderr)
         return 1
-    except OSError as error:
-        return fail(describe(error))
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
 
 
 def fail(message: str) -> int:
@@ -44,11 +49,82 @@ def fail(message: str) -> int:
 
 
 def note(message: str) -> None:
-    """Print a remark on standard error, where it stays out of a command's result."""
+    """Print a remark on standard error, so that it does not mix with a command's result."""
     print(f"paddle_mnist: {printable(message)}", file=sys.stderr)
 
 
+def show(text: str) -> None:
+    """Print a result, of one line or several, on standard output; what a terminal would obey is escaped."""
+    print("\n".join(printable(line) for line in text.split("\n")))
+
+
 def describe(error: OSError) -> str:
-    """Say in one sentence what the operating system refused, and on which file."""
+    """Say in one sentence what the operating system refused, and for which file."""
     reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
+
+
+def add_inference_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that runs a trained net."""
+    parser.add_argument(
+        "--pixel-range", choices=CHOICES["pixel_range"], help="what the net was trained on (the run's own; files: 01)"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="run Paddle's layers themselves, not the faster equivalents"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON value and nothing else")
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """Set the process up for Paddle's CPU kernels; must come before Paddle is imported."""
+    if not args.plain:
+        from paddle_mnist import cpu
+
+        cpu.tune()
+
+
+def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:
+    try:
+        status = main(argv)
+        _flush()
+        return status
+    except UserError as error:
+        return fail(str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return fail(describe(error))
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+
+
+def _prepare_streams() -> None:
+    """Make printing safe: into a closed stream (``>&-``), and of characters that the encoding lacks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, open(nowhere, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - until exit
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Python would report the failure once more when it flushes at exit.
+        _discard(sys.stdout)
+        error.filename = "standard output"
+        raise
+
+
+def _discard(stream: TextIO) -> None:
+    """Send what is still to be written to a stream, and all that follows, nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddle_mnist.console import note, run
+from paddle_mnist.console import Parser, note, run, show
 from paddle_mnist.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _ENCODINGS = ("uint8", "k/255", "k/256", "pm1")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m paddle_mnist.data", description=__doc__.partition(":")[0] + ".")
+    parser = Parser(prog="python -m paddle_mnist.data", description=__doc__.partition(":")[0] + ".")
     commands = parser.add_subparsers(dest="command", required=True)
 
     info = commands.add_parser("info", help="show splits, classes, pixel encoding and SHA-256")
@@ -49,17 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    import orjson
-
     from paddle_mnist.dataset import open_dataset
 
     dataset = open_dataset(args.data, log=note)
     splits = {name: _describe(getattr(dataset, name)) for name in ("train", "valid", "eval")}
     if args.json:
         document = {"name": dataset.name, "sha256": dataset.sha256, "encoding": dataset.encoding, "splits": splits}
-        print(orjson.dumps(document).decode())
+        print(json.dumps(document))
         return 0
-    print(f"source    {dataset.name}")
+    show(f"source    {dataset.name}")
     print(f"sha256    {dataset.sha256}")
     print(f"encoding  {dataset.encoding}")
     print(f"{'split':8}{'digits':>8}{'mean ink':>10}   of each class 0 to 9")
@@ -92,7 +91,7 @@ def _fetch(args: argparse.Namespace) -> int:
     if not args.quiet:
         note(f"writing {target}")
     mnist_json.write(target, splits, args.encoding, compresslevel=6)
-    print(_summary(target, splits))
+    show(_summary(target, splits))
     return 0
 
 
@@ -113,12 +112,12 @@ def _convert(args: argparse.Namespace) -> int:
     if to_json:
         _check_free(args.target, args.force)
         mnist_json.write(args.target, splits, args.encoding)
-        print(_summary(args.target, splits))
+        show(_summary(args.target, splits))
         return 0
     for name in idx.NAMES:
         _check_free(args.target / f"{name}.gz", args.force)
     idx.write_folder(args.target, splits)
-    print(_summary(args.target, splits))
+    show(_summary(args.target, splits))
     samples = len(splits.train.labels) + len(splits.valid.labels)
     if len(splits.valid.labels) != idx.valid_size(samples):
         note(f"IDX files do not say which digits validate: convert back with --valid {len(splits.valid.labels)}")

@@ -1,25 +1,32 @@
-"""History and predictions as pictures.
+"""Pictures of histories and predictions.
 
-Matplotlib is imported when a picture is drawn, and draws into memory: no screen is needed and none is touched. The
-colours are those of Okabe and Ito, which colour-blind readers can tell apart; lines differ in style as well.
+Matplotlib is imported only when a picture is drawn, and draws into memory: no screen is needed. The colours are those
+of Okabe and Ito, which colour-blind readers can tell apart; lines differ in style as well.
 """
 
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddle_mnist.errors import UserError, printable
 from paddle_mnist.storage.files import atomic_write
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 History = list[dict[str, Any]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "webp")
+# A curve is about 1,000 pixels wide: more points cost time and memory and cannot be seen.
+MAX_POINTS = 4000
 
 
 def loss_curve(history: History, path: Path, title: str, loss_name: str) -> None:
@@ -30,84 +37,61 @@ def loss_curve(history: History, path: Path, title: str, loss_name: str) -> None
         path: the picture to write.
         title: what was trained, and how it came out.
         loss_name: what the vertical axis measures.
+
+    Raises:
+        UserError: the picture's format is not one of ``FORMATS``.
     """
     figure, axes = _figure(9, 5.5)
-    batches, epochs = parts(history)
-    per_epoch = _steps_per_epoch(batches, epochs)
-    steps = np.array([(record["step"] + 1) / per_epoch for record in batches])
-    losses = np.array([record["loss"] for record in batches])
-    axes.plot(steps, losses, color=COLOURS[5], linewidth=0.8, alpha=0.7, label="train, each logged batch")
-    if len(losses) >= 10:
-        axes.plot(steps, _running_mean(losses), color=COLOURS[0], linewidth=1.8, label="train, running mean")
-    if epochs:
-        axes.plot(
-            [(record["step"] + 1) / per_epoch for record in epochs],
-            [record["valid_loss"] for record in epochs],
-            color=COLOURS[1],
-            marker="o",
-            linewidth=1.8,
-            label="validation, each epoch",
-        )
-    axes.set(title=title, xlabel="epochs of training", ylabel=f"loss ({loss_name})", ylim=_limits(losses, epochs))
-    axes.set_xlim(left=0)
-    axes.grid(alpha=0.3)
-    axes.legend()
+    train, valid = curves(history)
+    steps, losses, thinned = _extremes(*train)
+    label = f"train, extremes of each {thinned} logged batches" if thinned > 1 else "train, each logged batch"
+    axes.plot(steps, losses, color=COLOURS[5], linewidth=0.8, alpha=0.7, label=label)
+    if len(train[1]) >= 10:
+        mean = _thin(train[0], running_mean(train[1]))
+        axes.plot(*mean, color=COLOURS[0], linewidth=1.8, label="train, running mean")
+    if len(valid[0]):
+        style = {"color": COLOURS[1], "marker": "o", "linewidth": 1.8, "label": "validation, each epoch"}
+        axes.plot(*_thin(*valid), **style)
+    _finish_loss(axes, title, loss_name, [train[1]], [valid[1]])
     save(figure, path)
 
 
-def compare_runs(runs: dict[str, History], path: Path, loss_name: str) -> None:
-    """Lay the loss curves of several runs over each other.
+def compare_runs(runs: list[tuple[str, History]], path: Path, loss_name: str) -> None:
+    """Overlay the loss curves of several runs.
 
     Args:
-        runs: the histories by the names that the legend shall show.
+        runs: a name for the legend and a history for each run.
         path: the picture to write.
         loss_name: what the vertical axis measures.
+
+    Raises:
+        UserError: the picture's format is not one of ``FORMATS``.
     """
     figure, axes = _figure(9, 5.5)
-    everything: list[float] = []
-    last_epochs: History = []
-    for index, (name, history) in enumerate(runs.items()):
-        colour = COLOURS[index % len(COLOURS)]
-        batches, epochs = parts(history)
-        per_epoch = _steps_per_epoch(batches, epochs)
-        losses = np.array([record["loss"] for record in batches])
-        axes.plot(
-            [(record["step"] + 1) / per_epoch for record in batches],
-            _running_mean(losses),
-            color=colour,
-            linewidth=1.2,
-            alpha=0.8,
-            label=f"{name}, train",
-        )
-        if epochs:
-            axes.plot(
-                [(record["step"] + 1) / per_epoch for record in epochs],
-                [record["valid_loss"] for record in epochs],
-                color=colour,
-                linestyle="--",
-                marker="osD^v*X"[index % 7],
-                label=f"{name}, validation",
-            )
-        everything.extend(losses)
-        last_epochs.extend(epochs)
-    title = "Loss of " + " and ".join(runs)
-    axes.set(title=title, xlabel="epochs of training", ylabel=f"loss ({loss_name})")
-    axes.set_ylim(_limits(np.array(everything), last_epochs))
-    axes.set_xlim(left=0)
-    axes.grid(alpha=0.3)
-    axes.legend(ncols=max(1, len(runs) // 4))
+    trains, valids = [], []
+    for index, (name, history) in enumerate(runs):
+        train, valid = curves(history)
+        style = {"color": COLOURS[index % len(COLOURS)], "label": f"{name}, train"}
+        axes.plot(*_thin(train[0], running_mean(train[1])), linewidth=1.2, alpha=0.8, **style)
+        if len(valid[0]):
+            style["label"] = f"{name}, validation"
+            axes.plot(*_thin(*valid), linestyle="--", marker="osD^v*X"[index % 7], **style)
+        trains.append(train[1])
+        valids.append(valid[1])
+    title = "Loss of " + " and ".join(name for name, _ in runs)
+    _finish_loss(axes, title, loss_name, trains, valids, columns=max(1, len(runs) // 4))
     save(figure, path)
 
 
 def predictions(
     images: np.ndarray, labels: np.ndarray, digits: np.ndarray, captions: list[str], path: Path, title: str
 ) -> None:
-    """Draw a grid of digits with what was read in each; a digit misread is framed and captioned in another colour.
+    """Draw a grid of digits with the prediction for each; a wrong one is framed and captioned in another colour.
 
     Args:
         images: uint8 [n, 28, 28].
         labels: the digits that they show, [n].
-        digits: the digits that were read, [n].
+        digits: the digits that the net predicted, [n].
         captions: a few characters for each, such as the net's raw output.
         path: the picture to write.
     """
@@ -126,11 +110,11 @@ def predictions(
             axis.set(xticks=[], yticks=[])
             for side in axis.spines.values():
                 side.set(color=COLOURS[1], linewidth=2)
-    figure.suptitle(title)
+    _literal(figure.suptitle(title))
     save(figure, path)
 
 
-def reading(
+def segmentation(
     gray: np.ndarray,
     boxes: list[tuple[float, float, float, float]],
     images: np.ndarray,
@@ -138,15 +122,15 @@ def reading(
     path: Path,
     title: str,
 ) -> None:
-    """Draw a picture with a box around each digit found, and below it what the net saw of each.
+    """Draw a picture with a box around each digit found, and below it the digits as the net saw them.
 
     Args:
         gray: uint8 [h, w].
         boxes: left, top, right, bottom of each digit, in pixels of ``gray``.
         images: uint8 [n, 28, 28], the digits as they were prepared.
-        captions: what was read in each.
+        captions: the prediction for each.
         path: the picture to write.
-        title: what was read in all.
+        title: the number predicted.
     """
     height, width = gray.shape
     upper = float(np.clip(10 * height / width, 1.5, 7))
@@ -164,20 +148,59 @@ def reading(
         axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         axis.set_title(caption, fontsize=11)
         axis.set(xticks=[], yticks=[])
-    figure.suptitle(title)
+    _literal(figure.suptitle(title))
     save(figure, path)
 
 
-def parts(history: History) -> tuple[History, History]:
-    """Part a history into the records of batches and those of epochs."""
+def curves(history: History) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return a history as two curves, of the logged batches and of the epochs: epochs of training and losses, [n] each.
+
+    A batch has ``loss``, an epoch ``valid_loss``. How many steps an epoch has is computed from the records alone.
+    """
     epochs = [record for record in history if "valid_loss" in record]
-    return [record for record in history if "valid_loss" not in record], epochs
+    batches = [record for record in history if "valid_loss" not in record]
+    if epochs:
+        per_epoch = (epochs[0]["step"] + 1) // (epochs[0]["epoch"] + 1)
+    else:
+        per_epoch = batches[-1]["step"] + 1 if batches else 1
+
+    def curve(records: History, loss: str) -> tuple[np.ndarray, np.ndarray]:
+        steps = np.array([record["step"] for record in records], np.float64)
+        return (steps + 1) / per_epoch, np.array([record[loss] for record in records], np.float64)
+
+    return curve(batches, "loss"), curve(epochs, "valid_loss")
+
+
+def running_mean(losses: np.ndarray, share: int = 25) -> np.ndarray:
+    """Smooth losses [n] over the ``n // share`` records around each, fewer at the ends."""
+    reach = max(1, len(losses) // (2 * share))
+    sums = np.concatenate([[0.0], np.cumsum(losses)])
+    first = np.maximum(np.arange(len(losses)) - reach, 0)
+    last = np.minimum(np.arange(len(losses)) + reach + 1, len(losses))
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def check_format(path: Path) -> None:
+    """Refuse a picture's name whose ending is none of ``FORMATS``; a name without an ending becomes a PNG.
+
+    Raises:
+        UserError: the ending is another one.
+    """
+    if path.suffix and path.suffix[1:].lower() not in FORMATS:
+        raise UserError(f"{path}: a picture's name must end in {', '.join('.' + name for name in FORMATS)}")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture, in the format that its name's ending says."""
-    with atomic_write(path) as file:
-        figure.savefig(file, format=Path(path).suffix[1:] or "png", dpi=120)
+    """Write a picture in the format that its name's ending says.
+
+    Raises:
+        UserError: the format is not one of ``FORMATS``.
+    """
+    check_format(path)
+    with warnings.catch_warnings(), atomic_write(path) as file:
+        # A name in a script that the font lacks is drawn as boxes; the file and the messages still spell it out.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(file, format=path.suffix[1:].lower() or "png", dpi=120)
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
@@ -188,7 +211,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 
 def _empty_figure(width: float, height: float) -> Figure:
     """Make a figure of its own, in inches, without pyplot's list of open windows."""
-    # Paddle lets every logger speak, and matplotlib would tell of its fonts.
+    # Paddle sets the root logger to INFO, and matplotlib would report its fonts.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -198,26 +221,52 @@ def _empty_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _steps_per_epoch(batches: History, epochs: History) -> int:
-    """Tell how many steps an epoch has from the records alone."""
-    if epochs:
-        return (epochs[0]["step"] + 1) // (epochs[0]["epoch"] + 1)
-    return batches[-1]["step"] + 1 if batches else 1
+def _finish_loss(
+    axes: Axes, title: str, loss_name: str, train: list[np.ndarray], valid: list[np.ndarray], columns: int = 1
+) -> None:
+    """Add to curves of a loss what surrounds them: title, axes, grid and legend."""
+    axes.set(xlabel="epochs of training", ylabel=f"loss ({loss_name})", ylim=_limits(train, valid))
+    _literal(axes.set_title(title))
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3)
+    for text in axes.legend(ncols=columns).get_texts():
+        _literal(text)
 
 
-def _running_mean(losses: np.ndarray, share: int = 25) -> np.ndarray:
-    """Smooth losses [n] over the ``n // share`` records before and after each, fewer at the ends."""
-    reach = max(1, len(losses) // (2 * share))
-    sums = np.concatenate([[0.0], np.cumsum(losses)])
-    first = np.maximum(np.arange(len(losses)) - reach, 0)
-    last = np.minimum(np.arange(len(losses)) + reach + 1, len(losses))
-    return (sums[last] - sums[first]) / (last - first)
+def _literal(text: Text) -> None:
+    """Show a text that may hold a user's names as it is: no mathematics between ``$``, control characters escaped."""
+    text.set_parse_math(False)
+    text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
 
 
-def _limits(losses: np.ndarray, epochs: History) -> tuple[float, float]:
+def _thin(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reduce a curve to at most ``MAX_POINTS`` points, evenly; the first and the last one stay."""
+    if len(values) <= MAX_POINTS:
+        return steps, values
+    kept = np.linspace(0, len(values) - 1, MAX_POINTS).astype(np.int64)
+    return steps[kept], values[kept]
+
+
+def _extremes(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Reduce a noisy curve to the smallest and the largest value of each group of points.
+
+    Returns:
+        the curve, of at most ``MAX_POINTS`` points, and the size of a group: 1 where nothing was left out.
+    """
+    size = -(-2 * len(values) // MAX_POINTS)
+    if len(values) <= MAX_POINTS:
+        return steps, values, 1
+    starts = np.arange(0, len(values), size)
+    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    return np.repeat(steps[starts], 2), np.column_stack([low, high]).ravel(), size
+
+
+def _limits(train: list[np.ndarray], valid: list[np.ndarray]) -> tuple[float, float]:
     """Choose the vertical axis so that the first few steps do not flatten the rest."""
-    shown = [record["valid_loss"] for record in epochs]
+    losses = np.concatenate(train)
+    shown = [float(values.max()) for values in valid if len(values)]
     if len(losses):
         # The first batches of a regression lie near 20; all the rest of the run lies below 5.
         shown.append(float(np.quantile(losses, 0.97)) * 1.2)
-    return 0.0, 1.1 * max(shown, default=1.0) or 1.0
+    top = 1.1 * max(shown, default=1.0)
+    return 0.0, top if top > 1e-9 else 1.0

@@ -5,7 +5,6 @@ A whole number, several digits on one line: python -m paddle_mnist.predict work/
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,6 @@ import numpy as np
 
 from paddle_mnist import console
 from paddle_mnist.errors import UserError
-from paddle_mnist.evaluate import add_model_arguments, prepare
 
 if TYPE_CHECKING:
     from paddle_mnist.pictures.preprocess import Picture
@@ -42,16 +40,17 @@ Reader = Callable[[np.ndarray], Reading]  # takes images uint8 [n, 28, 28], whit
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
+    parser = console.Parser(
         prog="python -m paddle_mnist.predict", description="Read the digit, or the number, in pictures."
     )
-    add_model_arguments(parser)
+    parser.add_argument("model", metavar="RUN_OR_FILE", help="a run folder, or a .pdparams, .safetensors or .npz file")
+    console.add_inference_options(parser)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture of one digit, of any size and colour")
     parser.add_argument("--number", action="store_true", help="read a number: several digits on one line")
     parser.add_argument("--save", metavar="DIR", help="write there what the net saw and read, a picture for each IMAGE")
     args = parser.parse_args(argv)
 
-    prepare(args)
+    console.prepare(args)
     read = reader(args.model, args.pixel_range, args.plain)
     answers, failed = [], False
     for path in args.images:
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             failed = True
         else:
             if not args.json:
-                print(sentence(answers[-1]))
+                console.show(sentence(answers[-1]))
     if args.json:
         print(json.dumps(answers))
     return 2 if failed else 0
@@ -158,7 +157,7 @@ def draw(
         captions = [f"{digit}\n{share:.0%}" for digit, share in zip(reading.digits, best, strict=True)]
     reduced = [[side / picture.scale for side in box] for box in boxes]
     title = "read: " + "".join(map(str, reading.digits))
-    plots.reading(picture.gray, reduced, images, captions, Path(folder) / f"{Path(path).stem}-read.png", title)
+    plots.segmentation(picture.gray, reduced, images, captions, Path(folder) / f"{Path(path).stem}-read.png", title)
 
 
 def sentence(answer: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ Some recipes, over several seeds:          python -m paddle_mnist.reproduce mlp 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import platform
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
+    parser = console.Parser(
         prog="python -m paddle_mnist.reproduce",
         description="Train recipes, and hold the results against the published.",
     )

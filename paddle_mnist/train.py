@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments; a setting that is not given is ``None``."""
-    parser = argparse.ArgumentParser(
+    parser = console.Parser(
         prog="python -m paddle_mnist.train",
         description="Train a net on handwritten digits; leave its checkpoints, history and loss curve in a run folder.",
     )
@@ -177,7 +177,7 @@ def train(run: Run, splits: Any, args: argparse.Namespace, resuming: bool, farew
             return stopped.status
         result = report.finish(run, learner, splits)
     if farewell:
-        print(report.farewell(run, result, args.quiet))
+        console.show(report.farewell(run, result, args.quiet))
     return 0
 
 
@@ -239,7 +239,7 @@ def _name(settings: Settings) -> str:
 
 
 def _say(args: argparse.Namespace):
-    return (lambda message: None) if args.quiet else print
+    return (lambda message: None) if args.quiet else console.show
 
 
 if __name__ == "__main__":

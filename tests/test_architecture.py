@@ -15,8 +15,8 @@ PACKAGE = ROOT / "paddle_mnist"
 # the lines above it here.
 LAYERS = (
     ("__init__", "errors", "splits", "nets", "cpu"),
-    ("storage", "console"),
-    ("sources", "pictures", "plots", "fast", "program", "recipes"),
+    ("storage",),
+    ("sources", "pictures", "plots", "fast", "program", "recipes", "console"),
     ("dataset",),
     ("loader", "scratch", "losses"),
     ("learners", "engine", "high_level"),
@@ -29,7 +29,6 @@ COMMANDS = LAYERS[-1]
 # What still points the wrong way. Each line goes when its import does.
 KNOWN = {
     ("learners", "runs.checkpoint"),
-    ("predict", "evaluate"),
 }
 KNOWN_PASSED_ON = {
     ("runs.checkpoint", "check_optimizer_state"),

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
-from paddle_mnist import console
+from paddle_mnist import console, data, evaluate, plot, predict, reproduce, train
 from paddle_mnist.errors import UserError
 
 
@@ -11,10 +16,11 @@ from paddle_mnist.errors import UserError
     [
         (UserError("digits.json: no such file"), "paddle_mnist: error: digits.json: no such file\n"),
         (PermissionError(13, "Permission denied", "work/x"), "paddle_mnist: error: work/x: Permission denied\n"),
+        (PermissionError(13, "Permission denied", b"\xff\n"), "paddle_mnist: error: \\udcff\\n: Permission denied\n"),
         (OSError("odd"), "paddle_mnist: error: odd\n"),
     ],
 )
-def test_what_a_user_can_mend_is_one_sentence(capsys, error, words):
+def test_run_reports_what_a_user_can_fix_in_one_sentence(capsys, error, words):
     def main(argv):
         raise error
 
@@ -23,7 +29,7 @@ def test_what_a_user_can_mend_is_one_sentence(capsys, error, words):
     assert (out, err) == ("", words)
 
 
-def test_a_fault_of_ours_is_not_hidden():
+def test_run_does_not_hide_a_bug():
     def main(argv):
         raise ZeroDivisionError
 
@@ -31,8 +37,91 @@ def test_a_fault_of_ours_is_not_hidden():
         console.run(main, [])
 
 
-def test_an_interrupt_has_its_own_status():
+def test_run_returns_130_after_an_interrupt():
     def main(argv):
         raise KeyboardInterrupt
 
     assert console.run(main, []) == 130
+
+
+def test_show_escapes_what_a_terminal_obeys(capsys):
+    console.show("a\x1b]0;b\x07\nsecond line \udcff 数字")
+    assert capsys.readouterr().out == "a\\x1b]0;b\\x07\nsecond line \\udcff 数字\n"
+
+
+@pytest.mark.parametrize("command", [data, evaluate, plot, predict, reproduce, train])
+def test_wrong_arguments_are_one_sentence(capsys, command):
+    assert console.run(command.main, ["info", "x", "--nothing\x1b[2J"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and "\x1b" not in err
+    assert err.startswith("paddle_mnist: error: ") and err.endswith(" --help\n")
+
+
+def run(code: str, shell: str, path) -> subprocess.CompletedProcess[str]:
+    """Run ``console.run(main)`` with a ``main`` of this code by the shell, ``{}`` standing for the command."""
+    script = path / "script.py"
+    body = "".join(f"    {line}\n" for line in code.splitlines())
+    head = "import sys\nfrom paddle_mnist import console\ndef main(argv):\n"
+    script.write_text(f"{head}{body}    return 0\nsys.exit(console.run(main))\n", "utf-8")
+    command = shell.format(f"'{sys.executable}' -W error '{script}'")
+    return bash(f"set -o pipefail; {command}")
+
+
+def bash(command: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(["bash", "-c", command], env=environment, capture_output=True, encoding="utf-8", timeout=60)
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="the redirections are those of a POSIX shell")
+MUCH = "for line in range(100_000): print('line', line)"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("code", "shell", "status", "out"),
+    [
+        ("print('result')", "{} >&-", 0, ""),
+        (MUCH, "{} >&-", 0, ""),
+        ("console.note('remark')\nprint('result')", "{} 2>&-", 0, "result\n"),
+        ("print('result')", "{} >&- 2>&-", 0, ""),
+        ("return console.fail('wrong')", "{} >&- 2>&-", 2, ""),
+        (MUCH, "{} | head -n 1", 1, "line 0\n"),
+        ("for line in range(100_000): console.note(str(line))", "{} 2>&1 | head -n 1", 1, "paddle_mnist: 0\n"),
+        ("print('result')", "{} | true", None, ""),
+    ],
+)
+def test_closed_outputs_end_quietly(tmp_path, code, shell, status, out):
+    done = run(code, shell, tmp_path)
+    assert (done.stdout, done.stderr) == (out, "")
+    assert status in (None, done.returncode)
+
+
+@posix
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+def test_a_full_output_is_one_sentence(tmp_path):
+    done = run("print('result')", "{} > /dev/full", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "paddle_mnist: error: standard output: No space left on device\n"
+
+
+@posix
+def test_characters_that_the_encoding_lacks_are_escaped(tmp_path):
+    done = run("print('数')\nconsole.show('\\udcff')", "PYTHONIOENCODING=ascii {}", tmp_path)
+    assert (done.stdout, done.returncode) == ("\\u6570\n\\udcff\n", 0)
+
+
+@posix
+def test_a_command_whose_reader_has_left_ends_quietly(own_folder):
+    done = bash(f"'{sys.executable}' -m paddle_mnist.data info sample | true")
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert all(line.startswith("paddle_mnist: ") for line in done.stderr.splitlines())
+
+
+@posix
+def test_json_of_a_file_whose_name_is_not_text(own_folder, splits, capsys):
+    from paddle_mnist.sources import mnist_json
+
+    name = os.fsdecode(b"digits-\xff.json")
+    mnist_json.write(name, splits)
+    assert console.run(data.main, ["info", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == name

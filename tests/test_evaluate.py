@@ -90,7 +90,7 @@ def wrong_shape():
     [
         (wrong_head, "fc.weight has 7 outputs"),
         (wrong_shape, "fc2.weight"),
-        (lambda: {"linear.weight": np.zeros((784, 10), np.float32)}, "linear.weight [784, 10]"),
+        (lambda: {"linear.weight": np.zeros((784, 10), np.float32)}, "'linear.weight' [784, 10]"),
     ],
 )
 def test_weights_of_no_net_are_refused_by_name(data_file, capfd, state, words):
@@ -100,7 +100,7 @@ def test_weights_of_no_net_are_refused_by_name(data_file, capfd, state, words):
     assert words in err and "weights.pdparams" in err
 
 
-def test_runs_are_plotted_together(data_file, capfd):
+def test_plot_overlays_runs(data_file, capfd):
     for seed in (0, 1):
         assert (
             console.run(train.main, ["--net", "fc", "--epochs", "1", "--data", str(data_file), "--seed", str(seed)])
@@ -112,9 +112,9 @@ def test_runs_are_plotted_together(data_file, capfd):
     assert path.name == "loss-fc-fc-2.png" and path.stat().st_size > 10_000
 
 
-def test_losses_of_different_kinds_are_not_laid_over_each_other(data_file, capfd):
+def test_plot_refuses_losses_of_different_kinds(data_file, capfd):
     for task in ("regress", "classify"):
         given = ["--net", "fc", "--task", task, "--epochs", "1", "--data", str(data_file), "--out", task]
         assert console.run(train.main, given) == 0
     assert console.run(plot.main, ["regress", "classify"]) == 2
-    assert "different losses" in capfd.readouterr().err
+    assert "the runs must have the same loss, got cross-entropy, squared error" in capfd.readouterr().err

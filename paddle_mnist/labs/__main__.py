@@ -7,7 +7,6 @@ python -m paddle_mnist.labs --notebooks --lang zh    the Chinese text only
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from paddle_mnist.labs import notebooks, tools
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m paddle_mnist.labs", description=(__doc__ or "").split("\n")[0])
+    parser = console.Parser(prog="python -m paddle_mnist.labs", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--notebooks", action="store_true", help="write the labs as Jupyter notebooks")
     parser.add_argument("--lang", choices=notebooks.LANGUAGES, help="the notebooks' language")
     parser.add_argument("--out", type=Path, help="the notebooks' folder, labs/notebooks by default")
