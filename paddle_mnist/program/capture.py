@@ -23,7 +23,7 @@ from paddle.static import InputSpec
 from paddle_mnist.program.graph import Graph
 from paddle_mnist.program.translate import NotCoveredError, Translator
 
-__all__ = ["NotCoveredError", "capture"]
+__all__ = ["capture"]
 
 BATCH_SIZE = "forward computes with the batch size"
 
