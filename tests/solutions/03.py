@@ -14,7 +14,12 @@ def numerical_gradient(f, x):
     return gradient
 
 
-def affine_backward(x, W, dy):
+def tied_backward(x, W, dy):
+    h, dh = x @ W, dy @ W  # y = h Wᵀ
+    return dh @ W.T, x.T @ dh + dy.T @ h
+
+
+def _affine_backward(x, W, dy):
     return dy @ W.T, x.T @ dy, dy.sum(axis=0)
 
 
@@ -24,6 +29,6 @@ def gradients(params, x, labels):
     d = powers / powers.sum(axis=1, keepdims=True)
     d[np.arange(len(x)), labels] -= 1
     d /= len(x)
-    da, dW2, db2 = affine_backward(a, params["W2"], d)
-    _, dW1, db1 = affine_backward(x, params["W1"], da * a * (1 - a))
+    da, dW2, db2 = _affine_backward(a, params["W2"], d)
+    _, dW1, db1 = _affine_backward(x, params["W1"], da * a * (1 - a))
     return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}

@@ -53,24 +53,32 @@ def numerical_gradient__takes_too_small_a_step(f, x):
     return np.array(parts).reshape(x.shape)
 
 
-def affine_backward__does_not_transpose(x, W, dy):
-    return dy @ W, x.T @ dy, dy.sum(axis=0)
+def tied_backward__counts_the_first_use_only(x, W, dy):
+    return dy @ W @ W.T, x.T @ (dy @ W)
 
 
-def affine_backward__takes_means(x, W, dy):
-    return dy @ W.T, x.T @ dy / len(x), dy.mean(axis=0)
+def tied_backward__counts_the_second_use_only(x, W, dy):
+    return dy @ W @ W.T, dy.T @ (x @ W)
 
 
-def affine_backward__sums_along_the_wrong_axis(x, W, dy):
-    return dy @ W.T, x.T @ dy, dy.sum(axis=1)
+def tied_backward__doubles_one_use(x, W, dy):
+    return dy @ W @ W.T, 2 * x.T @ (dy @ W)
 
 
-def affine_backward__does_not_sum_db(x, W, dy):
-    return dy @ W.T, x.T @ dy, dy
+def tied_backward__takes_means(x, W, dy):
+    return dy @ W @ W.T, (x.T @ (dy @ W) + dy.T @ (x @ W)) / len(x)
 
 
-def affine_backward__transposes_dW(x, W, dy):
-    return dy @ W.T, dy.T @ x, dy.sum(axis=0)
+def tied_backward__passes_dy_on(x, W, dy):
+    return dy, x.T @ (dy @ W) + dy.T @ (x @ W)
+
+
+def tied_backward__returns_dW_alone(x, W, dy):
+    return x.T @ (dy @ W) + dy.T @ (x @ W)
+
+
+def tied_backward__averages_the_uses(x, W, dy):
+    return dy @ W @ W.T, (x.T @ (dy @ W) + dy.T @ (x @ W)) / 2
 
 
 def _net(params, x, labels, mean=True, label=True, slope=True, sign=1.0):

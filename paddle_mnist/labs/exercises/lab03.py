@@ -1,4 +1,4 @@
-"""Exercises of lab 3: gradients by measuring, by hand for one layer, and by hand for a whole net."""
+"""Exercises of lab 3: gradients by measuring, of a layer that uses its weights twice, and of a whole net."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def numerical_gradient(f, x):
     """
 '''
 
-_AFFINE = '''
-def affine_backward(x, W, dy):
-    """Return the gradients of a layer y = x W + b.
+_TIED = '''
+def tied_backward(x, W, dy):
+    """Return the gradients of a layer that uses its weights twice: y = (x W) Wᵀ.
 
-    x: [n, i].  W: [i, o].  dy: [n, o], the gradient of the loss with respect to y.
-    Returns: (dx, dW, db), of shapes [n, i], [i, o] and [o].
+    x: [n, i].  W: [i, h].  dy: [n, i], the gradient of the loss with respect to y.
+    Returns: (dx, dW), of shapes [n, i] and [i, h].
     """
 '''
 
@@ -70,39 +70,33 @@ def _check_numerical(answer: Answer) -> None:
         expect(found, wanted, on, (), "take h = 1e-5 and step to both sides", 1e-7)
 
 
-def _check_affine(answer: Answer) -> None:
+def _check_tied(answer: Answer) -> None:
     rng = np.random.default_rng(0)
-    # The square case cannot be solved by shapes alone, and a batch of one hides a missing sum.
-    for n, i, o in ((1, 2, 3), (4, 3, 2), (3, 3, 3), (5, 1, 4)):
-        x, W, dy = rng.standard_normal((n, i)), rng.standard_normal((i, o)), rng.standard_normal((n, o))
-        on = f"x [{n}, {i}], W [{i}, {o}], dy [{n}, {o}]"
-        layer = Affine(W, np.zeros(o))
-        layer.forward(x)
-        dx = layer.backward(dy)
+    # In the square case shapes alone do not help, and a batch of one hides a missing sum.
+    for n, i, h in ((1, 3, 2), (4, 3, 2), (5, 2, 4), (3, 3, 3)):
+        x, W, dy = rng.standard_normal((n, i)), rng.standard_normal((i, h)), rng.standard_normal((n, i))
+        on = f"x [{n}, {i}], W [{i}, {h}], dy [{n}, {i}]"
         found = call(answer, x, W, dy, on=on)
-        if not isinstance(found, (tuple, list)) or len(found) != 3:
-            raise Wrong("it does not return three arrays", on, "return dx, dW, db")
-        dW, db = layer.dW, layer.db
-        square = n == i == o
-        for name, value, wanted, slips in (
-            ("dx", found[0], dx, [(dy @ W, "W stands on the wrong side or is not transposed")] if square else []),
-            ("dW", found[1], dW, [(dW / n, "no mean here: dy holds the 1/n already"), (dW.T, "dWᵀ is returned")]),
-            (
-                "db",
-                found[2],
-                db,
-                [
-                    (db / n, "a sum over the samples, not a mean: dy holds the 1/n already"),
-                    (dy, "one b serves all samples: sum over them, along axis 0"),
-                    (dy.sum(axis=1), "summed along the wrong axis: over the samples, which are axis 0"),
-                    (db[np.newaxis], "db has shape [o], without an axis of size 1"),
-                    (dy.sum(), "a number for each output: sum along axis 0 only"),
-                ],
-            ),
-        ):
-            expect(
-                value, wanted, f"{name} of {on}", slips, "write the shapes down; only one product gives the right one"
-            )
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise Wrong("it does not return two arrays", on, "return dx, dW")
+        dx = dy @ W @ W.T
+        first, second = x.T @ dy @ W, dy.T @ x @ W  # through x W, and through the product with Wᵀ
+        slips = [(dy, "dy must go back through both products: first through Wᵀ, then through W")]
+        slips += [(dx / n, "no mean here: dy holds the 1/n already")]
+        slips += [(dx.T, "dxᵀ is returned: dx has the shape of x")] if n == i else []
+        expect(found[0], dx, f"dx for {on}", slips, "name the middle h = x W, and go back through y = h Wᵀ first")
+        dW = first + second
+        slips = [
+            (first, "only the use in x W is counted; W is used a second time, in the product with Wᵀ"),
+            (second, "only the use in the product with Wᵀ is counted; W is used a first time, in x W"),
+            (2 * first, "the two uses have different gradients: derive that of Wᵀ with one index"),
+            (2 * second, "the two uses have different gradients: derive that of W in x W with one index"),
+            (first - second, "the gradients of the two uses add"),
+            (dW / 2, "the gradients of the two uses add; no mean is taken"),
+            (dW / n, "no mean here: dy holds the 1/n already"),
+        ]
+        slips += [(first + second.T, "the gradient of Wᵀ must be transposed to become one of W")] if i == h else []
+        expect(found[1], dW, f"dW for {on}", slips, "W is used twice: find the gradient of each use, then add them")
 
 
 def _check_net(answer: Answer) -> None:
@@ -162,13 +156,20 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        _AFFINE,
-        _check_affine,
+        _TIED,
+        _check_tied,
         (
-            ("Each gradient has the shape of what it belongs to.", "每个梯度的形状与它所属的量相同。"),
             (
-                "dx is dy times W transposed; dW is x transposed times dy; db is a sum over the samples.",
-                "dx 是 dy 乘以 W 的转置；dW 是 x 的转置乘以 dy;db 是对样本求和。",
+                "Name the middle: h = x W, then y is h times W transposed. Go back through the second step first.",
+                "给中间结果起个名字：h = x W，然后 y = h Wᵀ。先反向通过第二步。",
+            ),
+            (
+                "y[s, i] = sum over k of h[s, k] W[i, k], so here W[i, k] gets the sum over s of dy[s, i] h[s, k].",
+                "y[s, i] = Σ_k h[s, k] W[i, k]，所以 W[i, k] 的这次使用得到 Σ_s dy[s, i] h[s, k]。",
+            ),
+            (
+                "The other use, in h = x W, is that of the Affine layer with dh = dy W. Add both.",
+                "另一次使用在 h = x W 中，与 Affine 层相同，其中 dh = dy W。把两者相加。",
             ),
         ),
     ),
