@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,13 @@ def test_every_file_beside_the_code_is_installed():
     built = (".py", ".pyc", ".c", ".so", ".pyd")
     found = {file for file in (ROOT / "paddle_mnist").rglob("*") if file.is_file() and file.suffix not in built}
     assert packaged == found
+
+
+def test_pre_commit_has_the_pinned_ruff():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    (version,) = re.findall(r"^ruff==(.+)$", settings["options.extras_require"]["dev"], re.MULTILINE)
+    assert f"rev: v{version} " in (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
