@@ -13,7 +13,7 @@ import pytest
 from paddle_mnist import check
 from paddle_mnist.labs import tools, verdicts
 from paddle_mnist.labs.exercises import catalog
-from paddle_mnist.labs.exercises.base import Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.base import Exercise, Wrong, call, expect, plural
 from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 from paddle_mnist.labs.verdicts import RIGHT, judge
 
@@ -61,10 +61,12 @@ def test_right_answers_pass(number):
 
 
 @pytest.mark.parametrize(("number", "name"), answers("wrong_answers"))
-def test_wrong_answers_are_told_what_differs_where_and_why(number, name):
+def test_wrong_answers_are_told_their_own_mistake(number, name):
     with pytest.raises(Wrong) as caught:
         check_answer("wrong_answers", number, name)
     assert caught.value.what and caught.value.on and caught.value.why
+    # The docstring of a wrong answer quotes the diagnosis that it must get.
+    assert (getattr(load("wrong_answers", number), name).__doc__ or "") in caught.value.why
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -187,6 +189,83 @@ def test_expect_names_the_slip_and_the_place():
     with pytest.raises(Wrong, match=r"at \[2, 1\] it returns 5; expected 9") as caught:
         expect(found, wanted, on="anything", slips=[(found, "the slip")])
     assert caught.value.why == "the slip"
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "message"),
+    [
+        (np.float32([1, 1 / 3]) * np.float32(1.00001), np.array([1, 1 / 3]), "computed in float32"),
+        (np.round([2 / 3, 1 / 3], 5), np.array([2 / 3, 1 / 3]), "nearly right"),
+        ([[1, 2], [3]], np.eye(2), "rows of different lengths"),
+        ((np.zeros(3), np.ones(3)), (np.zeros(3), np.zeros(3)), "in element 1 of the tuple"),
+        ((np.zeros(3),), (np.zeros(3), np.zeros(3)), "a tuple of 1 element; expected 2"),
+        ({"w": np.ones(2)}, {"w": np.zeros(2)}, "for 'w'"),
+        ({"v": 1}, {"w": 1}, r"a dict with the keys \['v'\]"),
+        (None, 3, r"it returns nothing \(None\)"),
+        (3, None, "expected None"),
+        ("7", 7, "of type str|'7'"),
+    ],
+)
+def test_expect_says_how_a_value_differs(found, wanted, message):
+    with pytest.raises(Wrong, match=message):
+        expect(found, wanted, on="anything")
+
+
+class Liar:
+    """An object that claims to be equal to everything, and fails when it is shown."""
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("wanted", [3.0, "three", None, [1, 2], {"a": 1}, np.zeros(3)])
+def test_expect_refuses_objects_that_lie(wanted):
+    with pytest.raises(Wrong):
+        expect(Liar(), wanted, on="anything")
+
+
+def test_expect_is_not_fooled_by_a_subclass_of_array():
+    class Equal(np.ndarray):
+        def __array_function__(self, function, types, arguments, options):
+            return True
+
+        def __array_ufunc__(self, *arguments, **options):
+            return np.ones(3, bool)
+
+    with pytest.raises(Wrong):
+        expect(np.ones(3).view(Equal), np.zeros(3), on="anything")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(0), "ends the program instead of returning"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (RecursionError(), "calls itself without end"),
+        (MemoryError(), "more memory"),
+        (FloatingPointError("overflow"), "too large"),
+        (NameError("name 'x' is not defined"), "typing mistake"),
+    ],
+)
+def test_call_names_the_reason_for_each_kind_of_exception(error, message):
+    def answer():
+        raise error
+
+    with pytest.raises(Wrong, match=message) as caught:
+        call(answer, on="nothing", fails="the number is too large")
+    assert ("too large" in caught.value.why) is isinstance(error, FloatingPointError)
+
+
+def test_plural_counts_one():
+    assert (plural(1, "sample"), plural(0, "sample"), plural(2, "sample")) == ("1 sample", "0 samples", "2 samples")
 
 
 QUESTIONS = (

@@ -4,26 +4,32 @@ import numpy as np
 
 
 def predictions__expects_an_error():
+    """nothing is wrong for Python: shuffle both separately and run the lab's checks of counts and ranges"""
     return {1: "a", 2: "b", 3: "c", 4: "a", 5: "c"}
 
 
 def predictions__loses_the_last_batch():
+    """15 full batches hold 960 samples: where are the other 40?"""
     return {1: "c", 2: "a", 3: "c", 4: "a", 5: "c"}
 
 
 def predictions__thinks_that_uint8_stops_at_255():
+    """NumPy does not stop at the largest value: run np.array([200], np.uint8) + np.uint8(100)"""
     return {1: "c", 2: "b", 3: "b", 4: "a", 5: "c"}
 
 
 def predictions__trusts_the_best_of_thirty():
+    """part of the best result is luck: let 30 students guess 100 coin tosses, and the best one 100 more"""
     return {1: "c", 2: "b", 3: "c", 4: "b", 5: "c"}
 
 
 def predictions__leaves_one_open():
+    """return a letter for each question, such as {1: 'a', 2: 'b'}"""
     return {1: "c", 2: "b", 3: "c", 4: "a", 5: "?"}
 
 
 def predictions__returns_a_list():
+    """return a letter for each question, such as {1: 'a', 2: 'b'}"""
     return ["c", "b", "c", "a", "c"]
 
 
@@ -32,6 +38,7 @@ def _ready(images):
 
 
 def batches__drops_the_last(images, labels, batch_size, rng):
+    """the last batch, of 3, is missing: the range must go on to n, not to n // batch_size * size"""
     order = rng.permutation(len(labels))
     for place in range(len(order) // batch_size):
         chosen = order[place * batch_size : (place + 1) * batch_size]
@@ -39,23 +46,27 @@ def batches__drops_the_last(images, labels, batch_size, rng):
 
 
 def batches__shuffles_apart(images, labels, batch_size, rng):
+    """images and labels must follow the same order; two shuffles are two orders"""
     images, labels = rng.permutation(images), rng.permutation(labels)
     for first in range(0, len(labels), batch_size):
         yield _ready(images[first : first + batch_size]), labels[first : first + batch_size]
 
 
 def batches__does_not_shuffle(images, labels, batch_size, rng):
+    """draw the order from rng: rng.permutation(n)"""
     for first in range(0, len(labels), batch_size):
         yield _ready(images[first : first + batch_size]), labels[first : first + batch_size]
 
 
 def batches__shuffles_in_place(images, labels, batch_size, rng):
+    """an operator such as -= or x[...] = works in place; the caller still needs its array: make a new one"""
     order = rng.permutation(len(labels))
     images[:], labels[:] = images[order], labels[order]
     yield from batches__does_not_shuffle(images, labels, batch_size, rng)
 
 
 def batches__draws_with_repetition(images, labels, batch_size, rng):
+    """rng.integers and rng.choice draw with replacement; rng.permutation holds each index once"""
     order = rng.integers(len(labels), size=len(labels))
     for first in range(0, len(labels), batch_size):
         chosen = order[first : first + batch_size]
@@ -63,10 +74,12 @@ def batches__draws_with_repetition(images, labels, batch_size, rng):
 
 
 def batches__returns_a_list(images, labels, batch_size, rng):
+    """use yield inside the loop"""
     return list(batches__does_not_shuffle(images, labels, batch_size, rng))
 
 
 def batches__keeps_raw_pixels(images, labels, batch_size, rng):
+    """divide by 255"""
     order = rng.permutation(len(labels))
     for first in range(0, len(labels), batch_size):
         chosen = order[first : first + batch_size]
@@ -74,6 +87,7 @@ def batches__keeps_raw_pixels(images, labels, batch_size, rng):
 
 
 def batches__has_a_generator_of_its_own(images, labels, batch_size, rng):
+    """draw from the argument rng, not from your own"""
     order = np.random.default_rng(0).permutation(len(labels))
     for first in range(0, len(labels), batch_size):
         chosen = order[first : first + batch_size]
@@ -81,6 +95,7 @@ def batches__has_a_generator_of_its_own(images, labels, batch_size, rng):
 
 
 def batches__is_the_stub_with_its_bugs(images, labels, batch_size, rng):
+    """the last batch, of 3, is missing: the range must go on to n, not to n // batch_size * size"""
     image_order = rng.permutation(len(images))
     label_order = rng.permutation(len(labels))
     for first in range(0, len(images) - batch_size, batch_size):
@@ -90,10 +105,12 @@ def batches__is_the_stub_with_its_bugs(images, labels, batch_size, rng):
 
 
 def find_faults__ignores_repetitions(images, labels):
+    """duplicates are not found, or only neighbours or images with equal labels are compared"""
     return [i for i in range(len(labels)) if not images[i].any() or not 0 <= labels[i] <= 9]
 
 
 def find_faults__compares_neighbours_only(images, labels):
+    """an image can occur more than twice: compare with all earlier ones"""
     return [
         i
         for i in range(len(labels))
@@ -102,11 +119,13 @@ def find_faults__compares_neighbours_only(images, labels):
 
 
 def find_faults__names_the_first_of_equals_too(images, labels):
+    """the first of equal images is good; only later ones are faulty"""
     keys = [image.tobytes() for image in images]
     return [i for i in range(len(labels)) if not images[i].any() or not 0 <= labels[i] <= 9 or keys.count(keys[i]) > 1]
 
 
 def find_faults__forgets_negative_labels(images, labels):
+    """a label can be negative"""
     seen, faults = set(), []
     for i, image in enumerate(images):
         if not image.any() or labels[i] > 9 or image.tobytes() in seen:
@@ -116,6 +135,7 @@ def find_faults__forgets_negative_labels(images, labels):
 
 
 def find_faults__names_a_sample_twice(images, labels):
+    """a sample with two faults is listed once"""
     seen, faults = set(), []
     for i, image in enumerate(images):
         if not image.any():
@@ -126,3 +146,35 @@ def find_faults__names_a_sample_twice(images, labels):
             faults.append(i)
         seen.add(image.tobytes())
     return faults
+
+
+def batches__shuffles_inside_each_batch_only(images, labels, batch_size, rng):
+    """draw one order for all samples, not one within each batch"""
+    for first in range(0, len(labels), batch_size):
+        chosen = first + rng.permutation(min(batch_size, len(labels) - first))
+        yield _ready(images[chosen]), labels[chosen]
+
+
+def batches__divides_by_256(images, labels, batch_size, rng):
+    """divide by 255, the largest pixel, not by 256"""
+    order = rng.permutation(len(labels))
+    for first in range(0, len(labels), batch_size):
+        chosen = order[first : first + batch_size]
+        yield images[chosen][:, np.newaxis].astype(np.float32) / 256, labels[chosen]
+
+
+def batches__divides_by_the_largest_of_the_batch(images, labels, batch_size, rng):
+    """divide by 255 in every batch, not by the largest pixel that occurs"""
+    order = rng.permutation(len(labels))
+    for first in range(0, len(labels), batch_size):
+        chosen = order[first : first + batch_size]
+        x = images[chosen][:, np.newaxis].astype(np.float32)
+        yield x / x.max(), labels[chosen]
+
+
+def batches__scales_to_minus_one(images, labels, batch_size, rng):
+    """divide by 255 and subtract nothing"""
+    order = rng.permutation(len(labels))
+    for first in range(0, len(labels), batch_size):
+        chosen = order[first : first + batch_size]
+        yield _ready(images[chosen]) * 2 - 1, labels[chosen]

@@ -4,6 +4,7 @@ import numpy as np
 
 
 def numerical_gradient__divides_by_h(f, x):
+    """from x - h to x + h the distance is 2h: divide by 2h, not by h"""
     return 2 * _central(f, x)
 
 
@@ -15,6 +16,7 @@ def _central(f, x):
 
 
 def numerical_gradient__steps_to_one_side(f, x):
+    """step to both sides: f(x + h) - f(x - h)"""
     h, parts = 1e-5, []
     for e in np.eye(x.size).reshape(-1, *x.shape):
         parts.append((f(x + h * e) - f(x)) / h)
@@ -22,12 +24,14 @@ def numerical_gradient__steps_to_one_side(f, x):
 
 
 def numerical_gradient__moves_all_at_once(f, x):
+    """all elements move together: move one at a time, and move it back"""
     h = 1e-5
     return np.full_like(x, (f(x + h) - f(x - h)) / (2 * h))
 
 
 def numerical_gradient__does_not_move_back(f, x):
-    gradient, moved, h = np.zeros_like(x), x.copy(), 1e-1
+    """move each element back before the next one is moved"""
+    gradient, moved, h = np.zeros_like(x), x.copy(), 1e-5
     for place in np.ndindex(x.shape):
         moved[place] += h
         above = f(moved)
@@ -37,6 +41,7 @@ def numerical_gradient__does_not_move_back(f, x):
 
 
 def numerical_gradient__changes_x(f, x):
+    """an operator such as -= or x[...] = works in place; the caller still needs its array: make a new one"""
     gradient, h = np.zeros_like(x), 1e-5
     for place in np.ndindex(x.shape):
         x[place] += h
@@ -47,6 +52,7 @@ def numerical_gradient__changes_x(f, x):
 
 
 def numerical_gradient__takes_too_small_a_step(f, x):
+    """the result is inaccurate: h must be 1e-5; a far smaller h drowns in rounding errors"""
     h, parts = 1e-14, []
     for e in np.eye(x.size).reshape(-1, *x.shape):
         parts.append((f(x + h * e) - f(x - h * e)) / (2 * h))
@@ -54,30 +60,37 @@ def numerical_gradient__takes_too_small_a_step(f, x):
 
 
 def tied_backward__counts_the_first_use_only(x, W, dy):
+    """only the use in x W is counted; W is used a second time, in the product with Wᵀ"""
     return dy @ W @ W.T, x.T @ (dy @ W)
 
 
 def tied_backward__counts_the_second_use_only(x, W, dy):
+    """only the use in the product with Wᵀ is counted; W is used a first time, in x W"""
     return dy @ W @ W.T, dy.T @ (x @ W)
 
 
 def tied_backward__doubles_one_use(x, W, dy):
+    """the two uses have different gradients: derive that of Wᵀ with one index"""
     return dy @ W @ W.T, 2 * x.T @ (dy @ W)
 
 
 def tied_backward__takes_means(x, W, dy):
+    """do not divide by n: dy contains the 1/n already"""
     return dy @ W @ W.T, (x.T @ (dy @ W) + dy.T @ (x @ W)) / len(x)
 
 
 def tied_backward__passes_dy_on(x, W, dy):
+    """dy must pass back through both products: first through Wᵀ, then through W"""
     return dy, x.T @ (dy @ W) + dy.T @ (x @ W)
 
 
 def tied_backward__returns_dW_alone(x, W, dy):
+    """return dx, dW"""
     return x.T @ (dy @ W) + dy.T @ (x @ W)
 
 
 def tied_backward__averages_the_uses(x, W, dy):
+    """the gradients of the two uses add; no mean is taken"""
     return dy @ W @ W.T, (x.T @ (dy @ W) + dy.T @ (x @ W)) / 2
 
 
@@ -97,26 +110,32 @@ def _net(params, x, labels, mean=True, label=True, slope=True, sign=1.0):
 
 
 def gradients__sums_over_the_samples(params, x, labels):
+    """the loss is a mean over the samples: divide p - one-hot by n"""
     return _net(params, x, labels, mean=False)
 
 
 def gradients__forgets_the_label(params, x, labels):
+    """subtract 1 from p at the label"""
     return _net(params, x, labels, label=False)
 
 
 def gradients__forgets_the_slope(params, x, labels):
+    """the slope of the sigmoid, a (1 - a), is missing"""
     return _net(params, x, labels, slope=False)
 
 
 def gradients__has_the_wrong_sign(params, x, labels):
+    """the sign is wrong: p - one-hot, not one-hot - p"""
     return _net(params, x, labels, sign=-1.0)
 
 
 def gradients__returns_a_list(params, x, labels):
+    """return {'W1': dW1, 'b1': db1, ...}"""
     return list(_net(params, x, labels).values())
 
 
 def gradients__updates_the_weights(params, x, labels):
+    """an operator such as -= or x[...] = works in place; the caller still needs its dict: make a new one"""
     found = _net(params, x, labels)
     for name in params:
         params[name] -= found[name]

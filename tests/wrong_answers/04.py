@@ -4,29 +4,35 @@ import numpy as np
 
 
 def sgd_step__goes_uphill(params, grads, rate):
+    """it goes uphill: subtract the step"""
     return {name: params[name] + rate * grads[name] for name in params}
 
 
 def sgd_step__forgets_the_rate(params, grads, rate):
+    """the rate is not used"""
     return {name: params[name] - grads[name] for name in params}
 
 
 def sgd_step__works_in_place(params, grads, rate):
+    """an operator such as -= or x[...] = works in place; the caller still needs its dict: make a new one"""
     for name in params:
         params[name] -= rate * grads[name]
     return params
 
 
 def sgd_step__leaves_after_the_first(params, grads, rate):
+    """return stands inside the loop: it leaves after the first parameter"""
     for name in params:
         return {name: params[name] - rate * grads[name]}
 
 
 def sgd_step__returns_the_step(params, grads, rate):
+    """this is the step: return the parameters after it"""
     return {name: -rate * grads[name] for name in params}
 
 
 def descend__forgets_the_start(slope, start, rate, steps):
+    """the start is missing: it is the first row"""
     path, w = [], start
     for _ in range(steps):
         w = w - rate * slope(w)
@@ -35,6 +41,7 @@ def descend__forgets_the_start(slope, start, rate, steps):
 
 
 def descend__keeps_one_array(slope, start, rate, steps):
+    """all rows are the same array, changed in place: keep copies"""
     w = start.copy()
     path = [w]
     for _ in range(steps):
@@ -44,10 +51,12 @@ def descend__keeps_one_array(slope, start, rate, steps):
 
 
 def descend__takes_the_slope_at_the_start(slope, start, rate, steps):
+    """the slope is taken at the start each time: take it at the current w"""
     return np.array([start - k * rate * slope(start) for k in range(steps + 1)])
 
 
 def descend__returns_the_end(slope, start, rate, steps):
+    """this is the last point: return the whole path"""
     w = start
     for _ in range(steps):
         w = w - rate * slope(w)
@@ -55,6 +64,7 @@ def descend__returns_the_end(slope, start, rate, steps):
 
 
 def descend__goes_uphill(slope, start, rate, steps):
+    """it goes uphill: subtract the step"""
     path = [start]
     for _ in range(steps):
         path.append(path[-1] + rate * slope(path[-1]))
@@ -66,6 +76,7 @@ def _step(params, slopes, rate):
 
 
 def train_epoch__ignores_the_order(gradient, params, x, t, batch_size, rate, order):
+    """the argument order is not followed"""
     for first in range(0, len(t), batch_size):
         rows = slice(first, first + batch_size)
         params = _step(params, gradient(params, x[rows], t[rows]), rate)
@@ -73,6 +84,7 @@ def train_epoch__ignores_the_order(gradient, params, x, t, batch_size, rate, ord
 
 
 def train_epoch__drops_the_last_batch(gradient, params, x, t, batch_size, rate, order):
+    """the last, smaller batch is missing"""
     for first in range(0, len(t) - batch_size + 1, batch_size):
         rows = order[first : first + batch_size]
         params = _step(params, gradient(params, x[rows], t[rows]), rate)
@@ -80,6 +92,7 @@ def train_epoch__drops_the_last_batch(gradient, params, x, t, batch_size, rate, 
 
 
 def train_epoch__keeps_the_first_gradient_point(gradient, params, x, t, batch_size, rate, order):
+    """every gradient is taken at the first parameters: take it at the latest ones"""
     new = params
     for first in range(0, len(t), batch_size):
         rows = order[first : first + batch_size]
@@ -88,6 +101,7 @@ def train_epoch__keeps_the_first_gradient_point(gradient, params, x, t, batch_si
 
 
 def train_epoch__divides_by_the_batch_again(gradient, params, x, t, batch_size, rate, order):
+    """the gradient is divided by the batch size again: it is the gradient of a mean already"""
     for first in range(0, len(t), batch_size):
         rows = order[first : first + batch_size]
         params = _step(params, gradient(params, x[rows], t[rows]), rate / batch_size)
@@ -95,6 +109,7 @@ def train_epoch__divides_by_the_batch_again(gradient, params, x, t, batch_size, 
 
 
 def train_epoch__orders_x_only(gradient, params, x, t, batch_size, rate, order):
+    """x and t are not in the same order"""
     x = x[order]
     for first in range(0, len(t), batch_size):
         rows = slice(first, first + batch_size)
@@ -103,6 +118,7 @@ def train_epoch__orders_x_only(gradient, params, x, t, batch_size, rate, order):
 
 
 def train_epoch__works_in_place(gradient, params, x, t, batch_size, rate, order):
+    """an operator such as -= or x[...] = works in place; the caller still needs its dict: make a new one"""
     for first in range(0, len(t), batch_size):
         rows = order[first : first + batch_size]
         for name, slope in gradient(params, x[rows], t[rows]).items():
@@ -111,6 +127,7 @@ def train_epoch__works_in_place(gradient, params, x, t, batch_size, rate, order)
 
 
 def train_epoch__asks_for_an_empty_batch(gradient, params, x, t, batch_size, rate, order):
+    """it asks for the gradient of a batch of 0 samples: count the batches"""
     for first in range(0, len(t) + 1, batch_size):
         rows = order[first : first + batch_size]
         params = _step(params, gradient(params, x[rows], t[rows]), rate)

@@ -4,22 +4,27 @@ import numpy as np
 
 
 def output_size__pads_one_side(size, kernel, stride, padding):
+    """the padding is on both sides: count it twice"""
     return (size + padding - kernel) // stride + 1
 
 
 def output_size__forgets_the_first_place(size, kernel, stride, padding):
+    """the first position counts too: + 1"""
     return (size + 2 * padding - kernel) // stride
 
 
 def output_size__adds_one_before_dividing(size, kernel, stride, padding):
+    """add 1 after the division, not before"""
     return (size + 2 * padding - kernel + 1) // stride
 
 
 def output_size__rounds_up(size, kernel, stride, padding):
+    """it rounds up: round down, a kernel must not cross the edge"""
     return int(np.ceil((size + 2 * padding - kernel) / stride)) + 1
 
 
 def output_size__does_not_round(size, kernel, stride, padding):
+    """it does not round: use // in place of /"""
     return (size + 2 * padding - kernel) / stride + 1
 
 
@@ -29,11 +34,13 @@ def _cut(x, size):
 
 
 def max_pool__averages(x, size):
+    """this is the average: return the largest"""
     x, h, w = _cut(x, size)
     return x.reshape(h, size, w, size).mean(axis=(1, 3))
 
 
 def max_pool__begins_at_zero(x, size):
+    """the largest of negative numbers is negative: do not begin with 0"""
     x, h, w = _cut(x, size)
     y = np.zeros((h, w))
     for i in range(h * size):
@@ -43,20 +50,24 @@ def max_pool__begins_at_zero(x, size):
 
 
 def max_pool__reshapes_across_rows(x, size):
+    """reshape to [h, size, w, size]: an array is stored row by row"""
     x, h, w = _cut(x, size)
     return x.reshape(h, w, size, size).max(axis=(2, 3))
 
 
 def max_pool__needs_sizes_that_divide(x, size):
+    """ignore the rows and columns that do not fill a square: cut them off first"""
     h, w = x.shape
     return x.reshape(h // size, size, w // size, size).max(axis=(1, 3))
 
 
 def max_pool__moves_by_one(x, size):
+    """the squares do not overlap: move by size, not by 1"""
     return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
 
 
 def max_pool__pools_what_is_left_too(x, size):
+    """ignore the rows and columns that do not fill a square: cut them off first"""
     rows, columns = range(0, x.shape[0], size), range(0, x.shape[1], size)
     return np.array([[x[i : i + size, j : j + size].max() for j in columns] for i in rows])
 
@@ -68,28 +79,47 @@ def _convolve(images, kernels, biases, padding):
 
 
 def convolve__turns_the_kernel(images, kernels, biases, padding):
+    """the kernel is rotated by 180°: nets use it as it is"""
     return _convolve(images, kernels[:, :, ::-1, ::-1], biases, padding)
 
 
 def convolve__forgets_the_bias(images, kernels, biases, padding):
+    """the bias of each output is not added"""
     return _convolve(images, kernels, 0 * biases, padding)
 
 
 def convolve__does_not_pad(images, kernels, biases, padding):
+    """the padding is missing"""
     return _convolve(images, kernels, biases, 0)
 
 
 def convolve__pads_the_batch_too(images, kernels, biases, padding):
+    """the batch is padded too: pad the last two axes only"""
     return _convolve(np.pad(images, padding), kernels, biases, 0)
 
 
 def convolve__sees_the_first_channel_only(images, kernels, biases, padding):
+    """only the first channel is used: add up all channels"""
     return _convolve(images[:, :1], kernels[:, :1], biases, padding)
 
 
 def convolve__adds_the_bias_for_each_channel(images, kernels, biases, padding):
+    """add the bias once, not for each channel"""
     return _convolve(images, kernels, biases * images.shape[1], padding)
 
 
 def convolve__exchanges_rows_and_columns(images, kernels, biases, padding):
+    """the kernel's rows and columns are exchanged"""
     return _convolve(images, kernels.swapaxes(2, 3), biases, padding)
+
+
+def max_pool__stops_one_column_early(x, size):
+    """ignore the rows and columns that do not fill a square: cut them off first"""
+    h, w = x.shape
+    rows = range(0, h - 1, size)
+    return np.array([[x[i : i + size, j : j + size].max() for j in range(0, w - 1, size)] for i in rows])
+
+
+def output_size__rounds_to_the_nearest(size, kernel, stride, padding):
+    """it rounds to the nearest: round down, with //"""
+    return round((size + 2 * padding - kernel) / stride) + 1

@@ -9,26 +9,31 @@ def _softmax(scores):
 
 
 def softmax__overflows(scores):
+    """exp of 1000 is infinite, that of -1000 is 0: subtract each row's largest score first"""
     powers = np.exp(scores)
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def softmax__takes_off_the_largest_of_all(scores):
+    """exp of 1000 is infinite, that of -1000 is 0: subtract each row's largest score first"""
     powers = np.exp(scores - scores.max())
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def softmax__adds_up_the_whole_array(scores):
+    """the whole array has sum 1: sum over axis 1"""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return powers / powers.sum()
 
 
 def softmax__adds_up_columns(scores):
+    """each column has sum 1: sum over axis 1"""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=0)
 
 
 def softmax__subtracts_in_place(scores):
+    """an operator such as -= or x[...] = works in place; the caller still needs its array: make a new one"""
     scores -= scores.max(axis=1, keepdims=True)
     return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
 
@@ -38,26 +43,32 @@ def _label_probabilities(scores, labels):
 
 
 def cross_entropy__takes_the_log_of_zero(scores, labels):
+    """the probability underflows to 0, and its log is infinite: log p = s[label] - log(sum of exp(s))"""
     return -np.log(_label_probabilities(scores, labels)).mean()
 
 
 def cross_entropy__adds_a_small_number(scores, labels):
+    """a small number is added to p, which changes the loss: log p = s[label] - log(sum of exp(s)) needs neither"""
     return -np.log(_label_probabilities(scores, labels) + 1e-7).mean()
 
 
 def cross_entropy__sums(scores, labels):
+    """this is the sum: divide by the number of samples"""
     return -np.log(np.maximum(_label_probabilities(scores, labels), 1e-300)).sum()
 
 
 def cross_entropy__counts_all_classes(scores, labels):
+    """only the label's probability counts, not all of them"""
     return -np.log(np.maximum(_softmax(scores), 1e-300)).mean()
 
 
 def cross_entropy__applies_softmax_twice(scores, labels):
+    """softmax is applied twice: the bug of this lab"""
     return -np.log(_label_probabilities(_softmax(scores), labels)).mean()
 
 
 def cross_entropy__has_the_sign_turned(scores, labels):
+    """the sign is wrong: a loss is never negative"""
     return np.log(np.maximum(_label_probabilities(scores, labels), 1e-300)).mean()
 
 
@@ -66,15 +77,18 @@ def _truth(scores, labels):
 
 
 def score_gradient__ignores_the_second_softmax(scores, labels, twice):
+    """the second softmax is left out"""
     return (_softmax(scores) - _truth(scores, labels)) / len(labels)
 
 
 def score_gradient__stops_at_the_probabilities(scores, labels, twice):
+    """this is the gradient with respect to p: propagate it through the first softmax"""
     p = _softmax(_softmax(scores) if twice else scores)
     return (p - _truth(scores, labels)) / len(labels)
 
 
 def score_gradient__takes_the_slope_of_its_own_score_alone(scores, labels, twice):
+    """p (1 - p) is the derivative for its own score only; the other scores count too"""
     p = _softmax(scores)
     if not twice:
         return (p - _truth(scores, labels)) / len(labels)
@@ -82,6 +96,7 @@ def score_gradient__takes_the_slope_of_its_own_score_alone(scores, labels, twice
 
 
 def score_gradient__does_not_divide(scores, labels, twice):
+    """the loss is a mean: divide by the number of samples"""
     p, truth = _softmax(scores), _truth(scores, labels)
     if not twice:
         return p - truth
@@ -90,4 +105,12 @@ def score_gradient__does_not_divide(scores, labels, twice):
 
 
 def score_gradient__has_the_sign_turned(scores, labels, twice):
+    """the sign is wrong: it is p minus the one-hot label"""
     return -score_gradient__does_not_divide(scores, labels, twice) / len(labels)
+
+
+def cross_entropy__clips_the_probability(scores, labels):
+    """p is clipped at a small number, which changes the loss"""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    p = powers / powers.sum(axis=1, keepdims=True)
+    return -np.log(np.clip(p[np.arange(len(labels)), labels], 1e-12, 1)).mean()

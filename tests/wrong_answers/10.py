@@ -6,42 +6,52 @@ import numpy as np
 
 
 def predictions__thinks_biases_do_not_matter():
+    """every layer adds 1 to each sum before the ReLU: the mean square grows layer by layer"""
     return {1: "b", 2: "c", 3: "c", 4: "c"}
 
 
 def predictions__adds_where_layers_multiply():
+    """layers multiply, they do not add: compute 1.1 to the power of 50"""
     return {1: "a", 2: "c", 3: "b", 4: "c"}
 
 
 def predictions__leaves_the_last_open():
+    """return a letter for each question, such as {1: 'a', 2: 'b'}"""
     return {1: "a", 2: "c", 3: "c", 4: "?"}
 
 
 def predictions__returns_a_list():
+    """return a letter for each question, such as {1: 'a', 2: 'b'}"""
     return ["a", "c", "c", "c"]
 
 
 def start_weights__are_all_zero(sizes, rng):
+    """equal units stay equal: draw every weight"""
     return [np.zeros(pair) for pair in pairwise(sizes)]
 
 
 def start_weights__forget_the_relu(sizes, rng):
+    """each ReLU halves the mean square: σ² is 2 / n from the second layer on"""
     return [rng.normal(0, np.sqrt(1 / n), (n, m)) for n, m in pairwise(sizes)]
 
 
 def start_weights__count_outputs(sizes, rng):
+    """n is the number of inputs of a unit, not of outputs"""
     return [rng.normal(0, np.sqrt((2 if i else 1) / m), (n, m)) for i, (n, m) in enumerate(pairwise(sizes))]
 
 
 def start_weights__are_too_small(sizes, rng):
+    """compute n σ² for this layer: how much of the mean square does it keep?"""
     return [rng.normal(0, 0.01, pair) for pair in pairwise(sizes)]
 
 
 def start_weights__use_the_deviation_as_bound(sizes, rng):
+    """uniform numbers from -a to a have the standard deviation a / √3"""
     return [rng.uniform(-1, 1, (n, m)) * np.sqrt((2 if i else 1) / n) for i, (n, m) in enumerate(pairwise(sizes))]
 
 
 def start_weights__are_transposed(sizes, rng):
+    """one array [inputs, outputs] for each pair of neighbours in sizes"""
     return [rng.normal(0, np.sqrt(2 / n), (m, n)) for n, m in pairwise(sizes)]
 
 
@@ -56,24 +66,30 @@ def _norm(x, running, training, axis=0, power=0.5, keep=0.9, always_update=False
 
 
 def batch_norm__takes_means_of_samples(x, running, training):
+    """each unit has its own mean: over the batch, axis 0"""
     return _norm(x, running, training, axis=1)
 
 
 def batch_norm__divides_by_the_variance(x, running, training):
+    """divide by the standard deviation, the root of the variance"""
     return _norm(x, running, training, power=1)
 
 
 def batch_norm__exchanges_the_shares(x, running, training):
+    """0.9 belongs to the old value, 0.1 to the new one"""
     return _norm(x, running, training, keep=0.1)
 
 
 def batch_norm__goes_on_updating(x, running, training):
+    """compute one unit by hand"""
     return _norm(x, running, training, always_update=True)
 
 
 def batch_norm__uses_the_batch_afterwards(x, running, training):
+    """after training the running values are used, not the batch's"""
     return _norm(x, running, training, always_batch=True)
 
 
 def batch_norm__keeps_nothing(x, running, training):
+    """the running values are not updated: assign to running[...]"""
     return _norm(x, dict(running), training)

@@ -46,7 +46,7 @@ def batches(images, labels, batch_size, rng):
 
 _FAULTS = '''
 def find_faults(images, labels):
-    """Return the places of the samples that should not be learnt from, in rising order.
+    """Return the indices of the samples to leave out of training, in ascending order.
 
     A sample is faulty if its image has no ink (all pixels 0), if its label is not from 0 to 9, or if its image is
     equal, pixel for pixel, to the image of an earlier sample.
@@ -106,8 +106,8 @@ def _check_predictions(answer: Answer) -> None:
 
 def _check_batches(answer: Answer) -> None:
     n, size = 23, 5
-    # The first pixel tells which sample an image is, so that pairs can be followed; all of it is ink of 255 or less.
-    images = np.zeros((n, 28, 28), np.uint8)
+    # The first pixel tells which sample an image is, so that pairs can be followed; no pixel is brighter than 230.
+    images = np.random.default_rng(0).integers(0, 231, (n, 28, 28)).astype(np.uint8)
     images[:, 0, 0] = np.arange(1, n + 1) * 10
     labels = np.arange(n) * 7 % 10
     on = f"{n} samples in batches of {size}, rng = numpy.random.default_rng(1)"
@@ -120,27 +120,40 @@ def _check_batches(answer: Answer) -> None:
         [([5, 5, 5, 5], "the last batch, of 3, is missing: the range must go on to n, not to n // batch_size * size")],
     )
     _check_form(pairs[0], on)
+    _check_first_pixels([x[:, 0, 0, 0] for x, _ in pairs], on)
     seen = np.concatenate([np.rint(x[:, 0, 0, 0] * 25.5).astype(int) - 1 for x, _ in pairs])
     if sorted(seen.tolist()) != list(range(n)):
         raise Wrong(
-            "some samples come twice and others never",
+            "some samples are repeated and others are missing",
             on,
-            "rng.integers and rng.choice draw with repetition; a permutation holds each number once",
+            "rng.integers and rng.choice draw with replacement; rng.permutation holds each index once",
+        )
+    gap = np.abs(np.concatenate([x[:, 0] for x, _ in pairs]) - images[seen] / 255)
+    if gap.max() > 1e-5:
+        raise Wrong(
+            f"a pixel differs from images / 255 by {gap.max():.3g}",
+            on,
+            "keep every pixel where it is, and divide by 255 only",
         )
     if not np.array_equal(np.concatenate([np.ravel(t) for _, t in pairs]), labels[seen]):
         raise Wrong(
             "the labels do not belong to their images",
             on,
-            "images and labels must be picked by one and the same order; two shuffles are two orders",
+            "images and labels must follow the same order; two shuffles are two orders",
         )
     if seen.tolist() == list(range(n)):
-        raise Wrong("the samples come in the order of the file", on, "the order is to be drawn from rng")
+        raise Wrong("the samples come in the order of the file", on, "draw the order from rng: rng.permutation(n)")
+    blocks = [set(range(first, min(first + size, n))) for first in range(0, n, size)]
+    if all(set(seen[first : first + size].tolist()) in blocks for first in range(0, n, size)):
+        raise Wrong(
+            "each batch holds neighbours of the file", on, "draw one order for all samples, not one within each batch"
+        )
     again = _collect(answer, images, labels, size, 1, on)
     if not all(np.array_equal(a[0], b[0]) for a, b in zip(pairs, again, strict=True)):
-        raise Wrong("two runs with the same seed differ", on, "draw from rng, which is given, not from np.random")
+        raise Wrong("two runs with the same seed differ", on, "draw from the argument rng, not from np.random")
     other = _collect(answer, images, labels, size, 2, on)
     if all(np.array_equal(a[0], b[0]) for a, b in zip(pairs, other, strict=True)):
-        raise Wrong("seeds 1 and 2 give the same order", on, "draw from rng, which is given, not from one of your own")
+        raise Wrong("seeds 1 and 2 give the same order", on, "draw from the argument rng, not from your own")
 
 
 def _collect(
@@ -150,7 +163,7 @@ def _collect(
         made = answer(images, labels, size, np.random.default_rng(seed))
         if made is None or not hasattr(made, "__next__"):
             kind = "nothing" if made is None else f"a {type(made).__name__}"
-            raise Wrong(f"it returns {kind}, where a generator is asked for", on, "use yield inside the loop")
+            raise Wrong(f"it returns {kind}; expected a generator", on, "use yield inside the loop")
         pairs = []
         for _, pair in zip(range(100), made, strict=False):
             if not isinstance(pair, tuple) or len(pair) != 2:
@@ -165,15 +178,34 @@ def _check_form(pair: tuple[np.ndarray, np.ndarray], on: str) -> None:
     x, t = pair
     if x.shape != (5, 1, 28, 28):
         why = "one axis of size 1 is missing: x[:, np.newaxis]" if x.shape == (5, 28, 28) else "count the axes of x"
-        raise Wrong(f"x has shape {list(x.shape)}, where [5, 1, 28, 28] is right", on, why)
+        raise Wrong(f"x has shape {list(x.shape)}; expected [5, 1, 28, 28]", on, why)
     if t.shape != (5,):
-        raise Wrong(f"t has shape {list(t.shape)}, where [5] is right", on, "labels are a plain row of numbers")
+        raise Wrong(f"t has shape {list(t.shape)}; expected [5]", on, "labels are an array with one axis")
     if x.max() > 1:
-        raise Wrong(f"the largest pixel is {x.max():g}, where 1 is the most", on, "divide by 255")
+        raise Wrong(f"the largest pixel is {x.max():g}; expected at most 1", on, "divide by 255")
     if x.dtype != np.float32:
-        raise Wrong(f"x is {x.dtype}, where float32 is right", on, "astype(np.float32) before the division")
+        raise Wrong(f"x is {x.dtype}; expected float32", on, "use astype(np.float32) before the division")
+    if x.min() < 0:
+        raise Wrong(f"the smallest pixel is {x.min():g}; expected at least 0", on, "divide by 255 and subtract nothing")
     if x.max() < 10 / 255 * 0.99:
-        raise Wrong("the pixels are nearly 0", on, "divide by 255 once, and convert to float32 before it")
+        raise Wrong("the pixels are nearly 0", on, "divide by 255 once, and convert to float32 before that")
+
+
+def _check_first_pixels(values: list[np.ndarray], on: str) -> None:
+    """Compare the first pixels of all batches with multiples of 10 / 255."""
+    every = np.concatenate(values)
+
+    def are_tens(scaled: np.ndarray) -> bool:
+        return bool(np.abs(scaled / 10 - np.rint(scaled / 10)).max() < 1e-3)
+
+    if are_tens(every * 255):
+        return
+    why = "divide by 255 and do nothing else to the pixels"
+    if are_tens(every * 256):
+        why = "divide by 255, the largest pixel, not by 256"
+    elif are_tens(every * 230) or max(float(part.max()) for part in values) == 1:
+        why = "divide by 255 in every batch, not by the largest pixel that occurs"
+    raise Wrong(f"the first pixels are {np.round(every[:5], 4).tolist()}; expected multiples of 10 / 255", on, why)
 
 
 def _check_faults(answer: Answer) -> None:
@@ -192,13 +224,13 @@ def _check_faults(answer: Answer) -> None:
     for on, images, t, wanted, slips in (
         ("six good samples", clean, labels, [], []),
         ("six good samples that all show a 7", clean, alike, [], []),
-        ("an image with a single faint dot", one_dot, labels, [], [([3], "1 is ink too, only 0 is paper")]),
+        ("an image with a single faint dot", one_dot, labels, [], [([3], "a pixel of 1 is ink too; only 0 is paper")]),
         (
             "samples 0 and 4 blank",
             blank,
             labels,
             [0, 4],
-            [([4], "sample 0 is blank as well: only the repetition was found")],
+            [([4], "sample 0 is blank as well: only the duplicate is found")],
         ),
         (
             "samples 2 and 5 equal to sample 1, with other labels",
@@ -206,10 +238,10 @@ def _check_faults(answer: Answer) -> None:
             labels,
             [2, 5],
             [
-                ([1, 2, 5], "the first of equal images is good: only later ones are faulty"),
-                ([2], "an image may come more than twice"),
-                ([5], "an image may come more than twice"),
-                ([], "repeated images are not looked for, or only neighbours or equal labels are compared"),
+                ([1, 2, 5], "the first of equal images is good; only later ones are faulty"),
+                ([2], "an image can occur more than twice: compare with all earlier ones"),
+                ([5], "an image can occur more than twice: compare with all earlier ones"),
+                ([], "duplicates are not found, or only neighbours or images with equal labels are compared"),
             ],
         ),
         (
@@ -217,7 +249,7 @@ def _check_faults(answer: Answer) -> None:
             clean,
             np.array([0, 9, 10, 3, -1, 4]),
             [2, 4],
-            [([2], "a label may be below 0"), ([1, 2, 4], "9 is a digit"), ([0, 2, 4], "0 is a digit")],
+            [([2], "a label can be negative"), ([1, 2, 4], "9 is a digit"), ([0, 2, 4], "0 is a digit")],
         ),
         (
             "sample 1 blank, sample 4 equal to sample 0 and its label 12",
@@ -225,9 +257,9 @@ def _check_faults(answer: Answer) -> None:
             np.array([0, 1, 2, 3, 12, 5]),
             [1, 4],
             [
-                ([1, 4, 4], "a sample with two faults is to be named once"),
-                ([4, 1], "the places are to rise"),
-                ([4, 1, 4], "a sample with two faults is to be named once"),
+                ([1, 4, 4], "a sample with two faults is listed once"),
+                ([4, 1], "list the indices in ascending order"),
+                ([4, 1, 4], "a sample with two faults is listed once"),
             ],
         ),
     ):
@@ -281,11 +313,11 @@ EXERCISES = (
         _check_faults,
         (
             (
-                "Three tests, and one loop that names a sample if any of them fails.",
+                "Three tests, and one loop that appends the index if any of them fails.",
                 "做三项检查；循环中只要有一项不过，就记下该样本。",
             ),
             (
-                "image.tobytes() can be put in a set, and a set says at once whether it was seen before.",
+                "image.tobytes() can be stored in a set, and looking it up tells whether it occurred before.",
                 "image.tobytes() 可以放进集合，集合能立刻告诉你它以前出现过没有。",
             ),
         ),

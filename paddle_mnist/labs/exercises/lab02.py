@@ -49,7 +49,7 @@ def predictions():
 
 _SOFTMAX = '''
 def softmax(z):
-    """Return the probabilities that scores stand for, without overflow.
+    """Return the softmax of scores, without overflow.
 
     z: floats [n, k]: in each row the k scores of one sample.
     Returns: floats [n, k], none below 0, each row with sum 1. The lines below do something else: find the bugs.
@@ -130,16 +130,17 @@ def _check_softmax(answer: Answer) -> None:
         ("z = [[0, 0], [1, 2], [5, -5]]", np.array([[0.0, 0.0], [1.0, 2.0], [5.0, -5.0]])),
         ("z = [[1000, 1001], [-1001, -1000]]", np.array([[1000.0, 1001.0], [-1001.0, -1000.0]])),
         ("three rows, one of them 2000 above the others", np.array([[0.0, 1.0], [2000.0, 2001.0], [3.0, 2.0]])),
+        ("z = [[2000, 0, 0, 0]]", np.array([[2000.0, 0.0, 0.0, 0.0]])),
     ):
         with np.errstate(over="raise", invalid="raise", divide="raise"):
-            found = call(answer, given, on=on, fails="take the largest score of each row off before exp")
+            found = call(answer, given, on=on, fails="subtract the largest score of each row before exp")
         wanted = softmax(given)
         down = np.exp(given - given.max(axis=0))
         powers = np.exp(given - given.max())
         slips = [
-            (powers / powers.sum(), "all rows together have sum 1 here: sum along axis 1, with keepdims=True"),
+            (powers / powers.sum(), "the whole array has sum 1: sum along axis 1, with keepdims=True"),
             (down / down.sum(axis=0), "the columns have sum 1: each sample is a row, so sum along axis 1"),
-            (wanted / wanted.max(axis=1, keepdims=True), "divided by the largest instead of the sum"),
+            (wanted / wanted.max(axis=1, keepdims=True), "the powers are not divided by their sum, row by row"),
         ]
         expect(found, wanted, on, slips)
 
@@ -156,12 +157,16 @@ def _check_forward(answer: Answer) -> None:
             (sigmoid(wanted), "the last layer has no sigmoid: its sums are the scores"),
             (_forward(weights, biases, x, curve=lambda z: z), "the sigmoid between the layers is missing"),
             (_forward(weights, [0 * b for b in biases], x), "the biases are not added"),
-            (softmax(np.atleast_2d(wanted)).reshape(wanted.shape), "scores are asked for, without softmax"),
-            (_forward(weights, biases, x, curve=lambda z: np.maximum(z, 0)), "a rectifier stands for the sigmoid"),
-            (np.atleast_2d(wanted), "one sample gives one row of scores, without an axis of size 1"),
-            (_forward(weights[:2], biases[:2], x), "it stops after two layers: loop over all of them"),
+            (softmax(np.atleast_2d(wanted)).reshape(wanted.shape), "return the scores, without softmax"),
+            (_forward(weights, biases, x, curve=lambda z: np.maximum(z, 0)), "a ReLU is used in place of the sigmoid"),
+            (np.atleast_2d(wanted), "one sample gives scores of shape [k], without an axis of size 1"),
+            (_forward(weights[:2], biases[:2], x), "it handles a fixed number of layers: loop over all of them"),
         ]
-        expect(call(answer, weights, biases, x, on=on), wanted, on, slips, "compare the shapes layer by layer")
+        fixed = {
+            IndexError: "it handles a fixed number of layers: loop over all of them",
+            ValueError: "x stands on the left of the weights: x @ W + b",
+        }
+        expect(call(answer, weights, biases, x, on=on, fails=fixed), wanted, on, slips)
 
 
 def _forward(weights, biases, x, curve=sigmoid):
@@ -197,7 +202,7 @@ EXERCISES = (
         _check_softmax,
         (
             (
-                "Each row for itself: its own largest score, its own sum.",
+                "Handle each row separately: its own largest score, its own sum.",
                 "每一行各算各的：用本行的最大得分和本行的总和。",
             ),
             (

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect, plural
 from paddle_mnist.scratch.layers import Affine, Sigmoid, SoftmaxWithLoss
 
 _NUMERICAL = '''
 def numerical_gradient(f, x):
-    """Return the gradient of f at x by measuring: (f(x + h) - f(x - h)) / 2h for one element after the other.
+    """Return the gradient of f at x by measuring: (f(x + h) - f(x - h)) / 2h, one element at a time.
 
     f: a function that takes an array of x's shape and returns one number.
-    x: float64, of any shape; it is to be left as it is.
+    x: float64, of any shape; it must not change.
     Returns: float64, of x's shape. Take h = 1e-5.
     """
 '''
@@ -55,19 +57,33 @@ def _check_numerical(answer: Answer) -> None:
         found = call(answer, f, x, on=on)
         forward = np.array([(f(x + 1e-5 * e) - f(x)) / 1e-5 for e in np.eye(x.size).reshape(-1, *x.shape)])
         slips = [
-            (2 * wanted, "the step to both sides is 2h long: divide by 2h, not by h"),
-            (wanted / 2, "one step of h is divided by 2h"),
-            (-wanted, "the difference is turned round: f(x + h) comes first"),
+            (2 * wanted, "from x - h to x + h the distance is 2h: divide by 2h, not by h"),
+            (wanted / 2, "a step of h is divided by 2h"),
+            (-wanted, "the difference has the wrong sign: f(x + h) comes first"),
             (np.full_like(x, wanted.sum()), "all elements move together: move one at a time, and move it back"),
         ]
-        expect(found, wanted, on, slips, "move one element, measure, and move it back before the next", 1e-4)
+        why = "move one element, measure, and move it back before the next"
+        if np.shape(found) == x.shape and np.allclose(found, wanted, rtol=0.1, atol=0.1):
+            why = "the result is inaccurate: h must be 1e-5; a far smaller h drowns in rounding errors"
+        expect(found, wanted, on, slips, why, 1e-4)
         if np.shape(found) == x.shape and np.allclose(found, forward.reshape(x.shape), rtol=0, atol=1e-9):
             gap = np.abs(forward.reshape(x.shape) - wanted).max()
             if gap > 1e-6:
                 raise Wrong(
-                    f"it is off by {gap:.0e}, where 1e-9 can be had", on, "step to both sides: f(x + h) - f(x - h)"
+                    f"the error is {gap:.0e}; expected about 1e-9", on, "step to both sides: f(x + h) - f(x - h)"
                 )
-        expect(found, wanted, on, (), "take h = 1e-5 and step to both sides", 1e-7)
+        drifted = [(_without_moving_back(f, x), "move each element back before the next one is moved")]
+        expect(found, wanted, on, drifted, "take h = 1e-5 and step to both sides", 1e-7)
+
+
+def _without_moving_back(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    gradient, moved = np.zeros_like(x), x.copy()
+    for place in np.ndindex(x.shape):
+        moved[place] += 1e-5
+        above = f(moved)
+        moved[place] -= 2e-5
+        gradient[place] = (above - f(moved)) / 2e-5
+    return gradient
 
 
 def _check_tied(answer: Answer) -> None:
@@ -76,14 +92,15 @@ def _check_tied(answer: Answer) -> None:
     for n, i, h in ((1, 3, 2), (4, 3, 2), (5, 2, 4), (3, 3, 3)):
         x, W, dy = rng.standard_normal((n, i)), rng.standard_normal((i, h)), rng.standard_normal((n, i))
         on = f"x [{n}, {i}], W [{i}, {h}], dy [{n}, {i}]"
-        found = call(answer, x, W, dy, on=on)
+        transposed = {ValueError: "a factor is not transposed: dx = dy Wᵀ, dW = xᵀ dy"}
+        found = call(answer, x, W, dy, on=on, fails=transposed)
         if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise Wrong("it does not return two arrays", on, "return dx, dW")
         dx = dy @ W @ W.T
         first, second = x.T @ dy @ W, dy.T @ x @ W  # through x W, and through the product with Wᵀ
-        slips = [(dy, "dy must go back through both products: first through Wᵀ, then through W")]
-        slips += [(dx / n, "no mean here: dy holds the 1/n already")]
-        slips += [(dx.T, "dxᵀ is returned: dx has the shape of x")] if n == i else []
+        slips = [(dy, "dy must pass back through both products: first through Wᵀ, then through W")]
+        slips += [(dx / n, "do not divide by n: dy contains the 1/n already")]
+        slips += [(dx.T, "this is dx transposed: dx has the shape of x")] if n == i else []
         expect(found[0], dx, f"dx for {on}", slips, "name the middle h = x W, and go back through y = h Wᵀ first")
         dW = first + second
         slips = [
@@ -93,7 +110,7 @@ def _check_tied(answer: Answer) -> None:
             (2 * second, "the two uses have different gradients: derive that of W in x W with one index"),
             (first - second, "the gradients of the two uses add"),
             (dW / 2, "the gradients of the two uses add; no mean is taken"),
-            (dW / n, "no mean here: dy holds the 1/n already"),
+            (dW / n, "do not divide by n: dy contains the 1/n already"),
         ]
         slips += [(first + second.T, "the gradient of Wᵀ must be transposed to become one of W")] if i == h else []
         expect(found[1], dW, f"dW for {on}", slips, "W is used twice: find the gradient of each use, then add them")
@@ -109,7 +126,7 @@ def _check_net(answer: Answer) -> None:
             "b2": rng.standard_normal(k),
         }
         x, labels = rng.standard_normal((n, i)), rng.integers(0, k, n)
-        on = f"{n} samples, layer sizes {i}, {h}, {k}, labels {labels.tolist()}"
+        on = f"{plural(n, 'sample')}, layer sizes {i}, {h}, {k}, labels {labels.tolist()}"
         found = call(answer, params, x, labels, on=on)
         wanted = _gradients(params, x, labels)
         if not isinstance(found, dict) or found.keys() != wanted.keys():
@@ -121,10 +138,10 @@ def _check_net(answer: Answer) -> None:
         for name in ("b2", "W2", "b1", "W1"):  # in the order of the backward pass: the first wrong one is the cause
             slips = [
                 (summed[name], "the loss is a mean over the samples: divide p - one-hot by n"),
-                (no_label[name], "1 is to be taken off p at the label"),
-                (-wanted[name], "the sign is turned: p - one-hot, not one-hot - p"),
+                (no_label[name], "subtract 1 from p at the label"),
+                (-wanted[name], "the sign is wrong: p - one-hot, not one-hot - p"),
                 (flat[name], "the slope of the sigmoid, a (1 - a), is missing"),
-                (plain[name], "this is the slope of a rectifier; the sigmoid's is a (1 - a)"),
+                (plain[name], "this is the slope of a ReLU; the sigmoid's is a (1 - a)"),
             ]
             expect(found[name], wanted[name], f"the gradient {name} for {on}", slips, "check this step by measuring")
 
@@ -178,7 +195,7 @@ EXERCISES = (
         _check_net,
         (
             (
-                "Go forward and keep a1 = sigmoid(x W1 + b1) and p. Backward begins with (p - one-hot) / n.",
+                "Forward: keep a1 = sigmoid(x W1 + b1) and p. Backward: begin with (p - one-hot) / n.",
                 "先前向计算，保留 a1 = sigmoid(x W1 + b1) 和 p。反向从 (p - one-hot) / n 开始。",
             ),
             (

@@ -8,7 +8,7 @@ from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
 
 _BOX = '''
 def ink_box(is_ink):
-    """Return the smallest box that holds all ink.
+    """Return the smallest box that contains all ink.
 
     is_ink: booleans [h, w].
     Returns: (top, left, bottom, right), where is_ink[top:bottom, left:right] is the box; None if there is no ink.
@@ -17,10 +17,10 @@ def ink_box(is_ink):
 
 _CENTRE = '''
 def centre_by_mass(image):
-    """Return the image moved by whole pixels so that its centre of mass is as near the middle as can be.
+    """Return the image moved by whole pixels so that its centre of mass is as close to the middle as possible.
 
-    The mean row, weighted by ink, shall come to lie at 14, as MNIST has it, and the mean column too. Round the way to
-    whole pixels. No ink may be lost: here there is always room enough. Rows and columns that come in are 0.
+    The mean row, weighted by ink, moves to 14, as in MNIST, and so does the mean column. Round the distance to whole
+    pixels. No ink is lost: there is always enough room. Rows and columns that enter the picture are 0.
     image: uint8 [28, 28], with some ink.
     Returns: uint8 [28, 28].
     """
@@ -30,18 +30,22 @@ _HOLES = '''
 def count_holes(is_ink):
     """Return how many holes the ink has.
 
-    A hole is paper from which there is no way out of the picture. The way goes up, down, left and right, not
-    slantwise: ink that touches at a corner is closed.
+    A hole is paper from which no path leads out of the picture. A path moves up, down, left and right, not
+    diagonally: ink that touches at a corner is closed.
     is_ink: booleans [h, w].
     Returns: an integer.
     """
 '''
 
 
+_ORDER = "numpy.nonzero lists pixels row by row: the first and last columns are not the leftmost and rightmost"
+
+
 def _check_box(answer: Answer) -> None:
     for on, height, width, places in (
         ("a picture of 5 by 7 with ink at (1, 2) and (3, 5)", 5, 7, [(1, 2), (3, 5)]),
         ("a picture of 4 by 6 with ink at (0, 0) and (3, 5)", 4, 6, [(0, 0), (3, 5)]),
+        ("a picture of 6 by 8 with ink at (1, 5), (3, 2) and (4, 4)", 6, 8, [(1, 5), (3, 2), (4, 4)]),
         ("a picture of 6 by 4 with ink at (2, 1) only", 6, 4, [(2, 1)]),
         ("a picture of 3 by 3 without ink", 3, 3, []),
     ):
@@ -54,10 +58,17 @@ def _check_box(answer: Answer) -> None:
             rows, columns = zip(*places, strict=True)
             wanted = (min(rows), min(columns), max(rows) + 1, max(columns) + 1)
             top, left, bottom, right = wanted
+            first, last = columns[0], columns[-1]  # of the pixels in the order of their rows
+            in_order = (first, last + 1) == (left, right)
             slips = [
-                ((top, left, bottom - 1, right - 1), "slices end one beyond: add 1 to the last row and column"),
+                *(
+                    []
+                    if in_order
+                    else [((top, first, bottom, last + 1), _ORDER), ((top, first, bottom - 1, last), _ORDER)]
+                ),
+                ((top, left, bottom - 1, right - 1), "a slice stops before its end: add 1 to the last row and column"),
                 ((left, top, right, bottom), "rows come before columns: top, left, bottom, right"),
-                ((top, left, bottom - top, right - left), "the ends are asked for, not height and width"),
+                ((top, left, bottom - top, right - left), "return bottom and right, not height and width"),
                 ((top, bottom, left, right), "the order is top, left, bottom, right"),
             ]
         reason = "without ink there is no first row: return None"
@@ -90,37 +101,66 @@ def _check_centre(answer: Answer) -> None:
         wanted = np.roll(image, (down, right), axis=(0, 1))
         flat = (image > 0).astype(float)
         even = [round(14 - _mean(flat.sum(axis=axis))) for axis in (1, 0)]
+        cut = [int(14 - _mean(mass.sum(axis=axis))) for axis in (1, 0)]
+        sums = [round(14 - _mean(image.sum(axis=axis, dtype=np.uint8).astype(float))) for axis in (1, 0)]
+        wrapped = [round(14 - _wrapped_mean(image, axis)) for axis in (1, 0)]
         box = [round(14 - (line[0] + line[-1]) / 2) for line in (np.flatnonzero(mass.sum(axis=a)) for a in (1, 0))]
         slips = [
-            (np.roll(image, (right, down), axis=(0, 1)), "rows and columns are mixed up"),
-            (np.roll(image, (-down, -right), axis=(0, 1)), "it moves the other way: by 14 minus the mean"),
+            (np.roll(image, (right, down), axis=(0, 1)), "rows and columns are exchanged"),
+            (np.roll(image, (-down, -right), axis=(0, 1)), "it moves the wrong way: by 14 minus the mean"),
+            (np.roll(image, even, axis=(0, 1)), "every pixel counts the same: weight each by its ink"),
             (np.roll(image, box, axis=(0, 1)), "the middle of the box is centred, not the mass"),
-            (np.roll(image, even, axis=(0, 1)), "every pixel counts the same: weight by how much ink it has"),
-            (np.roll(image, (down - 1, right - 1), axis=(0, 1)), "it is one short: rows and columns count from 0"),
-            (image, "nothing has moved: sums of uint8 wrap round at 256 unless they are made as floats"),
+            (np.roll(image, cut, axis=(0, 1)), "int() cuts the fraction off: use round()"),
+            (np.roll(image, sums, axis=(0, 1)), "sums of uint8 wrap at 256: convert to float first"),
+            (np.roll(image, wrapped, axis=(0, 1)), "products of uint8 wrap at 256: convert to float first"),
+            (np.roll(image, (down - 1, right - 1), axis=(0, 1)), "it is off by one: rows and columns count from 0"),
+            (image, "nothing has moved: products of uint8 wrap at 256; convert to float first"),
         ]
-        expect(call(answer, image, on=on), wanted, on, slips, "print the two means and the way to 14")
+        expect(call(answer, image, on=on), wanted, on, slips, "print the two means and their distances to 14")
 
 
 def _mean(weights: np.ndarray) -> float:
-    return float(weights @ np.arange(len(weights)) / weights.sum())
+    return float(weights @ np.arange(len(weights)) / max(weights.sum(), 1))
+
+
+def _wrapped_mean(image: np.ndarray, axis: int) -> float:
+    """Return the mean row (axis 1) or column (axis 0) as it comes out if uint8 products wrap at 256."""
+    indices = np.arange(28, dtype=np.uint8)
+    products = image * (indices[:, np.newaxis] if axis == 1 else indices)
+    return float(products.sum() / image.sum())
 
 
 def _check_holes(answer: Answer) -> None:
     for on, wanted, slip, drawing in (
-        ("a ring", 1, "the paper around the ink is no hole", ["     ", " ### ", " # # ", " ### ", "     "]),
-        ("an eight", 2, "", ["###", "# #", "###", "# #", "###"]),
-        ("a bar", 0, "the paper around the ink is no hole", ["   ", " # ", " # ", "   "]),
-        ("no ink", 0, "paper alone is no hole", ["   ", "   "]),
-        ("a ring with a gap", 0, "there is a way out through the gap", [" ### ", " #   ", " ### "]),
-        ("a C against the border", 0, "the border of the picture is the way out", ["###", "#  ", "###"]),
+        ("a ring", 1, "the paper around the ink is not a hole", ["     ", " ### ", " # # ", " ### ", "     "]),
+        ("a bar", 0, "count islands of paper, not of ink", ["   ", " # ", " # ", "   "]),
+        (
+            "two rings with a margin",
+            2,
+            "a picture can have several holes",
+            ["         ", " ### ### ", " # # # # ", " ### ### ", "         "],
+        ),
+        (
+            "an eight without a margin",
+            2,
+            "there is no paper outside here: surround the picture with paper first",
+            ["###", "# #", "###", "# #", "###"],
+        ),
+        ("no ink", 0, "paper alone is not a hole", ["   ", "   "]),
+        ("a ring with a gap", 0, "a path leads out through the gap", [" ### ", " #   ", " ### "]),
+        ("a C against the border", 0, "paper at the border of the picture is not enclosed", ["###", "#  ", "###"]),
         (
             "a ring closed at its corners only",
             1,
-            "the way out goes not slantwise",
+            "a path does not move diagonally: use 4 neighbours",
             ["     ", "  #  ", " # # ", "  #  ", "     "],
         ),
-        ("a bar from side to side", 0, "both parts of the paper reach the border", ["   ", "###", "   "]),
+        (
+            "a bar from side to side",
+            0,
+            "both parts of the paper reach the border: surround the picture with paper first",
+            ["   ", "###", "   "],
+        ),
         ("two rings side by side", 2, "", ["       ", "### ###", "# # # #", "### ###"]),
         (
             "a ring in a ring",
@@ -129,15 +169,15 @@ def _check_holes(answer: Answer) -> None:
             ["#######", "#     #", "# ### #", "# # # #", "# ### #", "#     #", "#######"],
         ),
         (
-            "a hole of two rooms that touch at a corner only",
+            "two holes that touch at a corner only",
             2,
-            "rooms of paper that touch at a corner are not one",
+            "holes that touch at a corner are two: use 4 neighbours",
             ["####", "# ##", "## #", "####"],
         ),
     ):
         is_ink = np.array([[sign == "#" for sign in line] for line in drawing])
-        shown = f"{on}: {' / '.join(drawing)}"
-        why = slip or "number the islands of paper as the lab numbers those of ink"
+        shown = f"{on}: {' / '.join(drawing).replace(' ', '.').replace('./.', ' / ')}"
+        why = slip or "label the islands of paper as the lab labels those of ink"
         expect(call(answer, is_ink, on=shown), wanted, shown, (), why)
 
 
@@ -162,7 +202,7 @@ EXERCISES = (
                 "平均行号等于（行号乘以墨量）之和除以总墨量；用浮点数计算。",
             ),
             (
-                "round(14 - mean) is the way to go, and numpy.roll moves rows or columns.",
+                "round(14 - mean) is the distance, and numpy.roll moves rows or columns.",
                 "round(14 - mean) 就是要移动的距离，numpy.roll 可以移动行或列。",
             ),
         ),
@@ -173,7 +213,7 @@ EXERCISES = (
         (
             ("Count islands of paper. Which of them are holes?", "数一数纸的岛。其中哪些是洞？"),
             (
-                "Lay a frame of paper around the picture: all paper outside is one island then. Use 4 neighbours.",
+                "Surround the picture with a frame of paper: then all paper outside is one island. Use 4 neighbours.",
                 "在图片外面加一圈纸：这样外面的纸就连成一个岛。每个像素只看 4 个邻居。",
             ),
         ),

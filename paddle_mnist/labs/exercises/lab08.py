@@ -8,7 +8,7 @@ from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
 
 _SIZE = '''
 def output_size(size, kernel, stride, padding):
-    """Return how many places there are for a kernel along one axis.
+    """Return at how many positions a kernel fits along one axis.
 
     size: pixels of the image along the axis.  kernel: pixels of the kernel.  stride: how far it moves each time.
     padding: zeros added before the first pixel, and as many after the last.  All are integers.
@@ -18,9 +18,9 @@ def output_size(size, kernel, stride, padding):
 
 _POOL = '''
 def max_pool(x, size):
-    """Return the largest number of each square of size × size, the squares side by side.
+    """Return the largest number of each square of size × size; the squares do not overlap.
 
-    Rows and columns that do not fill a square, at the bottom and on the right, are left out.
+    Rows and columns at the bottom and on the right that do not fill a square are ignored.
     x: numbers [h, w].  size: an integer.
     Returns: an array [h // size, w // size].
     """
@@ -48,17 +48,26 @@ def _check_size(answer: Answer) -> None:
         (11, 3, 2, 1),
         (5, 5, 1, 0),
         (6, 3, 4, 1),
+        (11, 3, 3, 0),
     ):
         on = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}"
         slips = [
-            ((size + padding - kernel) // stride + 1, "the padding is on both sides, so it counts twice"),
-            ((size + 2 * padding - kernel) // stride, "the first place counts too: + 1"),
-            (size + 2 * padding - kernel + 1, "the kernel moves by stride, so that there are fewer places"),
-            (-(-(size + 2 * padding - kernel) // stride) + 1, "round down: no kernel hangs over the edge"),
+            ((size + padding - kernel) // stride + 1, "the padding is on both sides: count it twice"),
+            ((size + 2 * padding - kernel) // stride, "the first position counts too: + 1"),
+            (size + 2 * padding - kernel + 1, "the stride is not used: the kernel moves by stride"),
+            (
+                -(-(size + 2 * padding - kernel) // stride) + 1,
+                "it rounds up: round down, a kernel must not cross the edge",
+            ),
             ((size + 2 * padding) // stride, "the kernel must fit in: subtract its size"),
-            ((size + 2 * padding - kernel + 1) // stride, "add 1 after the division, not before"),
             ((size - kernel) // stride + 1, "the padding makes the image larger"),
         ]
+        steps = (size + 2 * padding - kernel) / stride
+        if steps != int(steps):
+            slips += [(steps + 1, "it does not round: use // in place of /")]
+            slips.insert(0, (round(steps) + 1, "it rounds to the nearest: round down, with //"))
+        if stride > 1:  # where both give the same number, this is the more common slip
+            slips.insert(0, ((size + 2 * padding - kernel + 1) // stride, "add 1 after the division, not before"))
         found = call(answer, size, kernel, stride, padding, on=on)
         expect(found, (size + 2 * padding - kernel) // stride + 1, on, slips)
 
@@ -71,23 +80,26 @@ def _check_pool(answer: Answer) -> None:
         (-np.arange(1.0, 17).reshape(4, 4), 2, "x = -1 to -16 in 4 rows of 4, all negative, size 2"),
         (rng.standard_normal((6, 9)), 3, "random numbers [6, 9], size 3"),
         (rng.standard_normal((5, 7)), 2, "random numbers [5, 7], which 2 does not divide, size 2"),
+        (rng.standard_normal((8, 8)), 3, "random numbers [8, 8], which 3 does not divide, size 3"),
     ):
         h, w = x.shape[0] // size, x.shape[1] // size
         squares = x[: h * size, : w * size].reshape(h, size, w, size)
         wanted = squares.max(axis=(1, 3))
         slips = [
-            (squares.mean(axis=(1, 3)), "this is the average: the largest is asked for"),
-            (np.maximum(wanted, 0), "the largest of negative numbers is negative: do not begin at 0"),
+            (squares.mean(axis=(1, 3)), "this is the average: return the largest"),
+            (np.maximum(wanted, 0), "the largest of negative numbers is negative: do not begin with 0"),
             (squares[:, 0, :, 0], "this is the first number of each square"),
             (squares.max(axis=(0, 2)), "the squares' own axes are 1 and 3 after the reshape"),
             (
                 x[: h * size, : w * size].reshape(h, w, size, size).max(axis=(2, 3)),
-                "reshape to [h, size, w, size]: an array lies in memory row by row",
+                "reshape to [h, size, w, size]: an array is stored row by row",
             ),
-            (_slid_maximum(x, size), "the squares lie side by side: move by size, not by 1"),
+            (_slid_maximum(x, size), "the squares do not overlap: move by size, not by 1"),
             (wanted.T, "rows and columns are exchanged"),
         ]
-        expect(call(answer, x, size, on=on), wanted, on, slips)
+        left = "ignore the rows and columns that do not fill a square: cut them off first"
+        found = call(answer, x, size, on=on, fails={ValueError: left, IndexError: left})
+        expect(found, wanted, on, slips, left if x.shape != (h * size, w * size) else "")
 
 
 def _slid_maximum(x: np.ndarray, size: int) -> np.ndarray:
@@ -105,8 +117,20 @@ def _check_convolve(answer: Answer) -> None:
             0,
             "an image 0 to 8 in 3 rows, kernel [[1, 2], [3, 4]]",
         ),
-        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.array([10.0]), 0, "the same with bias 10"),
-        (np.arange(9.0).reshape(1, 1, 3, 3), step, np.zeros(1), 1, "the same with bias 0 and padding 1"),
+        (
+            np.arange(9.0).reshape(1, 1, 3, 3),
+            step,
+            np.array([10.0]),
+            0,
+            "an image 0 to 8 in 3 rows, kernel [[1, 2], [3, 4]], bias 10",
+        ),
+        (
+            np.arange(9.0).reshape(1, 1, 3, 3),
+            step,
+            np.zeros(1),
+            1,
+            "an image 0 to 8 in 3 rows, kernel [[1, 2], [3, 4]], padding 1",
+        ),
         (
             rng.standard_normal((2, 3, 5, 6)),
             rng.standard_normal((4, 3, 3, 3)),
@@ -119,17 +143,26 @@ def _check_convolve(answer: Answer) -> None:
         wanted = _convolved(images, kernels, biases, padding)
         none = np.zeros_like(biases)
         slips = [
-            (_convolved(images, kernels[:, :, ::-1, ::-1], biases, padding), "in nets the kernel is not turned round"),
+            (
+                _convolved(images, kernels[:, :, ::-1, ::-1], biases, padding),
+                "the kernel is rotated by 180°: nets use it as it is",
+            ),
             (
                 _convolved(images, kernels.swapaxes(2, 3), biases, padding),
                 "the kernel's rows and columns are exchanged",
             ),
-            (_convolved(images, kernels, none, padding), "each output has a bias to be added"),
+            (_convolved(images, kernels, none, padding), "the bias of each output is not added"),
             (_convolved(images, kernels, biases, 0), "the padding is missing"),
-            (_convolved(images[:, :1], kernels[:, :1], biases, padding), "all channels are to be added up"),
+            (
+                _convolved(images[:, :1], kernels[:, :1], biases, padding),
+                "only the first channel is used: add up all channels",
+            ),
             (_convolved(images, kernels, biases * images.shape[1], padding), "add the bias once, not for each channel"),
         ]
-        why = "take the output at [0, 0, 0, 0] and add up its products by hand"
+        everywhere = np.zeros((len(images) + 2 * padding, *wanted.shape[1:])) + none[:, np.newaxis, np.newaxis]
+        why = "compute the output at [0, 0, 0, 0] by hand"
+        if np.shape(found) == everywhere.shape != wanted.shape:
+            why = "the batch is padded too: pad the last two axes only"
         expect(found, wanted, on, slips, why)
 
 
@@ -149,7 +182,7 @@ EXERCISES = (
                 "加上填充后轴有多长？核在上面能移动多远？",
             ),
             (
-                "It can move by size + 2 * padding - kernel pixels, in steps of stride; the first place counts too.",
+                "It can move by size + 2 * padding - kernel pixels, in steps of stride; the first position counts too.",
                 "它能移动 size + 2 * padding - kernel 个像素，每次移动 stride；起点也算一个位置。",
             ),
         ),
@@ -170,11 +203,11 @@ EXERCISES = (
         _check_convolve,
         (
             (
-                "numpy.pad makes the frame; then two loops over the places of the kernel, i and j.",
+                "numpy.pad makes the frame; then two loops over the positions of the kernel, i and j.",
                 "用 numpy.pad 加边框；然后对核的位置 i 和 j 写两层循环。",
             ),
             (
-                "At a place, window = x[:, :, i : i + k, j : j + k] is [n, channels, k, k]; its output is "
+                "At a position, window = x[:, :, i : i + k, j : j + k] is [n, channels, k, k]; its output is "
                 "numpy.einsum('ncij,ocij->no', window, kernels) + biases.",
                 "在某个位置，window = x[:, :, i : i + k, j : j + k] 的形状是 [n, channels, k, k]；"
                 "它的输出是 numpy.einsum('ncij,ocij->no', window, kernels) + biases。",

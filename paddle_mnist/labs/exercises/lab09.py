@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Slip, Wrong, call, expect
 
 _SOFTMAX = '''
 def softmax(scores):
-    """Return the probabilities that scores stand for: exp(s[c]) / sum of exp(s[d]), row by row.
+    """Return the softmax of scores: exp(s[c]) / sum of exp(s[d]), row by row.
 
-    scores: float64 [n, k], of any size: 1000 is as good as 1.
+    scores: float64 [n, k], of any size, 1000 included.
     Returns: an array [n, k], each row adding up to 1.
     """
 '''
@@ -29,7 +29,7 @@ def score_gradient(scores, labels, twice):
     """Return the gradient of the mean cross-entropy with respect to the scores.
 
     The loss is cross_entropy(scores, labels); if twice is true, it is cross_entropy(softmax(scores), labels), which
-    takes the probabilities for scores and applies softmax to them once more.
+    treats the probabilities as scores and applies softmax once more.
     scores: float64 [n, k].  labels: integers [n].  twice: True or False.
     Returns: an array [n, k].
     """
@@ -44,23 +44,29 @@ def _check_softmax(answer: Answer) -> None:
         ([[1000.0, 1.0], [1.0, 2.0]], "scores [[1000, 1], [1, 2]]"),
     ):
         s = np.array(scores)
-        with np.errstate(all="ignore"):  # an answer's overflow is told by its NaN, not by a warning
+        with np.errstate(all="ignore"):  # an overflow shows in the result, as NaN
             found = call(answer, s, on=on)
             powers = np.exp(np.minimum(s, 700))
         if np.shape(found) == s.shape and np.asarray(found).dtype.kind == "f" and np.isnan(found).any():
             raise Wrong(
                 "there are values that are not numbers (nan)",
                 on,
-                "exp of 1000 is infinite, that of -1000 is 0: take each row's largest score off first",
+                "exp of 1000 is infinite, that of -1000 is 0: subtract each row's largest score first",
             )
         slips = [
-            (powers / powers.sum(), "each row is to add up to 1, not the whole array: sum over axis 1"),
-            (powers / powers.sum(axis=0), "each row is to add up to 1, not each column: sum over axis 1"),
-            (powers, "the powers are still to be divided by their sum"),
-            (s / np.where(s.sum(axis=1) == 0, 1, s.sum(axis=1))[:, np.newaxis], "first take exp of the scores"),
+            (powers / powers.sum(), "the whole array has sum 1: sum over axis 1"),
+            (powers / powers.sum(axis=0), "each column has sum 1: sum over axis 1"),
+            (powers, "the powers are not divided by their sum"),
+            (
+                s / np.where(s.sum(axis=1) == 0, 1, s.sum(axis=1))[:, np.newaxis],
+                "exp is missing: divide exp of the scores by its sum",
+            ),
             (np.log(_softmax(s) + 1e-300), "these are logarithms of the probabilities"),
         ]
         expect(found, _softmax(s), on, slips)
+
+
+_LOG = "log p = s[label] - log(sum of exp(s)) needs neither"
 
 
 def _check_entropy(answer: Answer) -> None:
@@ -77,25 +83,30 @@ def _check_entropy(answer: Answer) -> None:
         losses = _losses(scores, t)
         if np.ndim(found) == 0 and isinstance(found, (float, np.floating)) and not np.isfinite(found):
             raise Wrong(
-                f"it returns {found}, where {losses.mean():.6g} is right",
+                f"it returns {found}; expected {losses.mean():.6g}",
                 on,
-                "the probability is too small for a float, and its log infinite: log p = s[label] - log(sum of exp(s))",
+                "the probability underflows to 0, and its log is infinite: log p = s[label] - log(sum of exp(s))",
             )
         logs = -np.log(np.maximum(_softmax(scores), 1e-300))
-        slips = [
+        slips: list[Slip] = [
             (losses.sum(), "this is the sum: divide by the number of samples"),
-            (losses, "one number is asked for: the mean of these"),
+            (losses, "return one number: the mean of these"),
             (losses.mean() / np.log(2), "take the natural logarithm"),
             (losses.mean() / np.log(10), "take the natural logarithm"),
-            (-losses.mean(), "the sign is wrong: a loss is not below 0"),
+            (-losses.mean(), "the sign is wrong: a loss is never negative"),
             (logs.mean(), "only the label's probability counts, not all of them"),
             (logs.mean(axis=1).sum(), "only the label's probability counts, not all of them"),
-            (_losses(_softmax(scores), t).mean(), "softmax is applied twice: the fault of this lab"),
-            (
-                -np.log(_softmax(scores)[np.arange(len(t)), t] + 1e-7).mean(),
-                "a small number added to p changes the loss",
-            ),
+            (_losses(_softmax(scores), t).mean(), "softmax is applied twice: the bug of this lab"),
         ]
+        p = _softmax(scores)[np.arange(len(t)), t]
+        for small in (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-300):
+            slips += [
+                (
+                    -np.log(np.clip(p, small, 1)).mean(),
+                    "p is clipped at a small number, which changes the loss: " + _LOG,
+                ),
+                (-np.log(p + small).mean(), "a small number is added to p, which changes the loss: " + _LOG),
+            ]
         expect(found, float(losses.mean()), on, slips)
 
 
@@ -105,10 +116,10 @@ def _check_gradient(answer: Answer) -> None:
     sure = np.array([[8.0, 0.0, 0.0]])
     for scores, t, twice, on in (
         (np.zeros((1, 2)), np.array([0]), False, "scores [[0, 0]], label 0, one softmax"),
-        (sure, np.array([1]), False, "scores [[8, 0, 0]], label 1: sure and wrong, one softmax"),
+        (sure, np.array([1]), False, "scores [[8, 0, 0]], label 1: confident and wrong, one softmax"),
         (random, labels, False, "five samples with random scores, one softmax"),
-        (np.zeros((1, 2)), np.array([0]), True, "scores [[0, 0]], label 0, two softmaxes"),
-        (sure, np.array([1]), True, "scores [[8, 0, 0]], label 1: sure and wrong, two softmaxes"),
+        (np.array([[1.0, 0.0]]), np.array([0]), True, "scores [[1, 0]], label 0, two softmaxes"),
+        (sure, np.array([1]), True, "scores [[8, 0, 0]], label 1: confident and wrong, two softmaxes"),
         (random, labels, True, "five samples with random scores, two softmaxes"),
     ):
         found = call(answer, scores, t, twice, on=on)
@@ -116,8 +127,8 @@ def _check_gradient(answer: Answer) -> None:
         wanted = _gradient(scores, t, twice)
         slips = [
             (wanted * n, "the loss is a mean: divide by the number of samples"),
-            (-wanted, "the sign is turned: it is p minus the truth"),
-            (p / n, "the truth is not subtracted"),
+            (-wanted, "the sign is wrong: it is p minus the one-hot label"),
+            (p / n, "the one-hot label is not subtracted"),
         ]
         if twice:
             q = _softmax(p)
@@ -126,10 +137,13 @@ def _check_gradient(answer: Answer) -> None:
                 (_gradient(scores, t, False), "the second softmax is left out"),
                 (
                     (q - truth) / n,
-                    "this is the gradient with respect to p: it has to go back through the first softmax",
+                    "this is the gradient with respect to p: propagate it through the first softmax",
                 ),
-                (through, "each p depends on all scores: p * (g - sum of g p), the sum is missing"),
-                (p * (1 - p) * (q - truth) / n, "p (1 - p) is its slope in its own score alone; the others count too"),
+                (through, "each p depends on all scores: p * (g - sum of g p); the sum is missing"),
+                (
+                    p * (1 - p) * (q - truth) / n,
+                    "p (1 - p) is the derivative for its own score only; the other scores count too",
+                ),
             ]
         expect(found, wanted, on, slips, "check it with finite differences, as in lab 3", tolerance=1e-6)
 
@@ -159,7 +173,7 @@ EXERCISES = (
         _check_softmax,
         (
             (
-                "Take each row's largest score off first: nothing changes but the size.",
+                "Subtract each row's largest score first: the result does not change, the numbers get small.",
                 "先减去每行最大的得分：结果不变，数却小了。",
             ),
             (
@@ -177,8 +191,8 @@ EXERCISES = (
                 "scores[numpy.arange(n), labels] 从每行取一个得分。",
             ),
             (
-                "-log p[label] = log(sum of exp(s)) - s[label]; with the largest taken off all s it stays finite.",
-                "-log p[label] 等于 log（所有 exp(s) 之和）减 s[label]；先从所有 s 中减去最大的，就不会溢出。",
+                "-log p[label] = log(sum of exp(s)) - s[label]; subtract the largest from all s, and it stays finite.",
+                "-log p[label] 等于 log(所有 exp(s) 之和) - s[label]；先从所有 s 中减去最大的，就不会溢出。",
             ),
         ),
     ),
@@ -187,14 +201,14 @@ EXERCISES = (
         _check_gradient,
         (
             (
-                "With one softmax it is p minus the truth (one-hot), divided by n.",
+                "With one softmax it is p minus the one-hot label, divided by n.",
                 "只有一个 softmax 时，梯度是 p 减真值（one-hot），再除以 n。",
             ),
             (
-                "With two, g = (softmax(p) - truth) / n is the gradient with respect to p; going back through the "
-                "first softmax makes it p * (g - the row's sum of g * p).",
+                "With two, g = (softmax(p) - one-hot) / n is the gradient with respect to p; back through the "
+                "first softmax it becomes p * (g - the row's sum of g * p).",
                 "有两个时：g = (softmax(p) - truth) / n 是对 p 的梯度；"
-                "再经过前一个 softmax 传回去，变成 p *（g - 该行 g * p 之和）。",
+                "再经过前一个 softmax 传回去，变成 p * (g - 该行 g * p 之和)。",
             ),
         ),
     ),

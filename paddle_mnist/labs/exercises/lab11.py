@@ -16,7 +16,7 @@ _COUNT = '''
 def count_parameters(sizes):
     """Return how many parameters a chain of Linear layers has, weights and biases together.
 
-    sizes: how many numbers pass between the layers: [784, 512, 10] are two layers, 784 to 512 and 512 to 10.
+    sizes: the layer sizes: [784, 512, 10] stands for two layers, 784 to 512 and 512 to 10.
     Returns: an integer.
     """
 '''
@@ -33,7 +33,7 @@ def rmsprop_step(w, g, m, lr, rho, epsilon):
 
 _EARLY = '''
 def early_stopping(patience):
-    """Return a paddle.callbacks.Callback that stops training when the validation loss no longer falls.
+    """Return a paddle.callbacks.Callback that stops training when the validation loss stops falling.
 
     After each evaluation Paddle calls the callback's on_eval_end(logs); logs["loss"][0] is the validation loss. After
     `patience` evaluations in a row without a loss below the smallest so far, set self.model.stop_training = True.
@@ -76,35 +76,43 @@ def _check_step(answer: Answer) -> None:
         w, g, m = (np.atleast_1d(np.asarray(array, np.float64)) for array in (w, g, m))
         found = call(answer, w, g, m, lr, rho, epsilon, on=on)
         new = rho * m + (1 - rho) * g**2
+        mean = rho * m + (1 - rho) * np.mean(g**2)
         turned = (1 - rho) * m + rho * g**2
         slips: list[Any] = [
-            ((w - lr * g / (np.sqrt(new) + epsilon), new), "epsilon stands under the root"),
-            ((w - lr * g / np.sqrt(m + epsilon), new), "the step takes the new m, not the old one"),
+            ((w - lr * g / (np.sqrt(new) + epsilon), new), "epsilon belongs under the root"),
+            ((w - lr * g / np.sqrt(m + epsilon), new), "the step uses the old m: use the new one"),
             ((w - lr * g / (new + epsilon), new), "the root is missing"),
-            ((w + lr * g / np.sqrt(new + epsilon), new), "it climbs: subtract the step"),
+            ((w + lr * g / np.sqrt(new + epsilon), new), "it goes uphill: subtract the step"),
             (
                 (w - lr * g / np.sqrt(turned + epsilon), turned),
                 "rho belongs to the old m, 1 - rho to the new square",
             ),
+            (
+                (w - lr * g / np.sqrt(mean + epsilon), mean),
+                "m holds one number for each weight: do not average over the array",
+            ),
             ((w - lr * g, new), "the gradient is not divided by the root of m"),
-            ((w - lr * g / np.sqrt(new + epsilon), m), "the new m is to be returned"),
+            ((w - lr * g / np.sqrt(new + epsilon), m), "it returns the old m: return the new one"),
             ((new, w - lr * g / np.sqrt(new + epsilon)), "first w, then m"),
-            (w - lr * g / np.sqrt(new + epsilon), "return a pair: w, m"),
+            (w - lr * g / np.sqrt(new + epsilon), "it returns w only: return w, m"),
         ]
-        expect(found, (w - lr * g / np.sqrt(new + epsilon), new), on, slips, "follow m first, then w, by pencil")
+        expect(found, (w - lr * g / np.sqrt(new + epsilon), new), on, slips, "compute m first, then w, by hand")
 
 
 def _check_early(answer: Answer) -> None:
     cpu.tune()
     import paddle
 
-    for patience, losses in (
-        (1, [0.5, 0.4, 0.3, 0.2]),
-        (1, [0.5, 0.4, 0.45, 0.3]),
-        (2, [0.5, 0.6, 0.4, 0.5, 0.3, 0.4, 0.35]),
-        (2, [0.5, 0.9, 0.8, 0.7]),
-        (3, [0.5, 0.5, 0.5, 0.5, 0.5]),
-        (2, [3.0, 2.0, 2.5, 1.0, 1.5]),
+    for place, (patience, losses) in enumerate(
+        (
+            (1, [0.5, 0.6, 0.7, 0.8]),
+            (1, [0.5, 0.4, 0.3, 0.2]),
+            (1, [0.5, 0.4, 0.45, 0.3]),
+            (2, [0.5, 0.9, 0.8, 0.7]),
+            (2, [0.5, 0.6, 0.4, 0.5, 0.3, 0.4, 0.35]),
+            (3, [0.5, 0.5, 0.5, 0.5, 0.5]),
+            (2, [3.0, 2.0, 2.5, 1.0, 1.5]),
+        )
     ):
         on = f"patience {patience}, validation losses {losses}"
         callback = call(answer, patience, on=on)
@@ -116,27 +124,36 @@ def _check_early(answer: Answer) -> None:
                 on,
                 "define a class that inherits from paddle.callbacks.Callback, and return an instance of it",
             )
-        expect(
-            _stopped_after(callback, losses, on),
-            _stops(losses, patience),
-            f"{on}: after how many evaluations it stops (None: never)",
-            [
-                (_stops(losses, patience + 1), "it is one evaluation too patient"),
-                (_stops(losses, max(1, patience - 1)), "it is one evaluation too impatient"),
-                (_stops(losses, 1), "it stops at the first loss that is not smaller: patience is ignored"),
-                (
-                    _stops(losses, patience, in_a_row=False),
-                    "count evaluations in a row: a new smallest loss sets back to 0",
-                ),
-                (
-                    _stops(losses, patience, against_last=True),
-                    "compare with the smallest loss so far, not with the last",
-                ),
-                (_stops(losses, patience, equal_is_better=True), "an equal loss is not below the smallest"),
-                (None, "it never sets self.model.stop_training"),
-            ],
-            "write down the smallest loss so far and the count after each evaluation",
-        )
+        found, wanted = _stopped_after(callback, losses, on), _stops(losses, patience)
+        if found == wanted:
+            continue
+        if found is None:
+            what = f"it never stops training; expected a stop after evaluation {wanted}"
+        else:
+            what = f"it stops training after evaluation {found}; expected " + (
+                "no stop" if wanted is None else f"a stop after evaluation {wanted}"
+            )
+        slips = [
+            (None, "it never sets self.model.stop_training = True") if place == 0 else (wanted, ""),
+            (
+                _stops(losses, patience, against_last=True),
+                "compare with the smallest loss so far, not the previous one",
+            ),
+            (_stops(losses, 1), "it stops at the first loss that is not smaller: patience is ignored"),
+            (
+                _stops(losses, patience, in_a_row=False),
+                "count evaluations in a row: a new smallest loss resets the count to 0",
+            ),
+            (
+                _stops([0.1] * len(losses), patience),
+                "it watches the training loss: the validation loss comes with on_eval_end",
+            ),
+            (_stops(losses, patience + 1), "it is one evaluation too patient"),
+            (_stops(losses, max(1, patience - 1)), "it is one evaluation too impatient"),
+            (_stops(losses, patience, equal_is_better=True), "an equal loss is not below the smallest"),
+        ]
+        why = next((slip for stop, slip in slips if stop == found), "")
+        raise Wrong(what, on, why or "write down the smallest loss so far and the count after each evaluation")
 
 
 def _stopped_after(callback: Any, losses: list[float], on: str) -> int | None:
@@ -191,7 +208,7 @@ EXERCISES = (
         _STEP,
         _check_step,
         (
-            ("Two lines, m first. None of them works in place.", "两行代码，先算 m。都不要原地修改。"),
+            ("Two lines, m first. Neither works in place.", "两行代码，先算 m。都不要原地修改。"),
             (
                 "m = rho * m + (1 - rho) * g**2; then the step with numpy.sqrt(m + epsilon).",
                 "m = rho * m + (1 - rho) * g**2；然后用 numpy.sqrt(m + epsilon) 更新。",
@@ -203,7 +220,7 @@ EXERCISES = (
         _check_early,
         (
             (
-                "The callback needs two attributes: the smallest loss so far, and how many evaluations ago that was.",
+                "The callback needs two attributes: the smallest loss so far, and how many evaluations ago it was.",
                 "回调需要两个属性：目前最小的损失，以及那是几次评估之前。",
             ),
             (

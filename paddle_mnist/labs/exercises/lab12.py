@@ -10,20 +10,20 @@ _MOMENTUM = '''
 def momentum_step(w, v, gradient, lr, keep):
     """Return the weights and the velocity after one step of Momentum.
 
-    The velocity keeps the share keep of what it was, and the gradient is added; then the weights move by lr times
-    the new velocity, downhill.
+    The new velocity is keep times the old one plus the gradient; then the weights move downhill by lr times the new
+    velocity.
     w, v, gradient: arrays of one shape.  lr: the learning rate.  keep: from 0 to 1, often 0.9.
-    Returns: (new w, new v). The arrays given stay as they are.
+    Returns: (new w, new v). The arguments must not change.
     """
 '''
 
 _CLIP = '''
 def clip_by_global_norm(gradients, limit):
-    """Return the gradients, shortened by one common factor so that their global norm is limit at the most.
+    """Return the gradients, scaled by one common factor so that their global norm is at most limit.
 
-    The global norm is the root of the sum of the squares of all numbers in all arrays.
+    The global norm is the square root of the sum of the squares of all numbers in all arrays.
     gradients: a list of arrays of different shapes.  limit: a number above 0.
-    Returns: a list of new arrays; equal to the given ones where the norm is not above the limit.
+    Returns: a list of new arrays; equal to the given ones if the norm is at most limit.
     """
 '''
 
@@ -31,10 +31,10 @@ _ADAM = '''
 def adam_step(w, m, s, gradient, t, lr):
     """Return the weights and the two memories after step t of Adam.
 
-    The shares kept are 0.9 for m (the mean gradient) and 0.999 for s (the mean squared gradient); both begin at 0
-    and are corrected for it before they are used. 1e-8 is added to the root.
+    m (the mean gradient) keeps 0.9 of its old value, s (the mean squared gradient) 0.999. Both begin at 0 and are
+    corrected for that before they are used. 1e-8 is added to the square root.
     w, m, s, gradient: arrays of one shape.  t: 1 in the first step.  lr: the learning rate.
-    Returns: (new w, new m, new s), where m and s are those to be handed to the next step, not corrected.
+    Returns: (new w, new m, new s), where m and s are not corrected: the next step needs them so.
     """
 '''
 
@@ -52,12 +52,13 @@ def _check_momentum(answer: Answer) -> None:
         scaled = keep * v0 + lr * g
         mean = keep * v0 + (1 - keep) * g
         slips = [
-            ((w + lr * new, new), "the weights move uphill: the step is subtracted"),
+            ((w - lr * g, g), "the old velocity is ignored: v = keep v + gradient"),
+            ((w + lr * new, new), "the weights move uphill: subtract the step"),
             ((w - lr * v0, new), "the weights move by the old velocity: compute the new one first"),
-            ((w - lr * g, new), "the velocity is computed, but the weights move by the gradient alone"),
-            ((w - scaled, scaled), "lr belongs to the step, not into the velocity: v = keep v + gradient"),
-            ((w - lr * mean, mean), "the gradient is added whole, not times (1 - keep)"),
-            ((new, w - lr * new), "the weights come first, then the velocity"),
+            ((w - lr * g, new), "the weights move by the gradient alone: move them by the velocity"),
+            ((w - scaled, scaled), "lr belongs to the step, not to the velocity: v = keep v + gradient"),
+            ((w - lr * mean, mean), "add the whole gradient, not (1 - keep) times the gradient"),
+            ((new, w - lr * new), "return the weights first, then the velocity"),
         ]
         expect(call(answer, w, v0, g, lr, keep, on=on), (w - lr * new, new), on, slips)
 
@@ -66,9 +67,10 @@ def _check_clip(answer: Answer) -> None:
     rng = np.random.default_rng(1)
     mixed = [rng.normal(size=shape) * size for shape, size in (((3, 2), 4), ((5,), 0.1), ((2, 2, 2), 7))]
     for on, gradients, limit in (
-        ("[3, 0] and [[0], [4]], whose norm is 5, limit 1", [np.array([3.0, 0]), np.array([[0.0], [4]])], 1.0),
-        ("the same two, limit 10: short enough", [np.array([3.0, 0]), np.array([[0.0], [4]])], 10.0),
-        ("the same two, limit 4.5: each alone is short enough", [np.array([3.0, 0]), np.array([[0.0], [4]])], 4.5),
+        ("[3, 4] and [[12]], whose norm is 13, limit 2", [np.array([3.0, 4]), np.array([[12.0]])], 2.0),
+        ("[3, 0] and [[0], [4]], whose norm is 5, limit 2", [np.array([3.0, 0]), np.array([[0.0], [4]])], 2.0),
+        ("[3, 0] and [[0], [4]], whose norm is 5, limit 10", [np.array([3.0, 0]), np.array([[0.0], [4]])], 10.0),
+        ("[3, 0] and [[0], [4]], whose norm is 5, limit 4.5", [np.array([3.0, 0]), np.array([[0.0], [4]])], 4.5),
         ("three arrays of different sizes, limit 5", mixed, 5.0),
         ("gradients that are all 0, limit 5", [np.zeros(3), np.zeros((2, 2))], 5.0),
     ):
@@ -78,18 +80,33 @@ def _check_clip(answer: Answer) -> None:
         most = max(float(np.abs(g).max()) for g in gradients)
         slips = [
             (one_by_one, "each array is clipped by its own norm: the norm is that of all arrays together"),
-            ([np.clip(g, -limit, limit) for g in gradients], "single numbers are cut off: the direction changes"),
-            ([g * limit / max(norm, 1e-300) for g in gradients], "gradients shorter than the limit are left alone"),
-            ([g * min(1, limit / max(norm**2, 1e-300)) for g in gradients], "the root is missing in the norm"),
+            (
+                [np.clip(g, -limit, limit) for g in gradients],
+                "each number is clipped separately, which changes the direction: scale all of them",
+            ),
+            ([g * limit / max(norm, 1e-300) for g in gradients], "gradients shorter than limit stay unchanged"),
+            (
+                [g * min(1, limit / max(norm**2, 1e-300)) for g in gradients],
+                "the norm is not the sum of squares but its square root",
+            ),
             (
                 [g * min(1, limit / max(sum(norms), 1e-300)) for g in gradients],
-                "norms do not add up, their squares do",
+                "norms do not add up; their squares do",
             ),
-            ([g * min(1, limit / max(most, 1e-300)) for g in gradients], "that is the largest number, not the norm"),
+            (
+                [g * min(1, limit / max(most, 1e-300)) for g in gradients],
+                "this uses the largest number in place of the norm",
+            ),
         ]
         wanted = [g * limit / max(norm, limit) for g in gradients]
         expect(
-            call(answer, gradients, limit, on=on), wanted, on, slips, "the factor is limit / norm, or 1 if that is more"
+            call(answer, gradients, limit, on=on),
+            wanted,
+            on,
+            slips,
+            "it divides by a norm of 0: the factor is limit / max(norm, limit)"
+            if norm == 0
+            else "the factor is limit / norm, at most 1",
         )
 
 
@@ -116,12 +133,12 @@ def _check_adam(answer: Answer) -> None:
             (step(tm=False, ts=False), "m and s are not corrected: in step t divide by 1 - 0.9^t and 1 - 0.999^t"),
             (step(ts=False), "s is not corrected: divide it by 1 - 0.999^t"),
             (step(tm=False), "m is not corrected: divide it by 1 - 0.9^t"),
-            (step(sign=1), "the weights move uphill: the step is subtracted"),
-            (step(root=False), "the root of s is missing"),
-            (step(t=t + 1), "t is 1 in the first step already"),
+            (step(sign=1), "the weights move uphill: subtract the step"),
+            (step(root=False), "the square root of s is missing"),
+            (step(t=t + 1), "t is 1 in the first step already: do not add 1"),
             (
                 (right, m1 / (1 - 0.9**t), s1 / (1 - 0.999**t)),
-                "the corrected m and s are returned; the next step needs them as they were before",
+                "it returns the corrected m and s: return them without the correction",
             ),
         ]
         expect(call(answer, w, m0, s0, g0, t, lr, on=on), (right, m1, s1), on, slips)
@@ -134,7 +151,7 @@ EXERCISES = (
         (
             ("Two lines: first the new velocity, then the weights.", "两行就够：先算新的速度，再更新权重。"),
             (
-                "v = keep * v + gradient makes a new array; v *= keep would change the caller's.",
+                "v = keep * v + gradient makes a new array; v *= keep changes the caller's.",
                 "v = keep * v + gradient 会产生新数组；v *= keep 则会改动调用者的数组。",
             ),
         ),
@@ -143,9 +160,9 @@ EXERCISES = (
         _CLIP,
         _check_clip,
         (
-            ("First one number for all arrays: their global norm.", "先为所有数组算出一个数：全局范数。"),
+            ("First compute one number for all arrays: their global norm.", "先为所有数组算出一个数：全局范数。"),
             (
-                "Multiply every array by limit / max(norm, limit): it is 1 where nothing is to be done.",
+                "Multiply every array by limit / max(norm, limit): it is 1 where nothing must be clipped.",
                 "把每个数组乘以 limit / max(norm, limit)：不需要裁剪时它等于 1。",
             ),
         ),
@@ -155,7 +172,7 @@ EXERCISES = (
         _check_adam,
         (
             (
-                "Keep two pairs of names: m and s for the memory, and their corrected values for this step only.",
+                "Use two pairs of names: m and s, which you return, and their corrected values, for this step only.",
                 "准备两组名字：m 和 s 是要保留的记忆，修正后的值只在这一步使用。",
             ),
             (

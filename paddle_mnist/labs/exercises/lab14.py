@@ -8,31 +8,31 @@ from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
 
 _CONFUSION = '''
 def confusion_matrix(labels, answers):
-    """Return how often each digit was read as each digit.
+    """Return how often each digit was predicted as each digit.
 
-    labels: integers from 0 to 9, [n], what the images show.  answers: integers from 0 to 9, [n], what was read.
-    Returns: integers [10, 10]; at [t, r] stands how many images of the digit t were read as r.
+    labels: integers from 0 to 9, [n], the true digits.  answers: integers from 0 to 9, [n], the predictions.
+    Returns: integers [10, 10]; element [t, p] is the number of images of digit t predicted as p.
     """
 '''
 
 _STOP = '''
 def stop_early(losses, patience):
-    """Return after which epoch the training stops, and which epoch's weights are kept.
+    """Return after which epoch training stops, and which epoch's weights are kept.
 
-    It stops after the first epoch at which the lowest loss so far is patience epochs old; if that never happens, after
-    the last epoch. A loss that only equals the lowest so far does not count as new.
+    It stops after the first epoch at which the lowest loss so far is patience epochs old, or after the last epoch. A
+    loss equal to the lowest so far is no improvement.
     losses: the validation loss of each epoch, a list of at least one number.  patience: at least 1.
-    Returns: (stopped, best), two epochs, counted from 0. What comes after the stop was never seen.
+    Returns: (stopped, best), two epochs, counted from 0. Losses after the stop are never seen.
     """
 '''
 
 _SHIFT = '''
 def shift(images, down, right):
-    """Return the images moved by down rows and right columns; what leaves the picture is lost.
+    """Return the images moved by down rows and right columns; pixels that leave the picture are lost.
 
-    images: uint8 [n, height, width].  down, right: whole numbers; negative ones move up and left. They may be larger
-    than the picture, and then nothing is left in it.
-    Returns: uint8 [n, height, width], a new array, with 0 (paper) where nothing has moved to.
+    images: uint8 [n, height, width].  down, right: integers; negative ones move up and left. If they are larger than
+    the picture, it is empty afterwards.
+    Returns: uint8 [n, height, width], a new array, with 0 (paper) where pixels are missing.
     """
 '''
 
@@ -43,6 +43,7 @@ def _check_confusion(answer: Answer) -> None:
         ([7, 7, 7, 7, 1], [1, 1, 7, 1, 7]),
         ([0, 9], [0, 9]),
         ([], []),
+        ([4] * 300, [9] * 300),
     ):
         t, r = np.array(labels, dtype=np.int64), np.array(answers, dtype=np.int64)
         wanted, once = np.zeros((10, 10), int), np.zeros((10, 10), int)
@@ -52,38 +53,65 @@ def _check_confusion(answer: Answer) -> None:
         rows = np.maximum(wanted.sum(axis=1, keepdims=True), 1)
         mistakes = wanted - np.diag(np.diag(wanted))
         slips = [
-            (wanted.T, "rows are the labels, columns what was read: these are the other way round"),
+            (wanted.T, "rows are labels and columns are predictions: here they are exchanged"),
             (once, "confusion[labels, answers] += 1 counts a repeated pair once: see numpy.add.at, or use a loop"),
-            (mistakes, "what is read rightly is counted too, on the diagonal"),
-            (wanted / rows, "these are shares; counts are asked for"),
+            (mistakes, "correct predictions count too, on the diagonal"),
+            (wanted % 256, "the counts wrap at 256: use a larger type than uint8"),
+            (wanted / rows, "these are fractions: return counts"),
         ]
-        on = f"labels = {labels}, answers = {answers}"
-        expect(call(answer, t, r, on=on), wanted, on, slips, "there are ten rows and ten columns, whatever occurs")
+        on = f"labels = {labels}, answers = {answers}" if len(labels) < 9 else "300 images of a 4, each predicted as 9"
+        expect(
+            call(answer, t, r, on=on), wanted, on, slips, "there are ten rows and ten columns, whichever digits occur"
+        )
 
 
 def _check_stop(answer: Answer) -> None:
     for losses, patience, wanted, slips in (
+        (
+            [5.0, 3.0, 4.0, 4.5, 6.0, 1.0],
+            2,
+            (3, 1),
+            [
+                ((5, 5), "losses after the stop are never seen: stop the loop there"),
+                ((4, 1), "it stops an epoch too late: stop when the lowest loss is patience epochs old"),
+            ],
+        ),
         ([5.0, 4.0, 3.0, 2.0], 2, (3, 3), [((4, 3), "epochs count from 0"), ((4, 4), "epochs count from 0")]),
-        ([5.0, 3.0, 4.0, 4.5, 1.0], 2, (3, 1), [((3, 4), "the loss after the stop was never seen")]),
+        (
+            [5.0, 3.0, 4.0, 4.5, 1.0],
+            2,
+            (3, 1),
+            [
+                ((4, 4), "losses after the stop are never seen: stop the loop there"),
+                ((3, 4), "losses after the stop are never seen: stop the loop there"),
+            ],
+        ),
         (
             [5.0, 3.0, 4.0, 3.5, 3.2, 2.0],
             3,
             (4, 1),
-            [((5, 5), "a loss below the one before, but not below the lowest so far, is no new best")],
+            [((5, 5), "compare with the lowest loss so far, not with the previous one")],
         ),
-        ([5.0, 3.0, 4.0, 2.0, 2.5, 2.6], 2, (5, 3), [((3, 1), "a new best begins the waiting anew")]),
+        ([5.0, 3.0, 4.0, 2.0, 2.5, 2.6], 2, (5, 3), [((3, 1), "a new lowest loss restarts the waiting")]),
         ([3.0, 3.0, 3.0, 1.0], 2, (2, 0), [((3, 3), "an equal loss is no improvement"), ((2, 2), "the first counts")]),
         ([2.0, 1.0, 1.5], 5, (2, 1), []),
-        ([1.0, 2.0, 0.5], 1, (1, 0), [((2, 2), "with a patience of 1 the first epoch without a new best stops it")]),
+        (
+            [1.0, 2.0, 0.5],
+            1,
+            (1, 0),
+            [((2, 2), "with a patience of 1 the first epoch without a new lowest loss stops training")],
+        ),
         ([4.0], 3, (0, 0), []),
     ):
         stopped, best = wanted
         general = [
-            ((best, stopped), "the epoch of the stop comes first"),
-            ((stopped, losses[best]), "the epoch is asked for, not its loss"),
-            ((stopped + 1, best), "it stops when the best is patience epochs old, which is an epoch earlier"),
-            ((stopped - 1, best), "it stops when the best is patience epochs old, which is an epoch later"),
-            ((stopped, stopped), "the epoch to keep is the best one, not the last"),
+            ((best, stopped), "return the epoch of the stop first"),
+            ((stopped, losses[best]), "return the epoch, not its loss")
+            if losses[best] != stopped
+            else ((None, None), ""),
+            ((stopped + 1, best), "it stops an epoch too late: stop when the lowest loss is patience epochs old"),
+            ((stopped - 1, best), "it stops an epoch too early: stop when the lowest loss is patience epochs old"),
+            ((stopped, stopped), "keep the epoch with the lowest loss, not the last one"),
         ]
         on = f"losses = {losses}, patience = {patience}"
         found = call(answer, losses, patience, on=on)
@@ -100,17 +128,20 @@ def _check_shift(answer: Answer) -> None:
                     wanted[:, row, column] = images[:, row - down, column - right]
         rolled = np.roll(images, (down, right), axis=(1, 2))
         slips = [
-            (rolled, "numpy.roll brings back on the other side what has left the picture"),
-            (_moved(images, -down, -right), "it moves the other way: down and right are positive"),
+            (rolled, "pixels that leave the picture come back on the other side: numpy.roll does that"),
+            (_moved(images, -down, -right), "it moves the wrong way: down and right are positive"),
             (_moved(images, right, down), "down and right are exchanged: axis 1 holds the rows"),
-            (images, "nothing has moved: is a slice with a stop of 0 or of -0 empty?"),
+            (images, "nothing has moved: a slice that ends at -0 is empty"),
         ]
         on = f"two images of 5 rows and 6 columns, down = {down}, right = {right}"
-        found = call(answer, images, down, right, on=on)
+        negative = "slices differ for negative shifts: treat them separately, or pad and cut"
+        found = call(answer, images, down, right, on=on, fails={ValueError: negative})
         if isinstance(found, np.ndarray) and found.dtype != np.uint8:
             found = {"dtype": str(found.dtype)}
-            expect(found, {"dtype": "uint8"}, on, why="pixels are bytes: make the new array by numpy.zeros_like")
-        expect(found, wanted, on, slips, "for each direction, work out which rows are read and where they are written")
+            expect(found, {"dtype": "uint8"}, on, why="pixels are uint8: make the new array with numpy.zeros_like")
+        expect(
+            found, wanted, on, slips, "for each direction, write down which rows are read and where they are written"
+        )
 
 
 def _moved(images: np.ndarray, down: int, right: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Exercises of lab 15: where to go on, which checkpoint to trust, and writing a file whole."""
+"""Exercises of lab 15: where to resume, which checkpoint to trust, and replacing a file atomically."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expe
 
 _POINT = '''
 def resume_point(steps, samples, batch_size):
-    """Return the epoch and the batch with which a training goes on after so many steps.
+    """Return the epoch and the batch at which training resumes after a number of steps.
 
     Each epoch goes through all samples; its last batch may be smaller.
-    steps: the steps that are done, at least 0.  samples, batch_size: at least 1.
+    steps: the steps done so far, at least 0.  samples, batch_size: at least 1.
     Returns: (epoch, batch), both counted from 0.
     """
 '''
@@ -23,18 +23,18 @@ _NEWEST = '''
 def newest_whole(checkpoints):
     """Return the step of the newest checkpoint that is not damaged.
 
-    checkpoints: a tuple, in any order, of (step, data, digest): an integer, the bytes as they are read from the disk
-    now, and the SHA-256 of the bytes that were once written, as 64 hexadecimal digits.
-    Returns: the largest step among those whose data still have their digest; None if there is none.
+    checkpoints: a tuple, in any order, of (step, data, digest): an integer, the bytes as they are on the disk now,
+    and the SHA-256 of the bytes that were written, as 64 hexadecimal digits.
+    Returns: the largest step among those whose data match their digest; None if there is none.
     """
 '''
 
 _REPLACE = '''
 def replace_file(path, data):
-    """Write a file so that, whenever the process is killed, the old content or the new one is there, never a part.
+    """Replace a file so that, whenever the process is killed, it holds the old content or the new one, never a part.
 
     path: a pathlib.Path; the file may exist already.  data: bytes.
-    Nothing else is left in the folder afterwards. If the writing fails, the old file stays as it was.
+    No other file is left in the folder. If writing fails, the old file stays unchanged.
     """
 '''
 
@@ -55,15 +55,18 @@ def _check_point(answer: Answer) -> None:
         floor = divmod(steps, max(samples // batch_size, 1))
         slips = [
             (floor, "the last, smaller batch is a step too: round up"),
-            (wanted[::-1], "the epoch comes first, then the batch"),
+            (wanted[::-1], "return the epoch first, then the batch"),
             ((wanted[0], wanted[1] + 1), "batches count from 0: after b batches of an epoch, batch b is the next"),
             ((wanted[0] + 1, wanted[1]), "epochs count from 0"),
-            ((wanted[0], wanted[1] * batch_size), "the number of the batch is asked for, not of the sample"),
+            ((wanted[0] + 1, wanted[1] + 1), "epochs and batches count from 0"),
+            ((wanted[0], wanted[1] * batch_size), "return the index of the batch, not of the sample"),
             ((0, per_epoch), "after the last batch of an epoch comes batch 0 of the next"),
         ]
         on = f"steps = {steps}, samples = {samples}, batch_size = {batch_size}"
         found = call(answer, steps, samples, batch_size, on=on)
-        expect(tuple(found) if isinstance(found, list) else found, wanted, on, slips, "how many steps has an epoch?")
+        expect(
+            tuple(found) if isinstance(found, list) else found, wanted, on, slips, "how many steps does an epoch have?"
+        )
 
 
 def _check_newest(answer: Answer) -> None:
@@ -83,6 +86,7 @@ def _check_newest(answer: Answer) -> None:
         ("steps 100, 200 and 300, all whole", [whole(100), whole(200), whole(300)], 300),
         ("steps 900 and 1000, whole", [whole(900), whole(1000)], 1000),
         ("step 200 before step 100, whole", [whole(200), whole(100)], 200),
+        ("step 100 whole, step 200 with one bit changed", [whole(100), flipped(200)], 100),
         ("step 100 whole, step 200 cut short", [whole(100), torn(200)], 100),
         ("step 100 whole, steps 200 and 300 damaged", [whole(100), torn(200), flipped(300)], 100),
         ("step 100 with one bit changed, step 50 whole", [flipped(100), whole(50)], 50),
@@ -93,10 +97,18 @@ def _check_newest(answer: Answer) -> None:
         steps = [step for step, _, _ in given]
         good = [step for step, data, digest in given if hashlib.sha256(data).hexdigest() == digest]
         slips = [
-            (max(steps, default=None), "it is the newest, but damaged: compare hashlib.sha256(data).hexdigest()"),
+            (
+                max(steps, default=None),
+                "this is the newest, but it is damaged: compare hashlib.sha256(data).hexdigest()",
+            ),
             (good[-1] if good else None, "they come in any order: the largest step counts, not the last"),
-            (min(good, default=None), "that is the oldest"),
-            (None, "one damaged checkpoint does not spoil the others; and step 0 is a step, though it counts as false"),
+            (min(good, default=None), "this is the oldest"),
+            (
+                None,
+                "step 0 is a step, although 0 counts as false"
+                if wanted == 0
+                else "a damaged checkpoint does not invalidate the others",
+            ),
         ]
         expect(call(answer, tuple(given), on=on), wanted, on, slips)
 
@@ -119,41 +131,45 @@ def _check_replace(answer: Answer) -> None:
         except NotImplementedError:
             raise
         except Exception:
-            pass  # it has to fail; what it leaves is looked at
+            pass  # it must fail; what it leaves is checked
         if not path.exists() or path.read_bytes() != b"the old content":
-            raise Wrong("the old file is gone", on, "write everything under another name before you touch this one")
+            raise Wrong("the old content is gone", on, "write everything under another name before you touch this file")
 
 
 def _check_one_replacement(answer: Answer, path: Path, data: bytes, on: str) -> None:
     existed, witness = path.exists(), path.with_name("witness")
     before = path.read_bytes() if existed else b""
     if existed:
-        # A second name of the same file: whoever writes into the file, and does not replace it, changes this one too.
+        # A second name of the same file: an answer that writes into the file, and does not replace it, changes it too.
         os.link(path, witness)
     call(answer, path, data, on=on)
     if not path.exists():
-        raise Wrong("the file is not there", on, "os.replace(new, path) gives the new file its name")
+        raise Wrong("the file does not exist afterwards", on, "os.replace(new, path) gives the new file its name")
     _expect_content(path.read_bytes(), data, on)
     if existed:
         kept = witness.read_bytes()
         witness.unlink()
         if kept != before:
             raise Wrong(
-                "the old content is written over while the file has its name",
+                "the old file itself is overwritten",
                 on,
-                "whoever is killed in the middle leaves a part: write into a new file beside it, then os.replace",
+                "a process killed in the middle leaves a part: write a new file beside it, then use os.replace",
             )
     left = sorted(entry.name for entry in path.parent.iterdir() if entry != path)
     if left:
-        raise Wrong(f"it leaves {', '.join(left)} in the folder", on, "the new file takes the name over: no copy stays")
+        raise Wrong(
+            f"it leaves {', '.join(left)} in the folder", on, "rename the new file with os.replace, or remove it"
+        )
 
 
 def _expect_content(found: bytes, data: bytes, on: str) -> None:
     if found != data:
         raise Wrong(
-            f"the file holds {len(found):,} bytes, where the {len(data):,} bytes of data are right",
+            f"the file holds {len(found):,} bytes; expected the {len(data):,} bytes of data",
             on,
-            "is everything written, in binary, and the file closed, before it is renamed?",
+            "it appends to the old content: open with 'wb'"
+            if found.endswith(data) and data and found != data
+            else "write all of data in binary mode, and close the file before it is renamed",
         )
 
 
@@ -163,7 +179,7 @@ EXERCISES = (
         _check_point,
         (
             (
-                "First: how many steps has an epoch, the smaller last batch included?",
+                "First: how many steps does an epoch have, the smaller last batch included?",
                 "先算一轮有多少步，较小的最后一批也算。",
             ),
             (
@@ -176,7 +192,7 @@ EXERCISES = (
         _NEWEST,
         _check_newest,
         (
-            ("Sort out the damaged ones first, and only then look for the newest.", "先剔除损坏的，再找最新的。"),
+            ("Remove the damaged ones first, and only then look for the newest.", "先剔除损坏的，再找最新的。"),
             (
                 "max(steps, default=None) takes the largest of a list that may be empty.",
                 "max(steps, default=None) 取列表中的最大值，列表可以为空。",
@@ -188,7 +204,7 @@ EXERCISES = (
         _check_replace,
         (
             (
-                "Write into a new file in the same folder; then one call gives it the right name.",
+                "Write a new file in the same folder; then one call renames it.",
                 "先写入同一文件夹里的新文件，然后用一个调用给它正确的名字。",
             ),
             (

@@ -8,11 +8,11 @@ from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expe
 
 _OPERATIONS = '''
 def conv_operations(n, channels, height, width, kernels, size):
-    """Return how many operations a convolution does, forward, without the bias.
+    """Return how many operations the forward pass of a convolution takes, without the bias.
 
     For each output, every number of the patch under the kernel is multiplied by a weight, and every product is added:
-    two operations for each number. Outputs are as high and wide as the images (padded, stride 1).
-    n: images in the batch.  channels: of the images.  kernels: how many; each gives an output channel.
+    two operations for each number. Outputs have the height and width of the images (padded, stride 1).
+    n: images in the batch.  channels: of the images.  kernels: their number; each gives an output channel.
     size: the kernels are size × size.
     Returns: an integer.
     """
@@ -22,7 +22,7 @@ _TIME = '''
 def smallest_time(work, clock, repeats):
     """Return the smallest time that a call of work takes, measured with clock.
 
-    work is called once before anything is measured, and then repeats times, each call measured by itself.
+    work is called once before anything is measured, and then repeats times; each call is measured separately.
     work: a function without arguments.  clock: a function without arguments that returns the time in seconds.
     repeats: at least 1.
     Returns: seconds.
@@ -31,10 +31,10 @@ def smallest_time(work, clock, repeats):
 
 _IM2COL = '''
 def im2col(images, size):
-    """Return all patches of size × size pixels, each laid out as a row.
+    """Return all patches of size × size pixels, each as a row.
 
-    The patches lie wholly inside the images (no padding), one pixel apart. Rows: image by image, in each from the top
-    down, and in each line from left to right. In a row: channel by channel, and each channel's pixels line by line.
+    The patches lie entirely inside the images (no padding), one pixel apart. Order of the rows: image by image, in each
+    from top to bottom, and in each line from left to right. In a row: channel by channel, each channel line by line.
     images: [n, channels, height, width].  size: not larger than height and width.
     Returns: [n * (height - size + 1) * (width - size + 1), channels * size * size], of the images' dtype.
     """
@@ -53,12 +53,15 @@ def _check_operations(answer: Answer) -> None:
         inside = (height - size + 1) * (width - size + 1)
         slips = [
             (wanted // 2, "a multiplication and an addition for each number: two operations"),
-            (wanted // channels, "a kernel goes through all channels of the image"),
-            (wanted // kernels, "each kernel gives outputs of its own"),
+            (wanted // channels, "a kernel covers all channels of the image"),
+            (wanted // kernels, "each kernel has its own outputs"),
             (wanted // n, "there are n images"),
-            (wanted // size, "the patch is size high and size wide"),
-            (2 * n * kernels * inside * patch, "the images are padded: outputs are as high and wide as they are"),
-            (n * kernels * pixels * (2 * patch - 1), "every product is added, the first one too: two for each number"),
+            (wanted // size, "the patch has size × size pixels"),
+            (2 * n * kernels * inside * patch, "the images are padded: outputs have their height and width"),
+            (
+                n * kernels * pixels * (2 * patch - 1),
+                "every product is added, the first one too: two operations for each number",
+            ),
         ]
         on = f"n = {n}, channels = {channels}, height = {height}, width = {width}, kernels = {kernels}, size = {size}"
         expect(
@@ -81,23 +84,27 @@ def _check_time(answer: Answer) -> None:
             calls[0] += 1
 
         def clock(now=now, before=before):
-            now[0] += before[0]  # looking at a clock takes time too, always the same
+            now[0] += before[0]  # reading the clock takes time too
             return now[0]
 
-        on = f"a work that takes {first:g} s when it is first called, then {times} s, repeats = {len(times)}"
+        on = f"work takes {first:g} s in its first call, then {times} s, repeats = {len(times)}"
         found = call(answer, work, clock, len(times), on=on)
         slips = [
-            (min(every) + 0.25, "the first call is not to count: it loads and prepares"),
-            (float(np.mean(times)) + 0.25, "the mean is asked for by nobody: disturbances only ever add"),
-            (float(np.median(times)) + 0.25, "that is the median; the smallest is asked for"),
-            (sum(times) + 0.25, "each call is measured by itself"),
-            ((sum(times) + 0.25) / len(times), "each call is measured by itself, and the smallest taken"),
-            (max(times) + 0.25, "that is the largest"),
+            (min(every) + 0.25, "the first call must not count: it loads and prepares"),
+            (float(np.mean(times)) + 0.25, "this is the mean: disturbances only add time, so return the smallest"),
+            (float(np.median(times)) + 0.25, "this is the median: return the smallest"),
+            (sum(times) + 0.25, "measure each call separately"),
+            (
+                (sum(times) + 0.25) / len(times),
+                "this measures all calls together: measure each separately and return the smallest",
+            ),
+            (max(times) + 0.25, "this is the largest: return the smallest"),
+            (0.25, "work is not called between the two readings of the clock"),
         ]
         expect(found, min(times) + 0.25, on, slips, "read the clock right before and right after each call")
         if calls[0] != len(every):
             raise Wrong(
-                f"work is called {calls[0]} times, where {len(every)} is right",
+                f"work is called {calls[0]} times; expected {len(every)}",
                 on,
                 "once unmeasured, then repeats times",
             )
@@ -115,15 +122,23 @@ def _check_im2col(answer: Answer) -> None:
 
         wanted = rows(0, 2, 3, 1, 4, 5)
         slips = [
-            (rows(0, 2, 3, 4, 5, 1), "in a row, the channels come one after the other, not pixel by pixel"),
-            (rows(0, 3, 2, 1, 4, 5), "from left to right first, then the next line"),
-            (rows(0, 2, 3, 1, 5, 4), "each channel's pixels line by line: rows before columns"),
-            (rows(2, 3, 0, 1, 4, 5), "all patches of an image come before the next image's"),
-            (windows.reshape(-1, channels * size * size), "reshape does not exchange axes: transpose before it"),
+            (rows(0, 2, 3, 4, 5, 1), "in a row, one channel follows the other; here they alternate pixel by pixel"),
+            (rows(0, 3, 2, 1, 4, 5), "the patches go from left to right first, then to the next line"),
+            (rows(0, 2, 3, 1, 5, 4), "within a patch, the pixels go line by line"),
+            (rows(2, 3, 0, 1, 4, 5), "all patches of one image come before those of the next"),
+            (windows.reshape(-1, channels * size * size), "reshape does not exchange axes: transpose first"),
             (wanted.T, "each patch is a row: this is transposed"),
         ]
         on = f"images of shape {[n, channels, height, width]}, size = {size}"
-        expect(call(answer, images, size, on=on), wanted, on, slips, "follow the first two patches by hand")
+        found = call(answer, images, size, on=on)
+        left_out = "patches at the right or lower edge are missing: there are height - size + 1 rows of them"
+        expect(
+            found,
+            wanted,
+            on,
+            slips,
+            left_out if np.ndim(found) == 2 and len(found) < len(wanted) else "follow the first two patches by hand",
+        )
 
 
 EXERCISES = (
@@ -145,7 +160,7 @@ EXERCISES = (
         _TIME,
         _check_time,
         (
-            ("One call outside the loop; in the loop, two looks at the clock.", "循环外调用一次；循环内看两次时钟。"),
+            ("One call outside the loop; in the loop, read the clock twice.", "循环外调用一次；循环内看两次时钟。"),
             (
                 "began = clock(); work(); times.append(clock() - began); at the end min(times).",
                 "began = clock()；work()；times.append(clock() - began)；最后取 min(times)。",
