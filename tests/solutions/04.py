@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def sgd_step(params, grads, rate):
-    return {name: params[name] - rate * grads[name] for name in params}
+def predictions():
+    return {1: "c", 2: "a", 3: "a", 4: "b", 5: "b"}
 
 
 def descend(slope, start, rate, steps):
@@ -17,5 +17,6 @@ def descend(slope, start, rate, steps):
 def train_epoch(gradient, params, x, t, batch_size, rate, order):
     for first in range(0, len(order), batch_size):
         chosen = order[first : first + batch_size]
-        params = sgd_step(params, gradient(params, x[chosen], t[chosen]), rate)
+        slopes = gradient(params, x[chosen], t[chosen])
+        params = {name: params[name] - rate * slopes[name] for name in params}
     return params

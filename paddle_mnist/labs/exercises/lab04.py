@@ -1,4 +1,4 @@
-"""Exercises of lab 4: a step of gradient descent, a path of steps, and an epoch of mini-batches."""
+"""Exercises of lab 4: predictions, a descent with bugs to find, and an epoch of mini-batches."""
 
 from __future__ import annotations
 
@@ -7,14 +7,41 @@ from collections.abc import Callable
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 
-_STEP = '''
-def sgd_step(params, grads, rate):
-    """Return the parameters after one step of gradient descent; the arguments must not change.
+_PREDICTIONS = '''
+def predictions():
+    """Change one thing, and say what happens before you try it. 改变一处，先说出结果，再去试。
 
-    params, grads: dicts with the same names; each pair of arrays has one shape.
-    rate: the learning rate.
-    Returns: a new dict with the same names.
+    1. In the valley of the lab the loss is w², and rates below 1 arrive. Now the loss is 5 w². The largest rate that
+       arrives is
+       实验中的山谷损失是 w²，小于 1 的学习率都能到达谷底。现在损失是 5 w²。能到达谷底的最大学习率
+       a) five times larger.  是原来的五倍。
+       b) the same.  不变。
+       c) five times smaller.  是原来的五分之一。
+    2. The gradient of a batch of 10 is taken as the sum of the samples' gradients instead of their mean. For the same
+       steps as before, the rate must be
+       每批 10 个，梯度不取各样本的平均，而取总和。要走出与原来同样的步子，学习率必须
+       a) ten times smaller.  缩小到十分之一。
+       b) the same.  不变。
+       c) ten times larger.  增大到十倍。
+    3. A batch holds all training digits. Two nets start from the same weights, and their orders of the digits have
+       different seeds. After training they
+       每批包含全部训练数字。两个网络从相同的权重开始，数字的顺序用不同的随机种子。训练之后，它们
+       a) are the same, but for rounding.  除舍入外完全相同。
+       b) differ a little, as nets do that saw other batches.  略有不同，就像看过不同批次的网络那样。
+       c) read different digits right, with equal accuracy.  读对的数字不同，准确率相同。
+    4. All weights and biases start at 0. After training the 30 hidden neurons
+       所有权重和偏置都从 0 开始。训练之后，30 个隐藏神经元
+       a) have learned different things.  学到了不同的东西。
+       b) are all equal to each other.  彼此完全相同。
+       c) are still at 0.  仍然是 0。
+    5. Late in training the accuracy jumps up and down from epoch to epoch. It becomes calmer with
+       训练后期，准确率一轮高一轮低。要让它平稳一些，应该用
+       a) smaller batches.  更小的批次。
+       b) a smaller rate.  更小的学习率。
+       c) a larger rate.  更大的学习率。
+    Returns: a dict from the number of each question to a letter.
     """
 '''
 
@@ -24,7 +51,7 @@ def descend(slope, start, rate, steps):
 
     slope: a function; slope(w) is the gradient at w, an array of w's shape.
     start: float64 [d].
-    Returns: float64 [steps + 1, d]; the first row is start.
+    Returns: float64 [steps + 1, d]; the first row is start. The lines below do something else: find the bugs.
     """
 '''
 
@@ -40,21 +67,52 @@ def train_epoch(gradient, params, x, t, batch_size, rate, order):
 '''
 
 
-def _check_step(answer: Answer) -> None:
-    rng = np.random.default_rng(0)
-    for names, rate in ((["w"], 0.1), (["W1", "b1", "W2"], 0.5), (["w"], 0.0), (["a", "b"], 3.0)):
-        params = {name: rng.standard_normal((2, 3)) for name in names}
-        grads = {name: rng.standard_normal((2, 3)) for name in names}
-        on = f"parameters {', '.join(names)}, rate {rate}"
-        wanted = {name: params[name] - rate * grads[name] for name in names}
-        slips = [
-            ({name: params[name] + rate * grads[name] for name in names}, "it goes uphill: subtract the step"),
-            ({name: params[name] - grads[name] for name in names}, "the rate is not used"),
-            ({name: -rate * grads[name] for name in names}, "this is the step: return the parameters after it"),
-            ({names[0]: wanted[names[0]]}, "return stands inside the loop: it leaves after the first parameter"),
-            ({name: params[name] * (1 - rate) for name in names}, "the gradient is not used"),
-        ]
-        expect(call(answer, params, grads, rate, on=on), wanted, on, slips)
+_QUESTIONS = (
+    Question(
+        "the largest rate for 5 w²",
+        "c",
+        {
+            "a": "the slope is 10 w now: write down the factor by which a step multiplies w, and put in a rate of 2",
+            "b": "the slope is 10 w now: write down the factor by which a step multiplies w, and put in a rate of 0.9",
+        },
+    ),
+    Question(
+        "the sum instead of the mean",
+        "a",
+        {
+            "b": "a step is rate times gradient, and the sum of 10 gradients is not their mean",
+            "c": "the sum is 10 times the mean: what must the rate be for the product to stay?",
+        },
+    ),
+    Question(
+        "one batch of all digits, in another order",
+        "a",
+        {
+            "b": "both nets see one and the same batch: does a mean depend on the order of what is averaged?",
+            "c": "the gradient is a mean over all digits: does a mean depend on the order of what is averaged?",
+        },
+    ),
+    Question(
+        "all weights start at 0",
+        "b",
+        {
+            "a": "two hidden neurons with equal weights get equal gradients: what could ever make them differ?",
+            "c": "the hidden neurons answer 1/2 at first, so the gradient of the last W is not 0: try a few steps",
+        },
+    ),
+    Question(
+        "a calmer end",
+        "b",
+        {
+            "a": "look at the lab's picture of the cosines: are smaller batches less noisy?",
+            "c": "the noise of a batch moves the weights by rate times noise",
+        },
+    ),
+)
+
+
+def _check_predictions(answer: Answer) -> None:
+    check_choices(answer, _QUESTIONS)
 
 
 def _check_descend(answer: Answer) -> None:
@@ -159,28 +217,46 @@ def _epoch(params, x, t, size, rate, order):
     return params
 
 
+_BUGS = """\
+    raise NotImplementedError  # delete this line; the rest runs, and has two bugs
+    w = start
+    path = []
+    for _ in range(steps):
+        w -= rate * slope(w)
+        path.append(w)
+    return np.array(path)
+"""
+
 EXERCISES = (
     Exercise(
-        _STEP,
-        _check_step,
+        _PREDICTIONS,
+        _check_predictions,
         (
-            ("Downhill is against the gradient.", "下坡就是沿梯度的反方向。"),
             (
-                "A dict comprehension makes the new dict: {name: ... for name in params}.",
-                "用字典推导式生成新字典：{name: ... for name in params}。",
+                "For question 1 write down one step, w minus rate times slope, and look at the factor of w.",
+                "第 1 题：写出一步，即 w 减去学习率乘以斜率，看 w 前面的因子。",
+            ),
+            (
+                "For question 4 ask what makes one hidden neuron differ from its neighbour.",
+                "第 4 题：问一问，是什么让一个隐藏神经元与旁边的不同。",
             ),
         ),
+        body(5),
     ),
     Exercise(
         _DESCEND,
         _check_descend,
         (
-            ("Take the slope at the current point, not at the start.", "斜率要在当前位置取，而不是在起点取。"),
             (
-                "w = w - rate * slope(w) makes a new array; w -= ... changes the one that you have stored.",
-                "w = w - rate * slope(w) 生成新数组；w -= ... 会改动你已经保存的那个数组。",
+                "Print path with start = np.array([1.0]): how many rows has it, and how do they differ?",
+                "用 start = np.array([1.0]) 打印 path：它有几行？各行有什么不同？",
+            ),
+            (
+                "w -= ... changes the array that you have kept already, and the caller's; w = w - ... makes a new one.",
+                "w -= ... 会改动你已经保存的那个数组，以及调用者的数组；w = w - ... 生成新数组。",
             ),
         ),
+        _BUGS,
     ),
     Exercise(
         _EPOCH,
@@ -191,8 +267,8 @@ EXERCISES = (
                 "chosen = order[first : first + batch_size] 取出一批。",
             ),
             (
-                "Your sgd_step does the rest: params = sgd_step(params, gradient(params, x[chosen], t[chosen]), rate).",
-                "其余的交给你的 sgd_step：params = sgd_step(params, gradient(params, x[chosen], t[chosen]), rate)。",
+                "Make a new dict at each batch: {name: params[name] - rate * slopes[name] for name in params}.",
+                "每一批都生成一个新字典：{name: params[name] - rate * slopes[name] for name in params}。",
             ),
         ),
     ),
