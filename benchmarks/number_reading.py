@@ -23,8 +23,8 @@ from paddle_mnist import cpu
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures.segment import Digit, split_digits
-from paddle_mnist.pictures.synthetic import Page, compose
-from paddle_mnist.predict import Reader, certainty, reader
+from paddle_mnist.pictures.synthetic import SyntheticPage, synthetic_page
+from paddle_mnist.predict import Predictor, confidence, load_predictor
 from paddle_mnist.storage.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,40 +39,40 @@ def main() -> int:
     parser.add_argument("--data", default="auto", help="as train takes it (auto)")
     args = parser.parse_args()
     cpu.tune()
-    read = reader(args.run)
+    predictor = load_predictor(args.run)
     digits = open_dataset(args.data, log=print).eval
     images, labels = np.array(digits.images), np.array(digits.labels)
-    single = float((read(images).digits == labels).mean())
+    single = float((predictor(images).digits == labels).mean())
     figures: dict = {"single digits read": single}
     shown = []
     for touching in (False, True):
         rng = np.random.default_rng(args.seed)
-        pages = [compose(images, labels, rng, touching) for _ in range(args.pages)]
-        figures["one pair touches" if touching else "digits apart"] = measure(pages, read, single)
+        pages = [synthetic_page(images, labels, rng, touching) for _ in range(args.pages)]
+        figures["one pair touches" if touching else "digits apart"] = measure(pages, predictor, single)
         shown.append(pages[:SHOWN])
     print(json.dumps(figures, indent=2))
     with atomic_write(RESULTS / "number_reading.json", "w") as file:
         json.dump({"pages": args.pages, "seed": args.seed, **figures}, file, indent=2)
         file.write("\n")
-    draw(shown, read, RESULTS / "number_reading.png")
+    draw(shown, predictor, RESULTS / "number_reading.png")
     return 0
 
 
-def read_page(page: Page, read: Reader) -> tuple[list[Digit], list[int]]:
+def read_page(page: SyntheticPage, predictor: Predictor) -> tuple[list[Digit], list[int]]:
     """Return the digits that are found on a page, and what is read in each."""
     try:
-        digits = split_digits(page.image, certainty(read))
+        digits = split_digits(page.image, confidence(predictor))
     except UserError:
         return [], []
-    return digits, read(np.stack([digit.image28 for digit in digits])).digits.tolist()
+    return digits, predictor(np.stack([digit.image28 for digit in digits])).digits.tolist()
 
 
-def measure(pages: list[Page], read: Reader, single: float) -> dict:
+def measure(pages: list[SyntheticPage], predictor: Predictor, single: float) -> dict:
     """Read every page and count."""
     boxes = found = read_right = whole = extra = 0
     began = time.perf_counter()
     for page in pages:
-        digits, answers = read_page(page, read)
+        digits, answers = read_page(page, predictor)
         pairs = match(page.boxes, [digit.box for digit in digits])
         boxes += len(page.boxes)
         found += len(pairs)
@@ -91,7 +91,7 @@ def measure(pages: list[Page], read: Reader, single: float) -> dict:
     }
 
 
-def draw(columns: list[list[Page]], read: Reader, path: Path) -> None:
+def draw(columns: list[list[SyntheticPage]], predictor: Predictor, path: Path) -> None:
     """Draw pages, those of a kind below each other, with the boxes found and the number read."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -99,7 +99,7 @@ def draw(columns: list[list[Page]], read: Reader, path: Path) -> None:
     figure = Figure(figsize=(4.2 * len(columns), 1.25 * SHOWN), layout="constrained")
     for row in zip(figure.subplots(SHOWN, len(columns)), *columns, strict=True):
         for axes, page in zip(row[0], row[1:], strict=True):
-            digits, answers = read_page(page, read)
+            digits, answers = read_page(page, predictor)
             axes.imshow(page.image, cmap="gray", vmin=0, vmax=255)
             for digit in digits:
                 left, top, right, bottom = digit.box

@@ -8,8 +8,8 @@ import pytest
 
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.pictures import digit_score
-from paddle_mnist.pictures.components import Stroke
-from paddle_mnist.pictures.digit_score import log_likeness, views
+from paddle_mnist.pictures.components import Component
+from paddle_mnist.pictures.digit_score import log_probability, views
 
 
 @pytest.fixture(scope="module")
@@ -21,33 +21,33 @@ def digits():
 def likely(inks, strokes):
     height = 80
     return np.concatenate(
-        [log_likeness(views([stroke], ink, height)) for ink, stroke in zip(inks, strokes, strict=True)]
+        [log_probability(views([stroke], ink, height)) for ink, stroke in zip(inks, strokes, strict=True)]
     )
 
 
 def test_whole_digits_are_told_from_parts_and_pairs(digits):
-    whole = [Stroke(*np.nonzero(ink)) for ink in digits]
-    halves = [stroke.where(stroke.x > np.median(stroke.x)) for stroke in whole]
+    whole = [Component(*np.nonzero(ink)) for ink in digits]
+    halves = [stroke.subset(stroke.x > np.median(stroke.x)) for stroke in whole]
     pairs = [
         np.concatenate([left[:, 14:98], right[:, 14:98]], axis=1)
         for left, right in zip(digits[::2], digits[1::2], strict=True)
     ]
     assert np.mean(likely(digits, whole) > np.log(0.5)) > 0.95
     assert np.mean(likely(digits, halves) > np.log(0.5)) < 0.05
-    assert np.mean(likely(pairs, [Stroke(*np.nonzero(ink)) for ink in pairs]) > np.log(0.5)) < 0.15
+    assert np.mean(likely(pairs, [Component(*np.nonzero(ink)) for ink in pairs]) > np.log(0.5)) < 0.15
 
 
 def test_the_size_of_the_page_hardly_matters(digits):
-    stroke = Stroke(*np.nonzero(digits[0]))
+    stroke = Component(*np.nonzero(digits[0]))
     larger = digits[0].repeat(3, axis=0).repeat(3, axis=1)
-    small, large = views([stroke], digits[0], 80), views([Stroke(*np.nonzero(larger))], larger, 240)
+    small, large = views([stroke], digits[0], 80), views([Component(*np.nonzero(larger))], larger, 240)
     assert np.abs(small.astype(int) - large).mean() < 2
 
 
 def test_views_show_the_stroke_and_the_ink_around():
     ink = np.zeros((40, 60), bool)
     ink[10:30, 20:24] = ink[10:30, 28:30] = True
-    bar = Stroke(*np.nonzero(ink & (np.arange(60) < 26)))
+    bar = Component(*np.nonzero(ink & (np.arange(60) < 26)))
     ((own, around),) = views([bar], ink, 20)
     assert own.dtype == np.uint8 and own.shape == (28, 28)
     assert np.array_equal(np.argwhere(own > 200).min(axis=0), [4, 12]) and (own > 0).sum() == 20 * 4
@@ -56,10 +56,10 @@ def test_views_show_the_stroke_and_the_ink_around():
 
 def test_strokes_at_the_edge_of_the_page_and_larger_than_the_view():
     ink = np.ones((30, 300), bool)
-    stroke = Stroke(*np.nonzero(ink))
+    stroke = Component(*np.nonzero(ink))
     ((own, around),) = views([stroke], ink, 30)
     assert own[14].all() and not around.any()
-    corner = Stroke(np.array([0, 29]), np.array([0, 0]))
+    corner = Component(np.array([0, 29]), np.array([0, 0]))
     assert views([corner], ink, 30).shape == (1, 2, 28, 28)
     assert views([], ink, 30).shape[0] == 0
 
@@ -75,5 +75,5 @@ def test_it_computes_what_paddles_layers_do():
     hidden = np.maximum(x @ net["hidden.weight"] + net["hidden.bias"], 0)
     logits = (hidden @ net["output.weight"] + net["output.bias"])[:, 0]
     np.testing.assert_allclose(
-        log_likeness(images), -np.log1p(np.exp(-logits.astype(np.float64))), rtol=1e-4, atol=1e-4
+        log_probability(images), -np.log1p(np.exp(-logits.astype(np.float64))), rtol=1e-4, atol=1e-4
     )

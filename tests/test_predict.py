@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from pathlib import Path
 
@@ -43,9 +45,9 @@ def asked(capfd, *arguments):
     return status, *capfd.readouterr()
 
 
-def test_digits_are_read(run, pictures, capfd):
+def test_predict_reads_digits(run, pictures, capfd):
     paths, labels = pictures
-    status, out, _ = asked(capfd, run, *paths, "--json")
+    status, out, _ = asked(capfd, *paths, "--model", run, "--json")
     answers = json.loads(out)
     assert status == 0 and [answer["file"] for answer in answers] == list(map(str, paths))
     assert sum(answer["digit"] == label for answer, label in zip(answers, labels, strict=True)) >= 4
@@ -57,14 +59,14 @@ def test_digits_are_read(run, pictures, capfd):
         assert 40 <= left < right <= 320 and 40 <= top < bottom <= 320
 
 
-def test_a_number_is_read(run, tmp_path, capfd):
+def test_predict_reads_a_number_where_there_are_several_digits(run, tmp_path, capfd):
     split = dataset.open_dataset("sample").eval
     rng = np.random.default_rng(0)
     right = total = 0
     for index in range(6):
-        page = synthetic.compose(np.array(split.images), np.array(split.labels), rng, digits=4)
+        page = synthetic.synthetic_page(np.array(split.images), np.array(split.labels), rng, digits=4)
         Image.fromarray(page.image).save(tmp_path / f"{index}.png")
-        _, out, _ = asked(capfd, run, tmp_path / f"{index}.png", "--number", "--json")
+        _, out, _ = asked(capfd, tmp_path / f"{index}.png", "--model", run, "--json")
         (answer,) = json.loads(out)
         assert len(answer["boxes"]) == len(answer["number"]) == len(answer["value"])
         right += sum(a == str(b) for a, b in zip(answer["number"], page.labels, strict=False))
@@ -72,18 +74,41 @@ def test_a_number_is_read(run, tmp_path, capfd):
     assert right / total > 0.7
 
 
-@pytest.mark.parametrize("number", [False, True])
-def test_what_was_seen_is_drawn(run, pictures, capfd, number):
+def test_predict_without_a_model_takes_the_newest_classifier(run, pictures, capfd):
     (path, *_), _ = pictures
-    status, *_ = asked(capfd, run, path, "--save", "seen", *(["--number"] if number else []))
+    status, out, err = asked(capfd, path)
+    assert status == 2 and out == "" and "--task classify" in err and "--model" in err
+    Path("work/runs").mkdir(parents=True)
+    Path("work/runs/no run").mkdir()
+    shutil.copytree(run, "work/runs/older")
+    shutil.copytree(run, "work/runs/newer")
+    os.utime("work/runs/older/best.pdparams", (0, 0))
+    status, out, err = asked(capfd, path)
+    assert status == 0 and out.startswith(f"{path}: ") and str(Path("work/runs/newer")) in err
+
+
+@pytest.mark.parametrize(("option", "key"), [("--digit", "digit"), ("--number", "number")])
+def test_digit_and_number_decide_instead_of_the_picture(run, tmp_path, capfd, option, key):
+    split = dataset.open_dataset("sample").eval
+    page = synthetic.synthetic_page(split.images, split.labels, np.random.default_rng(0), digits=3)
+    Image.fromarray(page.image).save("page.png")
+    _, out, _ = asked(capfd, "page.png", "--model", run, "--json", option)
+    (answer,) = json.loads(out)
+    assert key in answer and len(answer["boxes"]) == (1 if key == "digit" else 3)
+
+
+@pytest.mark.parametrize("number", [False, True])
+def test_save_draws_what_was_seen(run, pictures, capfd, number):
+    (path, *_), _ = pictures
+    status, *_ = asked(capfd, path, "--model", run, "--save", "seen", *(["--number"] if number else []))
     assert status == 0
     assert np.asarray(Image.open("seen/digit-0-read.png").convert("L")).std() > 10
 
 
-def test_a_picture_that_cannot_be_read_does_not_keep_the_others(run, pictures, capfd):
+def test_predict_reads_the_others_where_one_picture_fails(run, pictures, capfd):
     (path, *_), _ = pictures
     Image.new("L", (100, 100), 255).save("empty.png")
-    status, out, err = asked(capfd, run, "empty.png", "missing.png", path)
+    status, out, err = asked(capfd, "empty.png", "missing.png", path, "--model", run)
     assert status == 2 and len(out.splitlines()) == 1 and str(path) in out
     first, second = (line for line in err.splitlines() if "error" in line)
     assert "no ink found" in first and "empty.png" in first and "missing.png" in second
@@ -119,20 +144,20 @@ def test_every_picture_gets_a_clear_answer_soon(run, capfd, name, suffix):
     make, is_digit = PICTURES[name]
     split = dataset.open_dataset("sample").eval
     make(np.array(split.images[0])).save(f"picture.{suffix}", **({"compress_level": 1} if suffix == "png" else {}))
-    read = predict.reader(str(run))
+    read = predict.load_predictor(str(run))
     began = time.process_time()
     if is_digit:
-        assert predict.read_digit(f"picture.{suffix}", read)["digit"] == split.labels[0]
+        assert predict.read_picture(f"picture.{suffix}", read, "digit")["digit"] == split.labels[0]
     else:
         with pytest.raises(UserError, match=rf"no ink found: picture\.{suffix}"):
-            predict.read_digit(f"picture.{suffix}", read)
+            predict.read_picture(f"picture.{suffix}", read, "digit")
     assert time.process_time() - began < 2
 
 
-def test_a_regression_gives_its_number(pictures, capfd, data_file):
+def test_predict_gives_the_number_of_a_regression(pictures, capfd, data_file):
     (path, *_), _ = pictures
     given = ["--net", "fc", "--epochs", "1", "--data", str(data_file), "--quiet", "--out", "fc"]
     assert console.run(train.main, given) == 0
-    _, out, _ = asked(capfd, "fc", path, "--json")
+    _, out, _ = asked(capfd, path, "--model", "fc", "--json")
     (answer,) = json.loads(out)
     assert answer["probabilities"] is None and answer["digit"] == int(np.clip(np.rint(answer["value"]), 0, 9))

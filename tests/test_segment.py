@@ -7,7 +7,7 @@ from PIL import Image
 from paddle_mnist import dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures.segment import split_digits
-from paddle_mnist.pictures.synthetic import compose
+from paddle_mnist.pictures.synthetic import synthetic_page
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def share_found(held, touching, pages):
     rng = np.random.default_rng(0)
     found = total = 0
     for _ in range(pages):
-        page = compose(*held, rng, touching=touching)
+        page = synthetic_page(*held, rng, touching=touching)
         boxes = [digit.box for digit in split_digits(page.image)]
         found += sum(max(overlap(box, other) for other in boxes) >= 0.5 for box in page.boxes)
         total += len(page.boxes)
@@ -88,7 +88,7 @@ def test_the_hole_of_a_zero_is_kept():
 
 
 def test_boxes_are_in_the_files_pixels(tmp_path):
-    from paddle_mnist.pictures.preprocess import open_picture
+    from paddle_mnist.pictures.picture import open_picture
 
     Image.fromarray(drawn(ONE, OTHER)).resize((3000, 1200)).save(tmp_path / "large.png")
     (box, _) = boxes_of(open_picture(tmp_path / "large.png"))

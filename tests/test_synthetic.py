@@ -3,19 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paddle_mnist.pictures.synthetic import compose
+from paddle_mnist.pictures.synthetic import synthetic_page
 
 
 @pytest.mark.parametrize("touching", [False, True])
 def test_a_seed_decides_the_page(splits, touching):
-    first, second, other = (compose(*splits.eval, np.random.default_rng(seed), touching) for seed in (1, 1, 2))
+    first, second, other = (synthetic_page(*splits.eval, np.random.default_rng(seed), touching) for seed in (1, 1, 2))
     assert (first.image == second.image).all() and first.boxes == second.boxes and first.labels == second.labels
     assert first.image.shape != other.image.shape or (first.image != other.image).any()
 
 
 def test_pages_are_as_varied_as_they_are_meant_to_be(splits):
     rng = np.random.default_rng(0)
-    pages = [compose(*splits.eval, rng) for _ in range(60)]
+    pages = [synthetic_page(*splits.eval, rng) for _ in range(60)]
     assert {len(page.labels) for page in pages} == {3, 4, 5, 6, 7, 8}
     assert len({np.median(page.image) > 127 for page in pages}) == 2  # dark on light, and light on dark
     for page in pages:
@@ -34,5 +34,5 @@ def gaps(page):
 def test_one_pair_touches_if_it_is_asked_for(splits):
     rng = np.random.default_rng(0)
     for _ in range(20):
-        assert min(gaps(compose(*splits.eval, rng))) > 0
-        assert sum(gap <= 0 for gap in gaps(compose(*splits.eval, rng, touching=True))) == 1
+        assert min(gaps(synthetic_page(*splits.eval, rng))) > 0
+        assert sum(gap <= 0 for gap in gaps(synthetic_page(*splits.eval, rng, touching=True))) == 1

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from paddle_mnist.pictures.components import Stroke
-from paddle_mnist.pictures.touching import _cheapest_paths, find_cuts, part
+from paddle_mnist.pictures.components import Component
+from paddle_mnist.pictures.touching import _cheapest_paths, find_cuts, split_touching
 
 
 def drawn(*bars, shape=(200, 500)):
@@ -14,7 +14,7 @@ def drawn(*bars, shape=(200, 500)):
     page = np.zeros(shape, bool)
     for left, top, right, bottom in bars:
         page[top:bottom, left:right] = True
-    return Stroke(*np.nonzero(page))
+    return Component(*np.nonzero(page))
 
 
 H = drawn((100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103))
@@ -29,19 +29,19 @@ def bar(strokes):
 
 def test_the_likelier_parting_is_taken():
     """Two bars on a bridge: an H, or two ones that touch."""
-    assert len(part(H, 0.0, 100, bar)) == 2
-    assert len(part(H, 0.0, 100, lambda strokes: -5.1 - bar(strokes))) == 1
+    assert len(split_touching(H, 0.0, 100, bar)) == 2
+    assert len(split_touching(H, 0.0, 100, lambda strokes: -5.1 - bar(strokes))) == 1
 
 
 def test_three_digits_that_touch_are_parted():
-    parts = part(THREE, 0.0, 100, bar)
+    parts = split_touching(THREE, 0.0, 100, bar)
     assert [round(np.median(part.x) / 80) for part in parts] == [1, 2, 3]
     assert sum(len(part.x) for part in parts) == len(THREE.x)
 
 
 def test_many_digits_that_touch_are_parted_from_left_to_right():
     bars = drawn(*((x, 50, x + 12, 150) for x in range(100, 740, 80)), (110, 97, 670, 101), shape=(200, 900))
-    assert len(part(bars, 0.0, 100, bar)) == 8
+    assert len(split_touching(bars, 0.0, 100, bar)) == 8
 
 
 def test_cuts_take_all_of_a_piece_and_each_part_is_high():

@@ -1,11 +1,11 @@
-"""Teach the net that tells one whole digit from anything else, and write ``paddle_mnist/pictures/digit_score.npz``.
+"""Train the net that tells one whole digit from anything else, and write ``paddle_mnist/pictures/digit_score.npz``.
 
     python tools/fit_digit_score.py --data work/mnist.json.gz
 
-Synthetic pages are composed from the training digits; on most of them one pair touches. Every piece of ink is taken
-whole and cut, as ``segment`` and ``touching`` do it, and the parts are shown to the net as ``digit_score.views`` draws
-them. How much of a digit a part is follows from the page: the overlap (intersection over union) with the digit that it
-is most like. From ``WHOLE`` on the target is 1, below ``PART`` it is 0, and in between it is a fraction.
+Synthetic pages are composed from the training digits; on most of them one pair touches. Every component is taken whole
+and cut as ``segment`` and ``touching`` do it, and the parts are shown to the net as ``digit_score.views`` draws them.
+The target follows from the page: the overlap (intersection over union) of a part with the digit that it overlaps most.
+From ``WHOLE`` on it is 1, below ``PART`` 0, and linear in between.
 
 Takes half an hour on two cores. The same seed gives the same pages, and the same weights to rounding.
 """
@@ -23,10 +23,10 @@ from paddle_mnist import cpu
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures import digit_score
-from paddle_mnist.pictures.components import INK, Stroke
+from paddle_mnist.pictures.components import INK, Component
 from paddle_mnist.pictures.preprocess import find_ink
 from paddle_mnist.pictures.segment import find_pieces
-from paddle_mnist.pictures.synthetic import Page, compose
+from paddle_mnist.pictures.synthetic import SyntheticPage, synthetic_page
 from paddle_mnist.pictures.touching import find_cuts
 from paddle_mnist.storage.files import atomic_write
 
@@ -38,47 +38,49 @@ BATCH = 256
 FILTERS, HIDDEN = (12, 24), 64
 
 
-def whole(stroke: Stroke, page: Page) -> float:
-    """Return how nearly a stroke is one of the page's digits, from 0 to 1."""
-    common = page.masks[:, stroke.y, stroke.x].sum(axis=1)
-    return float((common / (page.masks.sum(axis=(1, 2)) + len(stroke.y) - common)).max())
+def overlap(part: Component, page: SyntheticPage) -> float:
+    """Return the largest intersection over union of a component with the page's digits."""
+    common = page.masks[:, part.y, part.x].sum(axis=1)
+    return float((common / (page.masks.sum(axis=(1, 2)) + len(part.y) - common)).max())
 
 
 def examples(data: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compose some pages; return views of what is on them, uint8 [n, 2, 28, 28], and how whole each is, float32 [n]."""
+    """Compose pages; return views of what is on them, uint8 [n, 2, 28, 28], and each one's overlap, float32 [n]."""
     train = open_dataset(data).train
     rng = np.random.default_rng(seed)
     seen, shares = [], []
     for _ in range(PAGES_AT_ONCE):
-        page = compose(train.images, train.labels, rng, bool(rng.random() < TOUCHING))
+        page = synthetic_page(train.images, train.labels, rng, bool(rng.random() < TOUCHING))
         ink = find_ink(page.image)
         try:
             pieces, slant, height = find_pieces(ink)
         except UserError:  # too small, or all noise
             continue
-        strokes = [stroke for piece in pieces for stroke in ways(piece, page, slant, height, rng)]
-        seen.append(digit_score.views(strokes, ink > INK, height))
-        shares += [whole(stroke, page) for stroke in strokes]
+        parts = [part for piece in pieces for part in candidates(piece, page, slant, height, rng)]
+        seen.append(digit_score.views(parts, ink > INK, height))
+        shares += [overlap(part, page) for part in parts]
     return np.concatenate(seen), np.array(shares, np.float32)
 
 
-def ways(piece: Stroke, page: Page, slant: float, height: float, rng: np.random.Generator) -> list[Stroke]:
-    """Return a piece and the parts of some ways to cut it, right ones among them where there are any."""
+def candidates(
+    piece: Component, page: SyntheticPage, slant: float, height: float, rng: np.random.Generator
+) -> list[Component]:
+    """Return a component and the parts of some of its cuts, right ones among them where there are any."""
     cuts = find_cuts(piece, slant, height)
-    right = [cut for cut in cuts if min(whole(part, page) for part in cut) > 0.8][:RIGHT_CUTS]
+    right = [cut for cut in cuts if min(overlap(part, page) for part in cut) > 0.8][:RIGHT_CUTS]
     chosen = right + [cuts[i] for i in rng.permutation(len(cuts))[:ANY_CUTS]]
     return [piece, *(part for cut in chosen for part in cut)]
 
 
-def teach(views: np.ndarray, shares: np.ndarray, held_back: int, epochs: int, seed: int) -> dict[str, np.ndarray]:
+def fit(views: np.ndarray, shares: np.ndarray, held_back: int, epochs: int, seed: int) -> dict[str, np.ndarray]:
     """Train the net; return its arrays.
 
     Args:
         views: uint8 [n, 2, 28, 28].
-        shares: how whole a digit each is, float32 [n].
-        held_back: how many of the first ones are kept to measure by.
-        epochs: how often to go through the others.
-        seed: of the first weights and the order.
+        shares: the overlap of each with a digit, float32 [n].
+        held_back: how many of the first ones are kept for validation.
+        epochs: passes over the others.
+        seed: of the initial weights and the order.
     """
     import paddle
     from paddle import nn
@@ -138,7 +140,7 @@ def main() -> int:
     parser.add_argument("--data", default="auto", help="digits to compose pages from, as train takes them (auto)")
     parser.add_argument("--pages", type=int, default=6000, help="pages to compose (6000)")
     parser.add_argument("--epochs", type=int, default=10, help="times through what is on them (10)")
-    parser.add_argument("--seed", type=int, default=0, help="fixes the pages, the first weights and the order (0)")
+    parser.add_argument("--seed", type=int, default=0, help="fixes the pages, the initial weights and the order (0)")
     parser.add_argument("--workers", type=int, default=2, help="processes that compose pages (2)")
     args = parser.parse_args()
     cpu.tune()
@@ -150,11 +152,11 @@ def main() -> int:
     views, shares = (np.concatenate(part) for part in zip(*found, strict=True))
     held_back = len(found[0][0]) + len(found[1][0]) if len(found) > 20 else len(found[0][0])
     print(
-        f"{len(views):,} strokes on {PAGES_AT_ONCE * len(seeds):,} pages, {np.mean(shares > 0.8):.0%} of them digits",
+        f"{len(views):,} views on {PAGES_AT_ONCE * len(seeds):,} pages, {np.mean(shares > 0.8):.0%} of them digits",
         end="; ",
     )
     print(f"{time.perf_counter() - began:.0f} s", flush=True)
-    net = teach(views, shares, held_back, args.epochs, args.seed)
+    net = fit(views, shares, held_back, args.epochs, args.seed)
     with atomic_write(digit_score.WEIGHTS) as file:
         np.savez_compressed(file, **{name: value.astype(np.float16) for name, value in net.items()})
     print(f"written: {digit_score.WEIGHTS}, {digit_score.WEIGHTS.stat().st_size:,} bytes")

@@ -389,7 +389,7 @@ class Fuzzer:
         self.saved = {
             run: {path.name: checkpoint.load(path) for path in checkpoint.checkpoints(run)} for run in self.runs
         }
-        self.read = predict.reader(str(self.runs[0]))
+        self.read = predict.load_predictor(str(self.runs[0]))
         self.pictures, self.bombs = pictures(np.array(digits.eval.images[0])), list(explosive)
         self.kept: Path = folder
 
@@ -399,10 +399,10 @@ class Fuzzer:
         path.write_bytes(damaged_picture(self.pictures, self.bombs, self.chance))
         if self.chance.random() < 0.01:
             displace(path, self.chance)
-        number = self.chance.random() < 0.1
+        kind = self.chance.choice(["digit"] * 8 + ["number", None])
         try:
             with contextlib.redirect_stderr(io.StringIO()) as aside:
-                answer = (predict.read_number if number else predict.read_digit)(str(path), self.read)
+                answer = predict.read_picture(str(path), self.read, kind)
         except UserError as error:
             return self.judged(str(error), path) if not aside.getvalue() else f"says {aside.getvalue()!r} besides"
         finally:
@@ -410,7 +410,7 @@ class Fuzzer:
                 path.rmdir()
             elif not path.is_file():
                 path.unlink(missing_ok=True)
-        digits = answer["number"] if number else str(answer["digit"])
+        digits = answer["number"].replace("\n", "") if "number" in answer else str(answer["digit"])
         shares = np.reshape(answer["probabilities"], (len(digits), 10))
         right = digits.isdecimal() and np.allclose(shares.sum(axis=1), 1) and np.isfinite(answer["boxes"]).all()
         return "read" if right and not aside.getvalue() else f"answers {answer}, says {aside.getvalue()!r}"
@@ -476,7 +476,7 @@ class Fuzzer:
         if kind == 0 and path.name == "run.json":
             return self.command(train.main, run, "--resume", run, "--quiet")
         if kind < 15:
-            return self.command(predict.main, run, run, self.good_picture(), "--json")
+            return self.command(predict.main, run, self.good_picture(), "--model", run, "--json")
         if kind < 30 and path.name != "run.json":
             return self.command(evaluate.main, run, path, "--data", self.data, "--json")
         return self.command(evaluate.main, run, run, "--data", self.data, "--json")
@@ -522,7 +522,7 @@ class Fuzzer:
         if self.chance.random() < 0.5:
             path = self.kept = self.folder / "picture"
             path.write_bytes(damaged_picture(self.pictures, self.bombs, self.chance))
-            arguments = ["predict", self.runs[0], path, "--json"]
+            arguments = ["predict", path, "--model", self.runs[0], "--json"]
         else:
             run = path = self.kept = self.folder / "run"
             shutil.rmtree(run, ignore_errors=True)
@@ -585,7 +585,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         fuzzer = Fuzzer(Path(temporary), args.paddle, make_bombs(Path(temporary)))
         # What is made once, fonts and modules, is made before memory is measured.
         quietly(plot.main, fuzzer.runs[0], "--out", Path(temporary, "loss.png"))
-        predict.read_digit(str(fuzzer.good_picture()), fuzzer.read)
+        predict.read_picture(str(fuzzer.good_picture()), fuzzer.read)
         counts, failures, longest, most = throw(fuzzer, args.count, args.seed, args.commands)
     print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     print(f"failures {failures}; longest {longest:.2f} s; most memory {most:.0f} MB")

@@ -1,4 +1,4 @@
-"""Strokes: the pieces of ink that hang together, and what is measured on them."""
+"""Connected components of ink, and what is measured on them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from paddle_mnist.errors import UserError
 
-INK = 0.35  # of full ink: what belongs to a stroke
+INK = 0.35  # of full ink: what belongs to a component
 
 
-class Stroke(NamedTuple):
-    """Some pixels of ink, by their places.
+class Component(NamedTuple):
+    """Some pixels of ink, given by their coordinates.
 
     Attributes:
         y: int64 [n], rows of the picture.
@@ -37,9 +37,9 @@ class Stroke(NamedTuple):
         """Columns from the first to the last."""
         return int(np.ptp(self.x)) + 1
 
-    def where(self, kept: np.ndarray) -> Stroke:
+    def subset(self, kept: np.ndarray) -> Component:
         """Return the pixels that bool [n] keeps."""
-        return Stroke(self.y[kept], self.x[kept])
+        return Component(self.y[kept], self.x[kept])
 
     def mask(self, margin: int = 0) -> np.ndarray:
         """Return the box with a margin around it, bool [h, w], true where the ink is."""
@@ -48,16 +48,16 @@ class Stroke(NamedTuple):
         return mask
 
 
-def union(strokes: list[Stroke]) -> Stroke:
-    """Return all pixels of several strokes as one."""
-    return Stroke(np.concatenate([stroke.y for stroke in strokes]), np.concatenate([stroke.x for stroke in strokes]))
+def union(parts: list[Component]) -> Component:
+    """Return all pixels of several components as one."""
+    return Component(np.concatenate([part.y for part in parts]), np.concatenate([part.x for part in parts]))
 
 
-def find_strokes(ink: np.ndarray, name: str = "the picture") -> list[Stroke]:
+def connected_components(ink: np.ndarray, name: str = "the picture") -> list[Component]:
     """Return the connected components of the ink, without single pixels of noise."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(ink > INK, structure=np.ones((3, 3)))  # strokes may hold together at corners
+    labels, count = ndimage.label(ink > INK, structure=np.ones((3, 3)))  # corners connect
     if count == 0:
         raise UserError(f"no digits found in {name}: its ink is too faint")
     y, x = np.nonzero(labels)
@@ -65,17 +65,17 @@ def find_strokes(ink: np.ndarray, name: str = "the picture") -> list[Stroke]:
     order = np.argsort(label, kind="stable")
     areas = np.bincount(label)[1:]
     ends = np.cumsum(areas)[:-1]
-    strokes = [Stroke(*pixels) for pixels in zip(np.split(y[order], ends), np.split(x[order], ends), strict=True)]
-    return [stroke for stroke in strokes if len(stroke.y) >= 0.01 * areas.max()]
+    found = [Component(*pixels) for pixels in zip(np.split(y[order], ends), np.split(x[order], ends), strict=True)]
+    return [component for component in found if len(component.y) >= 0.01 * areas.max()]
 
 
-def digit_height(strokes: list[Stroke]) -> float:
-    """Estimate the height of the digits: the median over strokes of at least half the largest height."""
-    heights = np.array([stroke.height for stroke in strokes])
+def digit_height(components: list[Component]) -> float:
+    """Estimate the height of the digits: the median over components of at least half the largest height."""
+    heights = np.array([component.height for component in components])
     return float(np.median(heights[heights >= 0.5 * heights.max()]))
 
 
-def find_slant(stroke: Stroke) -> float:
+def find_slant(ink: Component) -> float:
     """Return by how many pixels to the right the writing leans, per pixel upwards.
 
     Upright writing has the emptiest gaps between its digits, so the slant is the one under which the ink falls into
@@ -84,13 +84,13 @@ def find_slant(stroke: Stroke) -> float:
     slants = np.linspace(-0.5, 0.5, 21)
 
     def sharpness(slant: float) -> float:
-        columns = np.rint(stroke.x + slant * stroke.y).astype(int)
+        columns = np.rint(ink.x + slant * ink.y).astype(int)
         return float((np.bincount(columns - columns.min()).astype(float) ** 2).sum()) * (1 - 0.1 * abs(slant))
 
     return float(max(slants, key=sharpness))
 
 
-def upright_columns(stroke: Stroke, slant: float) -> tuple[float, float]:
-    """Return the first and last column that a stroke covers once the slant is taken out."""
-    columns = stroke.x + slant * stroke.y
+def upright_columns(component: Component, slant: float) -> tuple[float, float]:
+    """Return the first and last column that a component covers once the slant is removed."""
+    columns = component.x + slant * component.y
     return float(columns.min()), float(columns.max()) + 1

@@ -1,9 +1,9 @@
-"""How much a stroke looks like one whole digit: a small convolutional net that sees what stands around it, too.
+"""How likely a component is one whole digit: a small convolutional net that also sees the ink around it.
 
-A classifier cannot say so. Taught nothing but digits, it is sure of whatever it is shown. This net was taught what is
-no digit: parts of digits that were cut at wrong places, and two digits that touch. ``tools/fit_likeness.py`` makes them
-up and trains it; its weights lie beside this file. Two convolutions, each with ReLU and 2 x 2 maximum pooling, and two
-affine layers: little enough to run in NumPy, whatever net reads the digits afterwards.
+A classifier cannot tell. Trained on digits only, it is sure of whatever it is shown. This net was trained on what is
+not a digit as well: parts of digits that were cut in wrong places, and pairs of digits that touch.
+``tools/fit_digit_score.py`` makes them and trains it; its weights lie beside this file. Two convolutions, each with
+ReLU and 2×2 max pooling, and two affine layers: small enough for NumPy, whichever classifier reads the digits.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_mnist.pictures.components import Stroke
+from paddle_mnist.pictures.components import Component
 
 WEIGHTS = Path(__file__).with_name("digit_score.npz")
 SIDE = 28  # pixels of a view
 DIGIT = 20  # pixels in it that the height of a digit becomes
-_TOGETHER = 64  # views that go through the net at once
+BATCH = 64  # views that go through the net at once
 
 
-def views(strokes: list[Stroke], ink: np.ndarray, height: float) -> np.ndarray:
-    """Draw strokes as the net sees them: all on one scale, each in the middle, and beside it the ink around.
+def views(components: list[Component], ink: np.ndarray, height: float) -> np.ndarray:
+    """Draw components as the net sees them: on one scale, centred, with the ink around them in a second channel.
 
     Args:
-        strokes: what to look at.
-        ink: where the page has any, bool [h, w].
-        height: of a digit of this page, in pixels.
+        components: what to draw.
+        ink: where the page has ink, bool [h, w].
+        height: of a digit on this page, in pixels.
 
     Returns:
-        uint8 [n, 2, 28, 28]: the stroke, and the other ink in the same window.
+        uint8 [n, 2, 28, 28]: the component, and the other ink in the same window.
     """
     page = np.where(ink, np.uint8(255), np.uint8(0))
-    return np.array([_view(stroke, page, SIDE / DIGIT * height) for stroke in strokes], np.uint8)
+    return np.array([_view(component, page, SIDE / DIGIT * height) for component in components], np.uint8)
 
 
-def _view(stroke: Stroke, page: np.ndarray, window: float) -> list[np.ndarray]:
-    """Draw one stroke; ``window`` is the side in pixels of what is seen of the page."""
+def _view(component: Component, page: np.ndarray, window: float) -> list[np.ndarray]:
+    """Draw one component; ``window`` is the side in pixels of the square that is seen of the page."""
     from PIL import Image
 
-    left, top, right, bottom = stroke.box
+    left, top, right, bottom = component.box
     x, y = (left + right - window) / 2, (top + bottom - window) / 2
     first_x, first_y = int(np.floor(x)), int(np.floor(y))
     side = int(np.ceil(window)) + 2
@@ -48,7 +48,7 @@ def _view(stroke: Stroke, page: np.ndarray, window: float) -> list[np.ndarray]:
     seen = page[max(0, first_y) : max(0, first_y + side), max(0, first_x) : max(0, first_x + side)]
     row, column = max(0, -first_y), max(0, -first_x)
     around[row : row + seen.shape[0], column : column + seen.shape[1]] = seen
-    rows, columns = stroke.y - first_y, stroke.x - first_x
+    rows, columns = component.y - first_y, component.x - first_x
     inside = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
     own = np.zeros_like(around)
     own[rows[inside], columns[inside]] = 255
@@ -60,13 +60,13 @@ def _view(stroke: Stroke, page: np.ndarray, window: float) -> list[np.ndarray]:
     ]
 
 
-def log_likeness(views: np.ndarray) -> np.ndarray:
+def log_probability(views: np.ndarray) -> np.ndarray:
     """Return the logarithm of the probability that each view shows one whole digit, float32 [n].
 
     Args:
         views: uint8 [n, 2, 28, 28], as ``views`` draws them.
     """
-    parts = [_logits(views[first : first + _TOGETHER]) for first in range(0, len(views), _TOGETHER)]
+    parts = [_logits(views[first : first + BATCH]) for first in range(0, len(views), BATCH)]
     return -np.logaddexp(0, -np.concatenate(parts))
 
 
@@ -93,6 +93,6 @@ def _pooled(x: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _weights() -> dict[str, np.ndarray]:
-    """Return the net's arrays, float32, as ``tools/fit_likeness.py`` names them."""
+    """Return the net's arrays, float32, as ``tools/fit_digit_score.py`` names them."""
     with np.load(WEIGHTS) as arrays:
         return {name: arrays[name].astype(np.float32) for name in arrays.files}

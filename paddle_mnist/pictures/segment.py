@@ -1,6 +1,6 @@
-"""A picture of a number, parted into its digits.
+"""Segments a picture of a number into digits.
 
-    ink  ->  strokes (connected components)  ->  pieces of a digit joined  ->  touching digits cut  ->  digits in order
+    ink -> connected components -> pieces of one digit joined -> touching digits split -> digits in reading order
 
 Everything is measured in the height of the digits themselves, so that the size of the picture does not matter.
 """
@@ -14,15 +14,24 @@ import numpy as np
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures import digit_score, touching
-from paddle_mnist.pictures.components import INK, Stroke, digit_height, find_slant, find_strokes, union, upright_columns
-from paddle_mnist.pictures.preprocess import Picture, find_ink, prepare_digit
+from paddle_mnist.pictures.components import (
+    INK,
+    Component,
+    connected_components,
+    digit_height,
+    find_slant,
+    union,
+    upright_columns,
+)
+from paddle_mnist.pictures.picture import Picture
+from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_digit
 
-MAX_STROKES = 60  # of the size of writing
+MAX_COMPONENTS = 60  # of the size of writing
 ENOUGH_PIXELS = 100  # higher digits than twice this are reduced: what they show is prepared to 20 in the end
 MIN_PIXELS = 8  # a digit lower than this cannot be told from another
 
 # All in digit heights.
-SPECK = 0.22  # what is neither higher nor wider is no stroke
+SPECK = 0.22  # what is neither higher nor wider is dust
 MIN_DIGIT = 0.35  # a digit is at least so high
 PIECE = 0.45  # what is lower is a piece of the digit beside it
 WHOLE = 0.7  # what reaches so high is no mere piece of a digit
@@ -31,10 +40,10 @@ TALL = 1.4  # no digit is higher
 RULE = 8.0  # what is wider is a line drawn across the page
 OFF_LINE = 0.7  # how far a digit's middle may lie above or below the line of writing
 
-READ = 2.9  # how much a classifier's word weighs; fitted to the pairs on 700 composed pages of validation digits
+CLASSIFIER_WEIGHT = 2.9  # of the classifier's log probability; fitted to the pairs on 700 pages of validation digits
 
-# The probability that a classifier gives to what it reads in each of images uint8 [n, 28, 28], float [n].
-Certainty = Callable[[np.ndarray], np.ndarray]
+# A classifier's probability of its own answer for each of images uint8 [n, 28, 28], float [n].
+Confidence = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -44,18 +53,30 @@ class Digit:
     Attributes:
         box: left, top, right, bottom in pixels of the file, the last two exclusive.
         image28: uint8 [28, 28], prepared as MNIST's digits were.
+        line: of writing that it stands on, from 0.
     """
 
     box: tuple[int, int, int, int]
     image28: np.ndarray
+    line: int = 0
 
 
-def split_digits(picture: Picture | np.ndarray, certainty: Certainty | None = None) -> list[Digit]:
+def whole_digit(picture: Picture) -> Digit:
+    """Take all ink of a picture for one digit.
+
+    Raises:
+        UserError: there is no ink.
+    """
+    ink = find_ink(picture)
+    return Digit(tuple(round(side * picture.scale) for side in ink_box(ink)), prepare_digit(ink))
+
+
+def split_digits(picture: Picture | np.ndarray, confidence: Confidence | None = None) -> list[Digit]:
     """Find the digits of a number written on one line, from left to right.
 
     Args:
-        picture: what ``preprocess.open_picture`` returned, or grey values uint8 [h, w].
-        certainty: a classifier that has a say, too, in how touching digits are parted.
+        picture: what ``picture.open_picture`` returned, or grey values uint8 [h, w].
+        confidence: a classifier's, which then helps to choose how touching digits are split.
 
     Raises:
         UserError: nothing in the picture looks like digits.
@@ -65,26 +86,26 @@ def split_digits(picture: Picture | np.ndarray, certainty: Certainty | None = No
     name = picture.name if isinstance(picture, Picture) else "the picture"
     scale = picture.scale if isinstance(picture, Picture) else 1.0
     ink = find_ink(picture)
-    factor = max(1, int(digit_height(find_strokes(ink, name)) // ENOUGH_PIXELS))
+    factor = max(1, int(digit_height(connected_components(ink, name)) // ENOUGH_PIXELS))
     if factor > 1:
         ink, scale = np.asarray(Image.fromarray(ink).reduce(factor)), scale * factor
 
-    digits = find_digits(ink, name, certainty)
+    digits = find_digits(ink, name, confidence)
     return [Digit(tuple(round(side * scale) for side in digit.box), _prepared(ink, digit)) for digit in digits]
 
 
-def find_digits(ink: np.ndarray, name: str = "the picture", certainty: Certainty | None = None) -> list[Stroke]:
-    """Part ink [h, w] into digits, from left to right."""
+def find_digits(ink: np.ndarray, name: str = "the picture", confidence: Confidence | None = None) -> list[Component]:
+    """Segment ink [h, w] into digits, from left to right."""
     pieces, slant, height = find_pieces(ink, name)
 
-    def digit_likeness(strokes: list[Stroke]) -> np.ndarray:
-        value = digit_score.log_likeness(digit_score.views(strokes, ink > INK, height))
-        if certainty is None:
+    def score(parts: list[Component]) -> np.ndarray:
+        value = digit_score.log_probability(digit_score.views(parts, ink > INK, height))
+        if confidence is None:
             return value
-        probability = certainty(np.stack([_prepared(ink, stroke) for stroke in strokes]))
-        return value + READ * np.log(np.maximum(probability, 1e-6))
+        probability = confidence(np.stack([_prepared(ink, part) for part in parts]))
+        return value + CLASSIFIER_WEIGHT * np.log(np.maximum(probability, 1e-6))
 
-    digits = [part for piece in pieces for part in touching.part(piece, slant, height, digit_likeness)]
+    digits = [part for piece in pieces for part in touching.split_touching(piece, slant, height, score)]
     digits = [digit for digit in digits if digit.height >= MIN_DIGIT * height]
     if not digits:
         raise UserError(f"no digits found in {name}: write larger, dark on light or light on dark")
@@ -96,20 +117,20 @@ def find_digits(ink: np.ndarray, name: str = "the picture", certainty: Certainty
     return sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant)))
 
 
-def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[Stroke], float, float]:
+def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[Component], float, float]:
     """Return the pieces of ink [h, w] that hold a digit or several, the slant of the writing and its digits' height."""
-    strokes = find_strokes(ink, name)
-    height = digit_height(strokes)
+    found = connected_components(ink, name)
+    height = digit_height(found)
     if height < MIN_PIXELS:
         raise UserError(f"no digits found in {name}: what is there is {height:.0f} pixels high, less than {MIN_PIXELS}")
-    strokes = [stroke for stroke in strokes if SPECK * height <= max(stroke.height, stroke.width) <= RULE * height]
-    if not strokes or len(strokes) > MAX_STROKES:
-        raise UserError(f"no digits found in {name}: found {len(strokes):,} strokes, where a number has a few")
-    slant = find_slant(union(strokes))
-    return join_pieces(strokes, slant, height), slant, height
+    found = [part for part in found if SPECK * height <= max(part.height, part.width) <= RULE * height]
+    if not found or len(found) > MAX_COMPONENTS:
+        raise UserError(f"no digits found in {name}: found {len(found):,} strokes, where a number has a few")
+    slant = find_slant(union(found))
+    return join_pieces(found, slant, height), slant, height
 
 
-def distance_from_line(digits: list[Stroke]) -> float:
+def distance_from_line(digits: list[Component]) -> float:
     """Return how far in pixels the digit furthest from the line of writing lies above or below it.
 
     The line may rise or fall. It goes through the medians, so that what lies off it does not draw it near.
@@ -123,46 +144,46 @@ def distance_from_line(digits: list[Stroke]) -> float:
     return float(np.abs(height - np.median(height)).max())
 
 
-def join_pieces(strokes: list[Stroke], slant: float, height: float) -> list[Stroke]:
-    """Join the strokes of one digit: those that stand over each other, once the slant is taken out.
+def join_pieces(parts: list[Component], slant: float, height: float) -> list[Component]:
+    """Join the components of one digit: those that lie above each other, once the slant is removed.
 
     A five's bar stands over its bow, a broken eight's halves over each other; two digits stand side by side. Pieces
     are joined as long as the narrower one lies mostly over the wider one and the whole is not wider than a digit.
     """
-    joined: list[Stroke] = []
-    for stroke in sorted(strokes, key=lambda stroke: upright_columns(stroke, slant)):
+    joined: list[Component] = []
+    for part in sorted(parts, key=lambda part: upright_columns(part, slant)):
         for index, other in enumerate(joined):
-            if _belong_together(stroke, other, slant, height):
-                joined[index] = union([other, stroke])
+            if _belong_together(part, other, slant, height):
+                joined[index] = union([other, part])
                 break
         else:
-            joined.append(stroke)
+            joined.append(part)
     return joined
 
 
-def _belong_together(stroke: Stroke, other: Stroke, slant: float, height: float) -> bool:
-    """Tell whether two strokes are pieces of one digit."""
-    (first, last), (other_first, other_last) = upright_columns(stroke, slant), upright_columns(other, slant)
+def _belong_together(part: Component, other: Component, slant: float, height: float) -> bool:
+    """Tell whether two components are pieces of one digit."""
+    (first, last), (other_first, other_last) = upright_columns(part, slant), upright_columns(other, slant)
     overlap = min(last, other_last) - max(first, other_first)
     narrower = min(last - first, other_last - other_first)
     whole = max(last, other_last) - min(first, other_first)
-    lower = min(stroke.height, other.height)
+    lower = min(part.height, other.height)
     # Two whole digits that lean over each other are not one.
     over_each_other = overlap > 0.5 * narrower and whole <= touching.TWO_WIDE * height and lower < WHOLE * height
     beside = overlap > -NEAR * height and whole <= 1.2 * touching.SINGLE * height and lower < PIECE * height
-    (_, top, _, bottom), (_, other_top, _, other_bottom) = stroke.box, other.box
+    (_, top, _, bottom), (_, other_top, _, other_bottom) = part.box, other.box
     one_above = min(bottom, other_bottom) - max(top, other_top) < NEAR * height
     stacked = one_above and overlap > -NEAR * height and max(bottom, other_bottom) - min(top, other_top) < TALL * height
     return over_each_other or beside or (stacked and whole <= touching.TWO_WIDE * height)
 
 
-def _prepared(ink: np.ndarray, stroke: Stroke) -> np.ndarray:
-    """Cut a stroke's ink out, with the soft edge that it has, and prepare it as a digit."""
+def _prepared(ink: np.ndarray, component: Component) -> np.ndarray:
+    """Cut a component's ink out with its soft edge, and prepare it as a digit."""
     from scipy import ndimage
 
     margin = 3
-    left, top, right, bottom = stroke.box
+    left, top, right, bottom = component.box
     around = np.pad(ink[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin], margin)
     y, x = min(top, margin), min(left, margin)  # where the box begins inside what was cut out, padding aside
     field = around[y : y + bottom - top + 2 * margin, x : x + right - left + 2 * margin]
-    return prepare_digit(np.where(ndimage.binary_dilation(stroke.mask(margin), iterations=2), field, 0))
+    return prepare_digit(np.where(ndimage.binary_dilation(component.mask(margin), iterations=2), field, 0))

@@ -1,4 +1,4 @@
-"""Pictures of numbers made out of single digits, with the truth beside them: to measure reading by."""
+"""Synthetic pages of numbers, composed from single digits, with their ground truth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from paddle_mnist.pictures.components import INK
 
 
 @dataclass(frozen=True)
-class Page:
-    """A made-up page with one number on it.
+class SyntheticPage:
+    """A synthetic page with one number on it.
 
     Attributes:
         image: uint8 [h, w], grey.
@@ -26,18 +26,18 @@ class Page:
     masks: np.ndarray
 
 
-def compose(
+def synthetic_page(
     images: np.ndarray, labels: np.ndarray, rng: np.random.Generator, touching: bool = False, digits: int | None = None
-) -> Page:
+) -> SyntheticPage:
     """Write a number of 3 to 8 digits on a page.
 
-    Spacing, size, slant, noise, the gradient of the light, and which of ink and paper is the darker are drawn anew for
-    each page.
+    Spacing, size, slant, noise, the gradient of the light, and whether ink or paper is the darker are drawn for each
+    page.
 
     Args:
         images: uint8 [n, 28, 28] to draw digits from, as MNIST has them.
         labels: [n], what they show.
-        rng: decides everything.
+        rng: the source of all randomness.
         touching: let one pair of neighbours touch.
         digits: how many; ``None`` draws 3 to 8.
     """
@@ -49,7 +49,7 @@ def compose(
     pair = int(rng.integers(0, count - 1)) if touching else -1
     places = _lay_out(glyphs, size, pair, rng)
     ink, boxes, masks = _draw(glyphs, places, int(size))
-    return Page(_photograph(ink, rng), tuple(int(labels[index]) for index in chosen), tuple(boxes), masks)
+    return SyntheticPage(_photograph(ink, rng), tuple(int(labels[index]) for index in chosen), tuple(boxes), masks)
 
 
 def _glyph(image: np.ndarray, size: float, slant: float) -> np.ndarray:
@@ -72,7 +72,7 @@ def _crop(ink: np.ndarray) -> np.ndarray:
 
 
 def _lay_out(glyphs: list[np.ndarray], size: float, pair: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Return the top left corner of each glyph; the one after ``pair`` is pushed left until it touches."""
+    """Return the top left corner of each glyph; the one after ``pair`` is moved left until it touches."""
     places, x = [], int(size)
     for index, glyph in enumerate(glyphs):
         y = int(size * (1 + rng.uniform(-0.1, 0.1))) + int((1.1 * size - glyph.shape[0]) / 2)

@@ -1,7 +1,7 @@
-"""Digits that touch: where a piece of ink may be cut, and whether its parts look more like digits than the whole.
+"""Touching digits, split by over-segmentation: many candidate cuts of one component, of which the best scored is kept.
 
-Every way to part a piece is weighed, as in Y. LeCun et al., *Gradient-Based Learning Applied to Document Recognition*,
-1998: cut too often, ask of every part how much it looks like a digit, and keep the likeliest parts.
+As in Y. LeCun et al., *Gradient-Based Learning Applied to Document Recognition*, 1998: cut in many places, score every
+part by how likely it is one whole digit, and keep the split with the highest score, which may be no split at all.
 """
 
 from __future__ import annotations
@@ -12,72 +12,73 @@ from collections.abc import Callable
 
 import numpy as np
 
-from paddle_mnist.pictures.components import Stroke, upright_columns
+from paddle_mnist.pictures.components import Component, upright_columns
 
-# How much each of some strokes looks like one whole digit, a logarithm of a probability: float [n].
-Likeness = Callable[[list[Stroke]], np.ndarray]
+# The logarithm of the probability that each component is one whole digit, float [n].
+Score = Callable[[list[Component]], np.ndarray]
 
 # All in digit heights.
 SINGLE = 0.75  # the width of a usual digit
 MAYBE_TWO = 0.5  # what is narrower holds one
 TWO_WIDE = 1.2  # what is wider holds two digits at least; a single one seldom is
-THREE_WIDE = 1.6  # what is wider may hold three
-MANY_WIDE = 3.0  # what is wider is parted from left to right, without looking back
-MIN_PART = 0.55  # each part of a cut reaches so high, or it is a stroke and no digit
+THREE_WIDE = 1.6  # what is wider may hold three digits
+MANY_WIDE = 3.0  # what is wider is split greedily from left to right
+MIN_PART = 0.55  # each part of a cut is at least so high; less is a stroke, not a digit
 STEP = 0.085  # between the places where a cut is tried
-LEANS = (-0.3, 0.0, 0.3)  # of the cuts against the writing, in columns a row
-BANDS = (0.1, 0.3)  # how far a cut may leave its line to either side
+LEANS = (-0.3, 0.0, 0.3)  # slants of the cuts relative to the writing's, in columns per row
+BANDS = (0.1, 0.3)  # how far a cut may stray from its line to either side
 
 ROWS = 40  # rows of a digit in which cuts are sought; more find no better ones
 OUTSIDE = 1e3  # the cost of a pixel outside the band
 MAX_CUTS = 100
-BEAM = 2  # left parts that are tried where a piece may hold more than two digits
-ANOTHER = -1.7  # what each digit more must be likelier by; less than nothing, since a right cut is never quite clean
+BEAM = 2  # left parts that are tried where a component may hold more than two digits
+SPLIT_BIAS = -1.7  # log probability that each further digit must gain; negative, since no right cut is quite clean
 
 
-def part(piece: Stroke, slant: float, height: float, likeness: Likeness) -> list[Stroke]:
-    """Part a piece into the strokes that are the likeliest digits, from left to right.
+def split_touching(component: Component, slant: float, height: float, score: Score) -> list[Component]:
+    """Split a component into the most probable digits, from left to right.
 
     Args:
-        piece: of one digit or several.
+        component: one digit or several.
         slant: of the writing, as ``find_slant`` returns it.
         height: of a digit, in pixels.
-        likeness: how much strokes look like digits.
+        score: how likely components are whole digits.
     """
-    return _likeliest_parts(piece, slant, height, likeness)[1]
+    return _best_split(component, slant, height, score)[1]
 
 
-def _likeliest_parts(piece: Stroke, slant: float, height: float, likeness: Likeness) -> tuple[float, list[Stroke]]:
-    cuts = find_cuts(piece, slant, height)
-    values = likeness([piece, *itertools.chain.from_iterable(cuts)])
-    whole, left, right = values[0], values[1::2] - ANOTHER, values[2::2]
-    found = [(float(whole), [piece])]
+def _best_split(component: Component, slant: float, height: float, score: Score) -> tuple[float, list[Component]]:
+    """Return the highest score of all candidate splits, and its parts."""
+    cuts = find_cuts(component, slant, height)
+    values = score([component, *itertools.chain.from_iterable(cuts)])
+    whole, left, right = values[0], values[1::2] - SPLIT_BIAS, values[2::2]
+    found = [(float(whole), [component])]
     if cuts:
         best = int(np.argmax(left + right))
         found.append((float(left[best] + right[best]), list(cuts[best])))
-    first, last = upright_columns(piece, slant)
+    first, last = upright_columns(component, slant)
     if last - first > THREE_WIDE * height:
         for i in np.argsort(-left)[: BEAM if last - first < MANY_WIDE * height else 1]:
-            value, parts = _likeliest_parts(cuts[i][1], slant, height, likeness)
+            value, parts = _best_split(cuts[i][1], slant, height, score)
             found.append((float(left[i]) + value, [cuts[i][0], *parts]))
     return max(found, key=lambda way: way[0])
 
 
-def find_cuts(piece: Stroke, slant: float, height: float) -> list[tuple[Stroke, Stroke]]:
-    """Cut a piece from top to bottom along paths through little ink: near many lines, of which each finds its own.
+def find_cuts(component: Component, slant: float, height: float) -> list[tuple[Component, Component]]:
+    """Cut a component from top to bottom along paths through little ink, one near each of many lines.
 
-    Ink is counted by whole pixels. Were its soft edges cheaper, paths would shave slivers off strokes.
+    Ink is counted by whole pixels. If its soft edges were cheaper, paths would shave slivers off strokes.
 
     Returns:
         What lies to the left and to the right of at most ``MAX_CUTS`` cuts, those through the least ink first.
     """
-    first, last = upright_columns(piece, slant)
+    first, last = upright_columns(component, slant)
     if last - first < MAYBE_TWO * height:
         return []
     factor = _factor(height)
     unit = height / factor
     pad = math.ceil(unit)  # a leaning band may leave the box
-    ink = np.pad(_reduced(piece.mask(), factor), ((0, 0), (pad, pad)))
+    ink = np.pad(_reduced(component.mask(), factor), ((0, 0), (pad, pad)))
     rows, columns = np.indices(ink.shape)
     outside = []
     for lean in LEANS:
@@ -86,25 +87,25 @@ def find_cuts(piece: Stroke, slant: float, height: float) -> list[tuple[Stroke, 
         places = np.arange(inked.min() + 0.1 * unit, inked.max() - 0.1 * unit, STEP * unit)
         outside += [np.abs(upright - place) > band * unit for band in BANDS for place in places]
     paths, costs = _cheapest_paths(ink + 0.01 + OUTSIDE * np.array(outside))
-    left, top, _, _ = piece.box
-    y, x = (piece.y - top) // factor, (piece.x - left) / factor + pad
-    cuts: dict[bytes, tuple[Stroke, Stroke]] = {}
+    left, top, _, _ = component.box
+    y, x = (component.y - top) // factor, (component.x - left) / factor + pad
+    cuts: dict[bytes, tuple[Component, Component]] = {}
     for i in np.argsort(costs):
-        shorn = _shorn_off(columns <= paths[i][:, np.newaxis], ink > 0)
-        on_left = (x < paths[i, y] + 0.5) ^ shorn[y, x.astype(int)]
+        loose = _loose_bits(columns <= paths[i][:, np.newaxis], ink > 0)
+        on_left = (x < paths[i, y] + 0.5) ^ loose[y, x.astype(int)]
         key = np.packbits(on_left).tobytes()
         if costs[i] >= OUTSIDE or len(cuts) == MAX_CUTS:
             break
         if key in cuts or on_left.all() or not on_left.any():
             continue
-        left_part, right_part = piece.where(on_left), piece.where(~on_left)
+        left_part, right_part = component.subset(on_left), component.subset(~on_left)
         if min(left_part.height, right_part.height) >= MIN_PART * height:
             cuts[key] = left_part, right_part
     return list(cuts.values())
 
 
-def _shorn_off(left: np.ndarray, ink: np.ndarray) -> np.ndarray:
-    """Mark the bits that a cut takes off one digit and leaves with the other: they hang on the other side alone.
+def _loose_bits(left: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Mark the small bits that a cut leaves on the wrong side: they are connected to the other side only.
 
     Args:
         left: which pixels lie to the left of the cut, bool [h, w].
@@ -116,19 +117,19 @@ def _shorn_off(left: np.ndarray, ink: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
     around = np.ones((3, 3))
-    shorn = np.zeros_like(ink)
+    loose = np.zeros_like(ink)
     for side in (left, ~left):
         labels, count = ndimage.label(ink & side, structure=around)
         if count > 1:
             sizes = np.bincount(labels.ravel())
             sizes[0] = 0
-            hanging = np.unique(labels[ndimage.binary_dilation(ink & ~side, around)])
-            shorn |= np.isin(labels, hanging[(hanging > 0) & (hanging != sizes.argmax())])
-    return shorn
+            neighbours = np.unique(labels[ndimage.binary_dilation(ink & ~side, around)])
+            loose |= np.isin(labels, neighbours[(neighbours > 0) & (neighbours != sizes.argmax())])
+    return loose
 
 
 def _factor(height: float) -> int:
-    """Return by how much a piece is reduced before cuts are sought in it."""
+    """Return the factor by which a component is reduced before cuts are sought in it."""
     return max(1, round(height / ROWS))
 
 
@@ -141,9 +142,9 @@ def _reduced(mask: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _cheapest_paths(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the cheapest path from top to bottom, by steps of one row and at most one column, in each of several fields.
+    """Find the cheapest path from top to bottom in each field, by steps of one row and at most one column.
 
-    A slanting step is longer than a straight one, and costs as much more.
+    A diagonal step costs more than a straight one in proportion to its length.
 
     Args:
         costs: of each pixel, float [n, h, w].
@@ -156,9 +157,9 @@ def _cheapest_paths(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     came = np.zeros((n, height, width), dtype=np.int8)
     edge = np.full((n, 1), np.inf)
     for row in range(1, height):
-        straight, slanting = costs[:, row], math.sqrt(2) * costs[:, row]
-        from_left = np.concatenate([edge, total[:, :-1]], axis=1) + slanting
-        from_right = np.concatenate([total[:, 1:], edge], axis=1) + slanting
+        straight, diagonal = costs[:, row], math.sqrt(2) * costs[:, row]
+        from_left = np.concatenate([edge, total[:, :-1]], axis=1) + diagonal
+        from_right = np.concatenate([total[:, 1:], edge], axis=1) + diagonal
         total = np.minimum(np.minimum(from_left, from_right), total + straight)
         came[:, row][total == from_left] = -1
         came[:, row][total == from_right] = 1

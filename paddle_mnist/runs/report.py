@@ -78,7 +78,7 @@ def farewell(run: Run, result: engine.Metrics, quiet: bool) -> str:
             f"test result   {describe_result(result)}",
             f"pictures      {run.path / 'loss.png'}, {run.path / 'predictions.png'}",
             f"next          python -m paddle_mnist.evaluate {run.path}",
-            f"              python -m paddle_mnist.predict {run.path} YOUR_DIGIT.png",
+            f"              python -m paddle_mnist.predict YOUR_DIGIT.png --model {run.path}",
             f"              python -m paddle_mnist.plot {run.path} ANOTHER_RUN",
         )
     )
