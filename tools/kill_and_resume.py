@@ -1,21 +1,24 @@
-"""Kill training runs, resume them, and compare what they end with to the bit.
+"""Kill training runs, resume them, and compare the results bit by bit.
 
     python tools/kill_and_resume.py --kills 200
 
-For each recipe a run is made that nothing disturbs, and beside it runs that are killed while they train, resumed,
-killed again and so on until they are complete. A run is killed in two ways, in turn, both of them drawn from a seed:
+For each recipe one run trains undisturbed, and others are killed while they train, resumed, killed again, and so on
+until they are complete. Runs are killed in two ways, in turn; the moments are drawn from a seed:
 
-    from outside    at a moment after it has begun to write (SIGKILL; on Windows TerminateProcess)
-    from inside     before one of its own operations on files: an open, a write, an fsync, a rename, a removal
+    from outside    at some time after the run has begun to write (SIGKILL; on Windows TerminateProcess)
+    from inside     just before one of its own operations on files: an open, a write, an fsync, a rename, a removal
 
-After each kill every checkpoint that stands must be whole, and none may be lost that stood before. At the end the
-newest checkpoint and the best weights must be the same files, byte for byte, as those of the undisturbed run, and the
-history (without its times) and the test result the same to the last bit. The exit status is 1 if one is not.
+After each kill every checkpoint must be whole, and none that existed before may be lost. At the end the newest
+checkpoint and the best weights must be the same files, byte for byte, as those of the undisturbed run, and the history
+(without its times) and the test result the same to the last bit. The exit status is 1 if one is not.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
+import multiprocessing
 import os
 import random
 import signal
@@ -23,16 +26,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 
-# Each in a few seconds, most of which Paddle's import takes where Paddle is needed.
+# Each takes a few seconds; where Paddle is needed, most of them go to its import.
 RECIPES = {
     "three-layer": "--net three-layer --epochs 3 --save-every 7",
     "nielsen": "--net nielsen --epochs 3 --lr-decay 0.5 --save-every 70",
@@ -52,148 +55,237 @@ RECIPES = {
     ),
     "mlp, RMSProp, decaying rate": "--net mlp --epochs 2 --save-every 10",
 }
-# Of a whole run's operations or time, how much one process may do at most before it is killed. It has to reach beyond
-# the next checkpoint now and then, or the run never ends.
-SHARE, SHARE_OF_FEW = 0.3, 0.6
-MOST = 10  # kills of one run, so that every recipe has its turn
-CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
+# The largest share of a whole run's operations or time after which a process is killed. It must reach beyond the next
+# checkpoint now and then, or the run never ends.
+SHARE, SHARE_WITH_FEW_CHECKPOINTS = 0.3, 0.6
+MAX_KILLS = 10  # of one run, so that every recipe has its turn
+FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows both end a process at once
-STRUCK = SIGKILL if os.name == "nt" else -SIGKILL  # the status that it then ends with
-PATIENCE = 600.0  # seconds for the longest run
+KILLED = SIGKILL if os.name == "nt" else -SIGKILL  # the exit status of a killed process
+TIMEOUT = 600.0  # seconds for the longest run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script; see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Kill and resume training runs, and compare them to the bit.")
-    parser.add_argument("--kills", type=int, default=200, help="how many kills in all (200)")
-    parser.add_argument("--data", default="sample", help="the digits to train on (sample)")
-    parser.add_argument("--seed", type=int, default=0, help="fixes the moments (0)")
-    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES), help="which (all)")
-    args = parser.parse_args(argv)
-
-    chance = random.Random(args.seed)
+    args = parse(argv)
+    start = start_forked if args.fork else start_process
+    if args.fork:
+        preload()
+    rng = random.Random(args.seed)
     began = time.monotonic()
     kills = inside = runs = failures = 0
     with tempfile.TemporaryDirectory() as scratch:
-        references = {}
+        references: dict[str, Reference] = {}
         while kills < args.kills:
             for name in args.recipes:
                 if name not in references:
-                    references[name] = Reference(name, args.data, Path(scratch))
-                killed, struck, wrong = references[name].disturb(chance, Path(scratch) / f"victim-{runs}")
-                kills, inside, runs, failures = kills + killed, inside + struck, runs + 1, failures + bool(wrong)
-                print(f"{name}: killed {killed} times, {wrong or 'the same to the bit'}", flush=True)
+                    references[name] = Reference(name, args.data, Path(scratch), start)
+                outcome = references[name].kill_and_resume(rng, Path(scratch) / f"run-{runs}")
+                runs, failures = runs + 1, failures + bool(outcome.wrong)
+                kills, inside = kills + outcome.kills, inside + outcome.inside
+                print(f"{name}: killed {outcome.kills} times, {outcome.wrong or 'identical to the bit'}", flush=True)
                 if kills >= args.kills:
                     break
-    print(f"{kills} kills in {runs} runs: {runs - failures} ended as if never disturbed, {failures} did not")
+    print(f"{kills} kills in {runs} runs: {runs - failures} identical to the undisturbed run, {failures} not")
     print(
-        f"{inside} kills struck before an operation on files, {kills - inside} at a moment of the clock; "
+        f"{inside} kills before an operation on files, {kills - inside} at a random time; "
         f"{len(references)} recipes, {time.monotonic() - began:.0f} s"
     )
     return 1 if failures else 0
 
 
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="how many kills in all (200)")
+    parser.add_argument("--data", default="sample", help="the digits to train on (sample)")
+    parser.add_argument("--seed", type=int, default=0, help="fixes the moments (0)")
+    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES), help="which (all)")
+    parser.add_argument(
+        "--fork",
+        action="store_true",
+        help="fork the runs from a process that has imported Paddle: faster, but less like the command; not on Windows",
+    )
+    return parser.parse_args(argv)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How often a run was killed, how often of these from inside, and what was wrong with it, if anything."""
+
+    kills: int
+    inside: int
+    wrong: str = ""
+
+
 class Reference:
-    """A run that nothing disturbs, and the measure of those that are killed.
+    """An undisturbed run, which the killed runs are compared with.
 
     Attributes:
         seconds: from its first record to its last checkpoint; the pictures that follow take as long again.
         operations: on files, from its first record to its end.
-        state: what those that are killed must end with.
+        state: what the killed runs must end with.
     """
 
-    def __init__(self, name: str, data: str, scratch: Path) -> None:
+    def __init__(self, name: str, data: str, scratch: Path, start: Start) -> None:
+        self.start = start
         self.arguments = [*RECIPES[name].split(), "--data", data, "--quiet"]
-        self.share = SHARE if "--save-every" in self.arguments else SHARE_OF_FEW
+        self.share = SHARE if "--save-every" in self.arguments else SHARE_WITH_FEW_CHECKPOINTS
         folder = scratch / f"reference-{name.replace(' ', '-')}"
-        counted = folder.with_suffix(".count")
-        process = train(folder, self.arguments, strike=-1, count=counted)
+        count = folder.with_suffix(".count")
+        process = start(Job(folder, self.arguments, count=count))
         changes = []
         while process.poll() is None:
-            changes.append(wait_for_training(process, folder, traces(folder)))
-        if process.returncode:
-            raise SystemExit(f"the undisturbed run of {name} failed: {said(folder)}")
+            changes.append(wait_for_change(process, folder, trace(folder)))
+        if process.poll():
+            raise SystemExit(f"the undisturbed run of {name} failed: {errors(folder)}")
         self.seconds = changes[max(0, len(changes) - 2)] - changes[0]  # the last is the end of the process
-        self.operations = int(counted.read_text())
-        self.state = outcome(folder)
+        self.operations = int(count.read_text())
+        self.state = final_state(folder)
         print(f"{name}: {self.seconds:.2f} s of training, {self.operations} operations on files", flush=True)
 
-    def disturb(self, chance: random.Random, folder: Path) -> tuple[int, int, str]:
-        """Train the same in ``folder``, killing as often as it takes.
-
-        Returns:
-            How many kills there were, how many of them from inside, and what is wrong at the end, if anything.
-        """
-        kills = struck = 0
+    def kill_and_resume(self, rng: random.Random, folder: Path) -> Outcome:
+        """Train the same in ``folder``, killing the process until the run completes."""
+        outcome = Outcome(0, 0)
         reached = (0, 0)
-        from_inside = chance.random() < 0.5
+        inside = rng.random() < 0.5
         while True:
-            before = traces(folder)
-            enough = kills >= MOST
-            number = chance.randrange(max(1, int(self.share * self.operations))) if from_inside and not enough else -1
-            process = train(folder, self.arguments, strike=number)
-            if not from_inside and not enough:
-                wait_for_training(process, folder, before)
-                try:
-                    process.wait(chance.uniform(0, self.share * self.seconds))
-                except subprocess.TimeoutExpired:
-                    process.send_signal(SIGKILL)
-            status = process.wait(PATIENCE)
+            before = trace(folder)
+            last = outcome.kills >= MAX_KILLS
+            kill_at = rng.randrange(max(1, int(self.share * self.operations))) if inside and not last else -1
+            process = self.start(Job(folder, self.arguments, kill_at))
+            if not inside and not last:
+                wait_for_change(process, folder, before)
+                process.kill_after(rng.uniform(0, self.share * self.seconds))
+            status = process.wait(TIMEOUT)
             if status == 0:
-                same = differences(outcome(folder), self.state)
-                return kills, struck, f"NOT THE SAME: {', '.join(same)}" if same else ""
-            if status != STRUCK:
-                return kills, struck, f"FAILED with status {status}: {said(folder)}"
-            kills, struck, from_inside = kills + 1, struck + from_inside, not from_inside
+                names = differences(final_state(folder), self.state)
+                outcome.wrong = f"NOT IDENTICAL: {', '.join(names)}" if names else ""
+                return outcome
+            if status != KILLED:
+                outcome.wrong = f"FAILED with status {status}: {errors(folder)}"
+                return outcome
+            outcome.kills, outcome.inside, inside = outcome.kills + 1, outcome.inside + inside, not inside
             damaged: list[str] = []
-            found = checkpoint.latest(folder, say=damaged.append)
+            found = checkpoint.latest(folder, damaged.append)
             now = (found[2]["epoch"], found[2]["batch"]) if found else (0, 0)
             if damaged or now < reached:
-                return kills, struck, f"LOST: {damaged or f'from {reached} back to {now}'}"
+                outcome.wrong = f"LOST: {damaged or f'from {reached} back to {now}'}"
+                return outcome
             reached = now
 
 
-def train(folder: Path, arguments: list[str], strike: int, count: Path | None = None) -> subprocess.Popen:
-    """Start the training command in a process, or go on with the run that stands in ``folder``.
+class Job(NamedTuple):
+    """One process: trains in ``folder``, or resumes the run there.
 
-    Args:
-        strike: before which of its operations on files it kills itself, counted from 0; -1 for never.
-        count: a file that it shall write the number of its operations to.
+    Attributes:
+        kill_at: the number of its operation on files, from 0, before which it kills itself; -1 for never.
+        count: a file for the number of its operations.
     """
-    resuming = (folder / "run.json").exists()
-    given = ["--resume", str(folder), "--quiet"] if resuming else [*arguments, "--out", str(folder)]
-    command = [sys.executable, __file__, "--victim", str(strike), str(count or ""), str(folder), *given]
-    with open(folder.with_suffix(".err"), "w") as errors:
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+
+    folder: Path
+    arguments: list[str]
+    kill_at: int = -1
+    count: Path | None = None
+
+    def command(self) -> list[str]:
+        """Return the arguments of the training command."""
+        if (self.folder / "run.json").exists():
+            return ["--resume", str(self.folder), "--quiet"]
+        return [*self.arguments, "--out", str(self.folder)]
 
 
-def said(folder: Path) -> str:
-    """Return what the last process that trained in a folder had to say on standard error."""
+class Process:
+    """A process that trains: a ``Popen``, or a process of ``multiprocessing``."""
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+
+    def poll(self) -> int | None:
+        """Return the exit status, ``None`` while the process lives."""
+        if isinstance(self._process, subprocess.Popen):
+            return self._process.poll()
+        return self._process.exitcode
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for the end, at most so long; return the exit status, ``None`` if the process still lives."""
+        if isinstance(self._process, subprocess.Popen):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        else:
+            self._process.join(seconds)
+        return self.poll()
+
+    def kill_after(self, seconds: float) -> None:
+        """Kill the process unless it ends by itself before."""
+        if self.wait(seconds) is None:
+            self._process.kill()
+
+
+Start = Callable[[Job], Process]
+
+
+def start_process(job: Job) -> Process:
+    """Start a fresh Python."""
+    command = [sys.executable, __file__, "--worker", str(job.kill_at), str(job.count or ""), str(job.folder)]
+    with open(job.folder.with_suffix(".err"), "w") as file:
+        return Process(subprocess.Popen([*command, *job.command()], stdout=subprocess.DEVNULL, stderr=file))
+
+
+def start_forked(job: Job) -> Process:
+    """Fork this process, which has imported everything."""
+    process = multiprocessing.get_context("fork").Process(target=forked, args=(job,))
+    process.start()
+    return Process(process)
+
+
+def forked(job: Job) -> None:
+    """Train in a forked process, with its outputs where ``start_process`` sends them."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    file = os.open(job.folder.with_suffix(".err"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(nowhere, 1)
+    os.dup2(file, 2)
+    sys.exit(work(job.kill_at, str(job.count or ""), str(job.folder), job.command()))
+
+
+def preload() -> None:
+    """Import what training needs; none of it starts a thread, which a fork would lose."""
+    from paddle_mnist import cpu
+
+    cpu.tune()
+    from paddle_mnist import learners, train
+    from paddle_mnist.runs import report
+
+    assert learners and train and report
+
+
+def errors(folder: Path) -> str:
+    """Return what the last process that trained in a folder printed on standard error."""
     return folder.with_suffix(".err").read_text(errors="replace").strip()
 
 
-def victim(strike: int, count: str, folder: str, arguments: list[str]) -> int:
-    """Run the training command in this process, killed before an operation on files; see ``train``.
+def work(kill_at: int, count: str, folder: str, arguments: list[str]) -> int:
+    """Run the training command in this process, which kills itself before an operation on files; see ``Job``.
 
-    Counted is what changes files, from the first that the trainer itself does: to the history or to a checkpoint.
+    Counted is what changes files, from the trainer's own first change: to the history or to a checkpoint.
     """
     from paddle_mnist import console
     from paddle_mnist import train as command
 
-    done = -1  # nothing is counted until the trainer's first change
+    done = -1  # nothing is counted before the trainer's first change
 
     def operation() -> None:
         nonlocal done
         if done < 0:
             return
-        if done == strike:
+        if done == kill_at:
             os.kill(os.getpid(), SIGKILL)
         done += 1
 
-    def hook(event: str, given: tuple) -> None:
+    def hook(event: str, given: tuple[Any, ...]) -> None:
         nonlocal done
-        if event not in CHANGES or (event == "open" and not given[2] & WRITING):
+        if event not in FILE_EVENTS or (event == "open" and not given[2] & WRITING):
             return
         place = str(given[0])
         if done < 0 and place.startswith(folder) and ("history.jsonl" in place or checkpoint.FOLDER in place):
@@ -207,7 +299,7 @@ def victim(strike: int, count: str, folder: str, arguments: list[str]) -> int:
 
         return call
 
-    # Python tells of what opens, makes, renames and removes; these change files, or bring them to the disk, untold.
+    # Python audits opens, renames and removals; these write to files, or flush them to the disk, without an event.
     os.write, os.fsync, os.ftruncate = counted(os.write), counted(os.fsync), counted(os.ftruncate)
     sys.addaudithook(hook)
     status = console.run(command.main, arguments)
@@ -217,8 +309,8 @@ def victim(strike: int, count: str, folder: str, arguments: list[str]) -> int:
     return status
 
 
-def traces(folder: Path) -> Any:
-    """Return what shows that a trainer has changed something: the history, and the names of the checkpoints."""
+def trace(folder: Path) -> Any:
+    """Return what changes when a trainer writes: the history's time and the names of the checkpoints."""
     history = folder / "history.jsonl"
     places = folder / checkpoint.FOLDER
     return (
@@ -227,15 +319,15 @@ def traces(folder: Path) -> Any:
     )
 
 
-def wait_for_training(process: subprocess.Popen, folder: Path, before: Any) -> float:
+def wait_for_change(process: Process, folder: Path, before: Any) -> float:
     """Wait until a process has changed something in its run, or has ended; return the time."""
-    while process.poll() is None and traces(folder) == before:
+    while process.poll() is None and trace(folder) == before:
         time.sleep(0.002)
     return time.monotonic()
 
 
-def outcome(folder: Path) -> dict[str, Any]:
-    """Return all that a complete run must agree in, in forms that are equal only if every bit is."""
+def final_state(folder: Path) -> dict[str, Any]:
+    """Return everything in which complete runs must agree, in forms that are equal only if every bit is."""
     state = reproducible_state(folder)
     newest = checkpoint.checkpoints(folder)[-1]
     files = [*newest.iterdir(), *folder.glob("best.*")]
@@ -247,7 +339,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def bits(value: Any) -> Any:
-    """Return a value in which 0.0 and -0.0, or float32 and float64, are not the same."""
+    """Return a value in a form in which 0.0 and -0.0, or float32 and float64, differ."""
     if isinstance(value, dict):
         return {name: bits(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -258,12 +350,12 @@ def bits(value: Any) -> Any:
 
 
 def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
-    """Name what is not the same."""
+    """Return the names of what differs."""
     names = sorted(found.keys() | expected.keys())
     return [name for name in names if name not in found or name not in expected or found[name] != expected[name]]
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--victim"]:
-        sys.exit(victim(int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]))
+    if sys.argv[1:2] == ["--worker"]:
+        sys.exit(work(int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]))
     sys.exit(main())
