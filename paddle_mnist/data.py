@@ -1,4 +1,4 @@
-"""Say what data there is, get all of MNIST, and convert between its two forms: ``python -m paddle_mnist.data``."""
+"""Show what data there is, get all of MNIST, and convert between its formats: ``python -m paddle_mnist.data``."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     info.add_argument("data", nargs="?", default="auto", help="a file, a folder of IDX files, sample or auto (auto)")
     info.add_argument("--json", action="store_true", help="print one JSON object")
 
-    fetch = commands.add_parser("fetch", help="download MNIST, check it, and write work/mnist.json.gz")
+    fetch = commands.add_parser("fetch", help="download MNIST, verify it, and write work/mnist.json.gz")
     fetch.add_argument("--out", type=Path, help="the file to write (mnist.json.gz in the work folder)")
-    fetch.add_argument("--mirror", action="append", metavar="URL", help="fetch from here instead; may be given again")
+    fetch.add_argument(
+        "--mirror", action="append", metavar="URL", help="download from this URL instead; may be repeated"
+    )
     fetch.add_argument("--quiet", action="store_true", help="show no progress")
 
-    convert = commands.add_parser("convert", help="turn IDX files into the course's form, or that into IDX files")
-    convert.add_argument("source", type=Path, help="a folder of four IDX files, or a file in the course's form")
+    convert = commands.add_parser("convert", help="convert IDX files to the course's format, or that to IDX files")
+    convert.add_argument("source", type=Path, help="a folder of four IDX files, or a file in the course's format")
     convert.add_argument("target", type=Path, help="a .json or .json.gz file, or a folder for IDX files")
     convert.add_argument(
-        "--valid", type=int, metavar="N", help="take the last N training digits of IDX files to validate"
+        "--valid", type=int, metavar="N", help="the last N training digits of IDX files become the validation set"
     )
 
     for command in (fetch, convert):
         command.add_argument(
             "--encoding", choices=_ENCODINGS, default="pm1", help="how pixels are written (pm1: -1 to 1)"
         )
-        command.add_argument("--force", action="store_true", help="replace what is there")
+        command.add_argument("--force", action="store_true", help="replace existing files")
 
     args = parser.parse_args(argv)
     return {"info": _info, "fetch": _fetch, "convert": _convert}[args.command](args)
@@ -55,8 +57,8 @@ def _info(args: argparse.Namespace) -> int:
     dataset = open_dataset(args.data, log=note)
     splits = {name: _describe(getattr(dataset, name)) for name in ("train", "valid", "eval")}
     if args.json:
-        document = {"name": dataset.name, "sha256": dataset.sha256, "encoding": dataset.encoding, "splits": splits}
-        print(json.dumps(document))
+        summary = {"name": dataset.name, "sha256": dataset.sha256, "encoding": dataset.encoding, "splits": splits}
+        print(json.dumps(summary))
         return 0
     show(f"source    {dataset.name}")
     print(f"sha256    {dataset.sha256}")
@@ -99,15 +101,17 @@ def _convert(args: argparse.Namespace) -> int:
     from paddle_mnist.sources import idx, mnist_json
 
     if not args.source.exists():
-        raise UserError(f"{args.source} is not there: give a folder of IDX files or a file in the course's form")
+        raise UserError(
+            f"the source must be a folder of IDX files or a file in the course's format, got no {args.source}"
+        )
     to_json = args.target.name.endswith((".json", ".json.gz"))
     if args.source.is_dir():
         if not to_json:
-            raise UserError(f"{args.target} does not end in .json or .json.gz, where IDX files become such a file")
+            raise UserError(f"the target of IDX files must end in .json or .json.gz, got {args.target}")
         splits = idx.read_folder(args.source, args.valid)
     else:
         if args.valid is not None:
-            raise UserError(f"--valid is given, where {args.source} says itself which digits are for validation")
+            raise UserError(f"--valid must not be given for {args.source}, which has a validation set of its own")
         splits = mnist_json.read(args.source)
     if to_json:
         _check_free(args.target, args.force)
@@ -120,13 +124,13 @@ def _convert(args: argparse.Namespace) -> int:
     show(_summary(args.target, splits))
     samples = len(splits.train.labels) + len(splits.valid.labels)
     if len(splits.valid.labels) != idx.valid_size(samples):
-        note(f"IDX files do not say which digits validate: convert back with --valid {len(splits.valid.labels)}")
+        note(f"IDX files have no validation set: convert back with --valid {len(splits.valid.labels)}")
     return 0
 
 
 def _check_free(target: Path, force: bool) -> None:
     if target.exists() and not force:
-        raise UserError(f"{target} is there already: give another name, or --force to replace it")
+        raise UserError(f"{target} exists already: give another name, or --force to replace it")
 
 
 def _summary(target: Path, splits: Splits) -> str:

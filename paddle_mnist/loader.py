@@ -17,7 +17,6 @@ import numpy as np
 
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
-from paddle_mnist.sources.cache import release
 from paddle_mnist.splits import Split
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -90,7 +89,6 @@ def batches(
         if order is not None:
             chosen = order[chosen]
         yield to_input(split.images[chosen], pixel_range), to_target(split.labels[chosen], task)
-        release(split.images)
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:

@@ -9,13 +9,7 @@ import pytest
 
 from paddle_mnist import cpu
 from paddle_mnist.sources import mnist_json
-from paddle_mnist.sources.mnist_json.rows import RowTable
 from paddle_mnist.splits import Split, Splits
-
-try:
-    from paddle_mnist.sources.mnist_json.table import NumberTable
-except ImportError:  # no compiler where the package was installed
-    NumberTable = None
 
 cpu.tune()  # as every command line does, before anything imports Paddle
 
@@ -30,14 +24,6 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("PADDLE_MNIST_CACHE", str(folder / "cache"))
     (folder / "work").mkdir()
     return folder
-
-
-@pytest.fixture(params=["compiled", "NumPy"])
-def Table(request: pytest.FixtureRequest) -> type:
-    """Return each of the two ways to look up rows of pixels."""
-    if request.param == "compiled" and NumberTable is None:
-        pytest.skip("the package was installed without a compiler")
-    return NumberTable if request.param == "compiled" else RowTable
 
 
 def made_up_split(n: int, seed: int) -> Split:

@@ -1,4 +1,4 @@
-"""The compiled look-up by itself; what it has in common with NumPy's is in test_pixel_rows.py."""
+"""The compiled look-up by itself."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def text_of(cells):
     return b"[%s]" % b",".join(cells)
 
 
-def look_up(table, text, room=None, at=0, done=0):
+def look_up(table, text, capacity=None, at=0, done=0):
     """Return the identifiers that were found, and where the look-up stopped."""
-    pixels = np.full(len(text) if room is None else room, 7, np.uint8)
+    pixels = np.full(len(text) if capacity is None else capacity, 7, np.uint8)
     count, stopped = lookup.look_up(table, text + bytes(lookup.WIDTH), at, len(text), pixels, done)
     assert (pixels[count:] == 7).all()
     return pixels[:count].tolist(), stopped
@@ -28,14 +28,14 @@ def table():
     return found
 
 
-def test_rows_are_looked_up(table):
+def test_look_up_finds_rows(table):
     row = [b"0"] * 300 + [b"0.5", b"1"] * 100 + [b"-0.25e-3", b"9" * lookup.WIDTH, *([b"0"] * 282)]
     ids = [0] * 300 + [2, 1] * 100 + [4, 5] + [0] * 282
     text = text_of(row) + b" ,\n" + text_of(row)
     assert look_up(table, text) == (ids * 2, len(text))
 
 
-def test_it_stops_at_what_is_not_known_and_goes_on_from_there(table):
+def test_look_up_stops_at_an_unknown_number_and_continues_there(table):
     cells = [b"0"] * 100 + [b"3"] + [b" 0"] * 683
     text = text_of(cells)
     found, stopped = look_up(table, text)
@@ -46,12 +46,12 @@ def test_it_stops_at_what_is_not_known_and_goes_on_from_there(table):
     assert look_up(table, text) == ([], 0)  # before the bracket
 
 
-def test_it_writes_no_more_than_there_is_room_for(table):
+def test_look_up_writes_no_more_than_the_capacity(table):
     text = text_of([b"0"] * 784)
-    for room in (0, 1, 2, 100, 783):
-        found, stopped = look_up(table, text, room)
-        assert len(found) == room
-        assert text[stopped:].startswith(b"0" if room else b"[0")
+    for capacity in (0, 1, 2, 100, 783):
+        found, stopped = look_up(table, text, capacity)
+        assert len(found) == capacity
+        assert text[stopped:].startswith(b"0" if capacity else b"[0")
     assert look_up(table, text, 784) == ([0] * 784, len(text))
 
 
@@ -71,19 +71,19 @@ def test_it_writes_no_more_than_there_is_room_for(table):
         [b"0\x0b", *([b"0"] * 783)],
     ],
 )
-def test_what_is_no_row_is_not_passed(table, cells):
+def test_look_up_stops_in_what_is_no_row(table, cells):
     assert look_up(table, text_of(cells))[1] < len(text_of(cells))
 
 
 @pytest.mark.parametrize("after", [b",", b" , ", b",,[", b"[", b"]", b"0", b", 0"])
-def test_what_follows_a_row_is_the_next_or_nothing(table, after):
+def test_look_up_stops_at_what_cannot_follow_a_row(table, after):
     row = text_of([b"0"] * 784)
     assert look_up(table, row + b" \n")[1] == len(row) + 2
     assert look_up(table, row + after)[1] < len(row + after)
 
 
 @pytest.mark.parametrize("between", [b"", b" ", b";", b"[", b"]", b"0", b":", b",,", b"\0"])
-def test_nothing_but_a_comma_stands_between_rows(table, between):
+def test_look_up_accepts_only_a_comma_between_rows(table, between):
     row = text_of([b"0"] * 784)
     found, stopped = look_up(table, row + between + row)
     assert len(found) in (783, 784)
@@ -92,13 +92,13 @@ def test_nothing_but_a_comma_stands_between_rows(table, between):
 
 
 @pytest.mark.parametrize("opening", [b"", b"(", b",", b" ", b"]", b"0"])
-def test_a_row_begins_with_its_bracket(table, opening):
+def test_look_up_needs_a_bracket_before_a_row(table, opening):
     row = text_of([b"0"] * 784)
     assert look_up(table, opening + row[1:]) == ([], 0)
     assert len(look_up(table, row + b"," + opening + row[1:])[0]) == 784
 
 
-def test_white_space_of_any_length_is_passed(table):
+def test_look_up_skips_white_space_of_any_length(table):
     chance = np.random.default_rng(0)
     for longest in (2, 5, 9, 20, 70):
         spaces = [bytes(chance.choice([*b" \t\r\n"], chance.integers(0, longest)).tolist()) for _ in range(2 * 784)]
@@ -107,7 +107,7 @@ def test_white_space_of_any_length_is_passed(table):
         assert look_up(table, text) == ([2 * (b"." in cell) for cell in cells], len(text))
 
 
-def test_a_crowded_table_refuses_and_forgets_nothing():
+def test_learn_refuses_when_the_table_is_crowded_and_forgets_nothing():
     table = bytearray(lookup.TABLE_SIZE)
     # Their first bytes are the same, so that a slot is told by the last ones.
     identifiers = {b"0.00390625%d" % n: n % 251 for n in range(6000)}
@@ -118,13 +118,13 @@ def test_a_crowded_table_refuses_and_forgets_nothing():
         assert look_up(table, text_of(row))[0] == [identifiers[number] for number in row]
 
 
-def test_numbers_that_are_too_long_are_not_learnt(table):
+def test_learn_refuses_numbers_that_are_too_long(table):
     before = bytes(table)
     assert not lookup.learn(table, b"1" * (lookup.WIDTH + 1), 3)
     assert table == before
 
 
-def test_places_that_are_not_in_the_text_are_refused(table):
+def test_look_up_and_learn_refuse_wrong_arguments(table):
     text, pixels = bytearray(b"[0,0]" + bytes(lookup.WIDTH)), bytearray(784)
     for at, end, done in [(-1, 5, 0), (6, 5, 0), (0, 6, 0), (0, 4, 0), (0, 5, -1), (0, 5, 785), (0, 2**62, 0)]:
         with pytest.raises(ValueError, match="look_up"):

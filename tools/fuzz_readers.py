@@ -1,11 +1,14 @@
-"""Throw damaged files at the readers of digits: each must end in one sentence, or in exactly the right arrays.
+"""Give damaged and irregular files to the readers of digits: each must end in one sentence, or in the right arrays.
 
     python tools/fuzz_readers.py [--count 10000] [--seed 0]
 
-Files in the course's form, made from the bundled sample in every encoding and many spacings, are cut, flipped, spliced
-and rewritten, before and after packing; so are IDX files. A file that reads must give what a plain ``json`` parse
-gives, whether compiled code or NumPy looked its numbers up. What is counted: files read, files refused, the longest
-time, and the growth of the process's memory. Anything else is a failure: the file is kept, and the exit status is 1.
+Files in the course's format, made from the bundled sample in every encoding and many spacings, are cut, flipped,
+spliced and rewritten, before and after compression; so are IDX files. A file that is read must give what a plain
+``json`` parse gives, by the compiled look-up and by the plain reader. Pipes, devices, endless files of /proc, links to
+them, sparse files and folders are given to ``open_dataset`` under the names of data files, and must be refused.
+
+It prints the number of files read and refused, the longest time, and the growth of the process's memory. Anything else
+is a failure: the file is kept, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import random
+import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -26,12 +32,21 @@ import numpy as np
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.sources import idx, mnist_json
-from paddle_mnist.sources.mnist_json import reader
-from paddle_mnist.sources.mnist_json.rows import RowTable
+from paddle_mnist.sources.mnist_json import tables
+from paddle_mnist.sources.mnist_json import text as mnist_json_text
 from paddle_mnist.splits import Split, Splits
 
 SECONDS = 5.0  # for one small file; a refusal takes milliseconds
-TABLES = sorted({reader.Table, RowTable}, key=lambda table: table.__name__)  # one, if there was no compiler
+ENDLESS = (
+    "/dev/zero",
+    "/dev/urandom",
+    "/dev/full",
+    "/dev/null",
+    "/dev/tty",
+    "/proc/self/pagemap",
+    "/proc/self/mem",
+    "/proc/kmsg",
+)
 PIECES = [
     *(bytes([c]) for c in b' \t\n\r,[]{}-+.eE019"\0\xff'),
     *(b"null", b"true", b"NaN", b"Infinity", b'"7"', b"1e999", b"-1", b"256", b"3.5", b"0.5", b"10", b"0.00390625"),
@@ -61,7 +76,7 @@ def texts(splits: Splits) -> list[bytes]:
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """Return the bytes with one to three accidents."""
+    """Return the bytes with one to three random changes."""
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
         at = chance.randrange(len(data) + 1)
         kind = chance.randrange(7)
@@ -85,7 +100,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 def plain(content: bytes) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """Return what a plain parse finds in each split: float pixels, labels; ``None`` if the file does not parse."""
+    """Return the float pixels and the labels of each split by a plain parse; ``None`` if the file does not parse."""
     try:
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
@@ -98,7 +113,7 @@ def plain(content: bytes) -> list[tuple[np.ndarray, np.ndarray]] | None:
 
 
 def agrees(found: Splits, expected: list[tuple[np.ndarray, np.ndarray]] | None) -> bool:
-    """Tell whether what was read is what a plain parse gives, in the encoding that was recognised."""
+    """Tell whether the digits read are those of a plain parse, in the encoding that was recognised."""
     if expected is None or len(expected) != 3:
         return False
     levels = np.array(mnist_json.pixel_values(found.encoding))
@@ -111,7 +126,7 @@ def agrees(found: Splits, expected: list[tuple[np.ndarray, np.ndarray]] | None) 
 
 
 def fuzz_json(path: Path, bases: list[bytes], chance: random.Random) -> str:
-    """Read one damaged JSON file; return what came of it."""
+    """Read one damaged JSON file; return the outcome."""
     text = chance.choice(bases)
     how = chance.randrange(4)
     if how == 0:
@@ -125,18 +140,17 @@ def fuzz_json(path: Path, bases: list[bytes], chance: random.Random) -> str:
     else:
         content = mutated(text, chance)
     path.write_bytes(content)
-    # Small blocks let the look-up of whole blocks meet the damage, as it would in a file of all the digits.
-    text.BLOCK = chance.choice([1 << 12, 1 << 14, 1 << 19])
-    reader.Table = chance.choice(TABLES)
+    # With small blocks, the look-up of whole blocks meets the damage, as it would in a file of all the digits.
+    mnist_json_text.BLOCK = chance.choice([1 << 12, 1 << 14, 1 << 19])
     try:
-        found = mnist_json.read(path)
+        found = mnist_json.read(path, plain=chance.random() < 0.5)
     except UserError as error:
         return "refused" if str(error).startswith(str(path)) and "\n" not in str(error) else f"says {error!s}"
     return "read" if agrees(found, plain(content)) else "read wrongly"
 
 
 def fuzz_idx(folder: Path, files: list[Path], chance: random.Random) -> str:
-    """Read a folder of IDX files of which one is damaged; return what came of it."""
+    """Read a folder of IDX files of which one is damaged; return the outcome."""
     originals = [path.read_bytes() for path in files]
     i = chance.randrange(4)
     data = originals[i] if chance.random() < 0.5 else gzip.decompress(originals[i])
@@ -156,8 +170,46 @@ def fuzz_idx(folder: Path, files: list[Path], chance: random.Random) -> str:
         files[i].write_bytes(originals[i])
 
 
+def fuzz_irregular(folder: Path, good: bytes, chance: random.Random) -> str:
+    """Open something that is no regular file, or a link to a good file; return the outcome."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    target, path = folder / "target", folder / chance.choice(["x.json", "x.json.gz", "x"])
+    kind = chance.choice(
+        ["pipe", "socket", "folder", "loop", "dangling", "sparse", "good", "device", "device", "device"]
+    )
+    if kind == "pipe":
+        os.mkfifo(target)
+    elif kind == "socket":
+        socket.socket(socket.AF_UNIX).bind(str(target))
+    elif kind == "folder":
+        target.mkdir()
+    elif kind == "loop":
+        target.symlink_to(path)
+    elif kind == "sparse":
+        target.write_bytes(chance.choice([b"", b"[[[[", b"\x1f\x8b", b"\x1f\x8b\x08\x08\0\0\0\0\0\0"]))
+        os.truncate(target, 1 << chance.randrange(28))
+    elif kind == "good":
+        target.write_bytes(good)
+    elif kind == "device":
+        target.symlink_to(chance.choice(ENDLESS))
+    path.symlink_to(target)
+    if chance.random() < 0.3:  # as one of the four IDX files, which all are the same here
+        os.mkdir(folder / "idx")
+        for name in idx.NAMES:
+            os.symlink(path, folder / "idx" / name)
+        path = folder / "idx"
+    elif chance.random() < 0.3:
+        path = target
+    try:
+        found = open_dataset(path)
+    except UserError as error:
+        return "refused" if str(folder) in str(error) and str(error).isprintable() else f"says {error!s}"
+    return "read" if kind == "good" and agrees(found, plain(good)) else f"read a {kind}"
+
+
 def peak_mb() -> float:
-    """Return the most memory that this process has had, in megabytes; 0 where that cannot be asked (Windows)."""
+    """Return the peak memory of this process, in megabytes; 0 if the system does not tell (Windows)."""
     try:
         import resource
     except ImportError:
@@ -168,8 +220,8 @@ def peak_mb() -> float:
 def main(argv: list[str] | None = None) -> int:
     """Run the fuzzer; return 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=10_000, help="files to read (10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the damages (0)")
+    parser.add_argument("--count", type=int, default=10_000, help="number of files (10000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the damage (0)")
     args = parser.parse_args(argv)
     chance = random.Random(args.seed)
     sample = open_dataset("sample")
@@ -186,13 +238,18 @@ def main(argv: list[str] | None = None) -> int:
         folder = Path(temporary, "idx")
         files = idx.write_folder(folder, few)
         path = Path(temporary, "digits")
+        irregular = Path(temporary, "irregular")
+        os.environ["PADDLE_MNIST_CACHE"] = str(Path(temporary, "cache"))
         before = peak_mb()
         for number in range(args.count):
-            kind = "idx" if number % 5 == 0 else "json"
+            kind = "idx" if number % 5 == 0 else "irregular" if number % 5 == 1 and os.name == "posix" else "json"
             begun = time.perf_counter()
             try:
-                outcome = fuzz_idx(folder, files, chance) if kind == "idx" else fuzz_json(path, bases, chance)
-            except Exception as error:  # whatever it is, it is what is looked for
+                if kind == "irregular":
+                    outcome = fuzz_irregular(irregular, bases[0], chance)
+                else:
+                    outcome = fuzz_idx(folder, files, chance) if kind == "idx" else fuzz_json(path, bases, chance)
+            except Exception as error:  # any other exception is a failure
                 outcome = f"{type(error).__name__}: {error}"
             took = time.perf_counter() - begun
             longest = max(longest, took)
@@ -203,7 +260,7 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"{kept}: {kind}, {took:.1f} s: {outcome}", file=sys.stderr)
             counts[f"{kind} {outcome if outcome in ('read', 'refused') else 'failed'}"] += 1
     print(", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
-    print(f"looked up by {' and '.join(table.__name__ for table in TABLES)}")
+    print(f"readers: {'plain and compiled' if tables.COMPILED else 'plain (the compiled one is not installed)'}")
     print(f"failures {failures}; longest {longest:.2f} s (the plain parse for comparison included)")
     print(f"memory grew by {peak_mb() - before:.0f} MB")
     return 1 if failures else 0

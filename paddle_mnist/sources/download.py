@@ -1,22 +1,19 @@
-"""Get the four files of MNIST from the mirrors that Paddle, PyTorch and Google keep, and check what came."""
+"""Download the four files of MNIST from the mirrors of PyTorch, Google and Paddle, and verify them."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import http.client
-import queue
 import threading
 import time
-import urllib.error
-import urllib.request
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pooch
+import requests
+from tqdm import tqdm
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.sources import idx
-from paddle_mnist.storage.files import atomic_write
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",  # torchvision's
@@ -24,207 +21,155 @@ MIRRORS = (
     "https://dataset.bj.bcebos.com/mnist/",  # paddle.vision's
 )
 
-# MD5 of what is inside: each mirror packs the files in its own way. It guards against accidents, not against attackers.
+# The mirrors serve the same compressed files. These are the MD5s that paddle.vision and torchvision declare for them;
+# they detect accidents, not attackers.
 MD5 = dict(
     zip(
-        idx.NAMES,
+        (f"{name}.gz" for name in idx.NAMES),
         (
-            "6bbc9ace898e44ae57da46a324031adb",
-            "a25bea736e30d166cdddb491f175f624",
-            "2646ac647ad5339dbf082846283269ea",
-            "27ae3e4e09519cfbb04c329615203637",
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3",
+            "ec29112dd5afa0611ce80d1b7f02629c",
         ),
         strict=True,
     )
 )
 
-_MAX_PACKED = 20_000_000  # the largest file is 9.9 MB packed and 47 MB unpacked
-_MAX_CONTENT = 100_000_000
-_STEP = 1 << 16
+MAX_BYTES = 20_000_000  # of one file; the largest has 9.9 MB
+PATIENCE = 15.0  # seconds after which a mirror must have sent MIN_RATE bytes a second
+MIN_RATE = 10_000
 _STALL = 10.0  # seconds without a byte
-_PATIENT = 15.0  # seconds after which a mirror must have given _LEAST_RATE bytes a second
-_LEAST_RATE = 10_000
-_CAUSES = (OSError, http.client.HTTPException, EOFError, zlib.error, ValueError)
+_CHUNK = 1 << 13
+
+
+class NoMirrorError(UserError):
+    """No mirror answered, most likely because there is no network."""
 
 
 def fetch(
     folder: Path,
     mirrors: Sequence[str] = MIRRORS,
-    md5: dict[str, str] = MD5,
-    connect_timeout: float = 3.0,
-    patience: float = 9.0,
-    retries: int = 2,
+    md5: dict[str, str] | None = None,
+    timeout: float = 3.0,
     progress: bool = True,
     log: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """Download what is missing of MNIST.
+    """Download the missing files of MNIST.
 
-    Each file is taken from the first mirror that gives it whole, and appears in ``folder`` only once its content was
-    checked. Files that are there and sound are not fetched again.
+    Each file is taken from the first mirror that has it complete, and appears in ``folder`` only after its MD5 was
+    verified. Complete files are not downloaded again.
 
     Args:
-        folder: where to.
-        mirrors: addresses that the files' names are appended to, in order of preference.
-        md5: the MD5 of each file's unpacked content.
-        connect_timeout: seconds to wait for a mirror's answer.
-        patience: seconds in all after which no further mirror is tried while none has answered.
-        retries: how often a mirror that is busy, or whose file is not whole, is asked again, each time a second later.
-        progress: whether to show a bar.
-        log: takes a line for each failed attempt.
+        folder: the folder to download into.
+        mirrors: URLs to which the files' names are appended, in order of preference.
+        md5: each file's name and MD5; ``None`` is ``MD5``.
+        timeout: seconds within which a mirror must answer.
+        progress: whether to show a progress bar.
+        log: takes a line when the download begins, and one for each failed attempt.
 
     Returns:
         The four files.
 
     Raises:
-        UserError: no mirror gave a file; the sentence says what each of them answered.
+        NoMirrorError: no mirror answered in time.
+        UserError: no mirror has a file complete; the sentence says what each of them answered.
         OSError: the folder cannot be written to.
     """
-    clock = _Patience(time.monotonic() + patience)
-    paths = []
-    for name, digest in md5.items():
-        path = Path(folder, name + ".gz")
-        if not (path.is_file() and _md5(path.read_bytes()) == digest):
-            content = _from_any(name, digest, mirrors, connect_timeout, retries, clock, progress, log)
-            with atomic_write(path) as file:
-                file.write(content)
-        paths.append(path)
-    return paths
+    log = log or (lambda line: None)
+    md5 = MD5 if md5 is None else md5
+    missing = [name for name, digest in md5.items() if not _is_complete(Path(folder, name), digest)]
+    if missing:
+        mirrors = _answering_first(mirrors, missing[0], timeout)
+        log("downloading MNIST (11 MB)")
+    for name in missing:
+        _fetch_file(Path(folder, name), md5[name], mirrors, timeout, progress, log)
+    return [Path(folder, name) for name in md5]
 
 
-class _Patience:
-    """The time until which mirrors are tried that never answered; an answer ends the hurry."""
-
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
-        self.answered = False
-
-    def left(self) -> float:
-        return 3600.0 if self.answered else self._deadline - time.monotonic()
+def _is_complete(path: Path, md5: str) -> bool:
+    return path.is_file() and pooch.file_hash(str(path), alg="md5") == md5
 
 
-def _from_any(
-    name: str,
-    digest: str,
-    mirrors: Sequence[str],
-    timeout: float,
-    retries: int,
-    clock: _Patience,
-    progress: bool,
-    log: Callable[[str], None] | None,
-) -> bytes:
-    """Return a file's packed bytes, checked, from the first mirror that has them."""
+def _answering_first(mirrors: Sequence[str], name: str, timeout: float) -> list[str]:
+    """Return the mirrors, those first that answer in time.
+
+    All are asked at once. Looking up a host's name has no time limit and may take a minute without a network, so
+    threads do it, which are left behind if need be.
+    """
+    answered: list[str] = []
+
+    def ask(mirror: str) -> None:
+        try:
+            requests.head(mirror + name, timeout=timeout, allow_redirects=True)
+        except (requests.RequestException, ValueError):  # ValueError: not a URL
+            return
+        answered.append(mirror)
+
+    threads = [threading.Thread(target=ask, args=(mirror,), daemon=True) for mirror in mirrors]
+    deadline = time.monotonic() + timeout
+    for thread in threads:
+        thread.start()
+    for mirror, thread in zip(mirrors, threads, strict=True):
+        thread.join(max(deadline - time.monotonic(), 0))
+        if mirror in answered:
+            return sorted(mirrors, key=lambda other: other not in answered)
+    raise NoMirrorError(
+        f"MNIST could not be downloaded (no answer from {', '.join(mirrors)}): "
+        "check the network and try again, or give the data by --data"
+    )
+
+
+def _fetch_file(
+    path: Path, md5: str, mirrors: Sequence[str], timeout: float, progress: bool, log: Callable[[str], None]
+) -> None:
+    """Download a file from the first mirror that has it complete."""
+    pooch.get_logger().setLevel("WARNING")  # the progress bar tells the rest
     failures = []
     for mirror in mirrors:
-        for pause in range(retries + 1):
-            if clock.left() <= pause:
-                break
-            time.sleep(pause)
+        with contextlib.closing(_Transfer(path.name, progress)) as transfer:
+            downloader = pooch.HTTPDownloader(transfer, chunk_size=_CHUNK, timeout=(timeout, _STALL))
             try:
-                content = _get(mirror + name + ".gz", timeout, clock, progress)
-                found = _md5(content)
-                if found != digest:
-                    raise ValueError(f"its content has the MD5 {found}, where {digest} is needed")
-                return content
-            except _CAUSES as error:
-                failures.append(f"{mirror}: {_describe(error)}")
-                if log:
-                    log(f"{name} from {failures[-1]}")
-                if not _is_worth_another(error):
-                    break
-    tried = "; ".join(dict.fromkeys(failures)) or "there was no time left"
-    raise UserError(f"{name} could not be downloaded ({tried}): try again later, or give the data by --data")
+                pooch.retrieve(mirror + path.name, f"md5:{md5}", path.name, path.parent, downloader=downloader)
+                return
+            except requests.HTTPError as error:
+                failures.append(f"{mirror}: HTTP status {error.response.status_code}")
+            except requests.RequestException as error:
+                failures.append(f"{mirror}: {type(error).__name__}")
+            except ValueError as error:  # from _Transfer, or pooch's for a wrong MD5
+                failures.append(f"{mirror}: {error if isinstance(error, UserError) else 'damaged or incomplete'}")
+        log(f"{path.name} from {failures[-1]}")
+    raise UserError(
+        f"{path.name} could not be downloaded ({'; '.join(failures)}): try again later, or give the data by --data"
+    )
 
 
-def _get(url: str, timeout: float, clock: _Patience, progress: bool) -> bytes:
-    """Return what an address gives."""
-    response = _open(url, max(min(timeout, clock.left()), 0.1))
-    clock.answered = True
-    begun = time.monotonic()
-    with response:
-        total = int(response.headers.get("Content-Length") or 0)
-        content = bytearray()
-        with _bar(url.rpartition("/")[2], total, progress) as advance:
-            while part := response.read1(_STEP):  # what has come, and not only when it is this much
-                content += part
-                advance(len(part))
-                if len(content) > _MAX_PACKED:
-                    raise ValueError(f"it gave more than {_MAX_PACKED // 1_000_000} MB")
-                seconds = time.monotonic() - begun
-                if seconds > _PATIENT and len(content) < _LEAST_RATE * seconds:
-                    raise TimeoutError(f"it gave {len(content):,} bytes in {seconds:.0f} s, which is too slow")
-    if total and len(content) != total:
-        raise ValueError(f"it gave {len(content):,} of {total:,} bytes")
-    return bytes(content)
+class _Transfer:
+    """Shows the progress that pooch reports, and stops a transfer that is too long or too slow."""
 
+    total: int | None = None  # pooch sets it; 0 if the mirror does not tell
 
-def _open(url: str, wait: float) -> http.client.HTTPResponse:
-    """Open an address, in ``wait`` seconds at most.
+    def __init__(self, name: str, shown: bool) -> None:
+        self._bar = tqdm(desc=name, unit="B", unit_scale=True, disable=not shown)
+        self._begun = time.monotonic()
+        self._received = 0
 
-    Looking up a host's name has no time limit of its own and may take a minute without a network, so a thread does
-    it, which is left behind if need be.
-    """
-    outcome: queue.SimpleQueue = queue.SimpleQueue()
-    given_up = threading.Event()
+    def update(self, size: int) -> None:
+        """Count one more chunk."""
+        self._received += size
+        seconds = time.monotonic() - self._begun
+        if self._received > MAX_BYTES + _CHUNK:
+            raise UserError(f"it sent more than {MAX_BYTES // 1_000_000} MB")
+        if seconds > PATIENCE and self._received < MIN_RATE * seconds:
+            raise UserError(f"it sent {self._received:,} bytes in {seconds:.0f} s, which is too slow")
+        self._bar.total = self.total or None
+        self._bar.update(size)
 
-    def work() -> None:
-        try:
-            request = urllib.request.Request(url, headers={"User-Agent": "paddle_mnist"})
-            response = urllib.request.urlopen(request, timeout=_STALL)
-        except BaseException as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            outcome.put(error)
-            return
-        if given_up.is_set():
-            response.close()
-        outcome.put(response)
+    def reset(self) -> None:
+        """Count from zero again, as pooch asks at the end, before it adds the total."""
+        self._begun, self._received = time.monotonic(), 0
+        self._bar.reset()
 
-    threading.Thread(target=work, daemon=True, name="connect").start()
-    try:
-        found = outcome.get(timeout=wait)
-    except queue.Empty:
-        given_up.set()
-        raise TimeoutError(f"no answer within {wait:.0f} s") from None
-    if isinstance(found, BaseException):
-        raise found
-    return found
-
-
-@contextlib.contextmanager
-def _bar(name: str, total: int, shown: bool) -> Iterator[Callable[[int], object]]:
-    from tqdm import tqdm
-
-    with tqdm(total=total or None, desc=name, unit="B", unit_scale=True, disable=not shown) as bar:
-        yield bar.update
-
-
-def _md5(packed: bytes) -> str:
-    """Return the MD5 of what is packed; what does not unpack has none, and gives the reason instead."""
-    digest, size = hashlib.md5(usedforsecurity=False), 0
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        while packed:
-            part = unpacker.decompress(packed, _STEP)
-            digest.update(part)
-            size += len(part)
-            packed = unpacker.unconsumed_tail
-            if size > _MAX_CONTENT or not (part or packed):
-                break
-    except zlib.error as error:
-        return f"none ({error})"
-    return digest.hexdigest() if unpacker.eof and not unpacker.unused_data else "none (it is no whole gzip file)"
-
-
-def _is_worth_another(error: BaseException) -> bool:
-    """Tell whether a mirror may do better next time: one that is busy or cuts off may, an absent one will not."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code >= 500 or error.code == 429
-    return isinstance(error, (http.client.HTTPException, ValueError, ConnectionResetError))
-
-
-def _describe(error: BaseException) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"it answered {error.code} {error.reason}"
-    if isinstance(error, urllib.error.URLError):
-        return str(error.reason)
-    return str(error) or type(error).__name__
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()

@@ -1,4 +1,4 @@
-"""Recognise how a file writes its 256 grey levels."""
+"""Recognise how a file encodes its 256 grey levels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy as np
 PIXELS = 784  # of a digit, row by row from the top left
 ENCODINGS = ("uint8", "k/255", "k/256", "pm1")
 
-# Levels of one encoding lie 1/256 apart, and k/255 and k/256 differ by 1.5e-5 or more for every k but 0. So this
-# tells them apart, and takes whatever rounding a number went through: float32, float64, six decimals.
+# Neighbouring levels of an encoding differ by 1/256 or more, and k/255 and k/256 differ by 1.5e-5 or more for every k
+# but 0. This tolerance tells them apart and allows for any rounding: float32, float64, six decimals.
 _TOLERANCE = 1e-6
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_DESCRIPTIONS = {"uint8": "a whole number 0 to 255", "k/255": "k/255", "k/256": "k/256", "pm1": "k/255*2-1"}
 
 
 def pixel_values(encoding: str) -> list[int] | list[float]:
-    """Return how an encoding writes the 256 grey levels, in order from paper to full ink.
+    """Return the values that an encoding writes for the grey levels 0 (paper) to 255 (full ink), in order.
 
     Raises:
         ValueError: the encoding is none of ``ENCODINGS``.
@@ -31,11 +32,11 @@ def pixel_values(encoding: str) -> list[int] | list[float]:
         return (levels / 256).tolist()
     if encoding == "pm1":
         return ((levels / 255).astype(np.float32) * 2 - 1).tolist()
-    raise ValueError(f"encoding is {encoding!r}, where one of {', '.join(map(repr, ENCODINGS))} is needed")
+    raise ValueError(f"encoding must be one of {', '.join(map(repr, ENCODINGS))}, got {encoding!r}")
 
 
 def level(value: float, encoding: str) -> int | None:
-    """Return the grey level 0 to 255 that a number stands for in an encoding, ``None`` if it stands for none."""
+    """Return the grey level 0 to 255 that a value stands for in an encoding; ``None`` if it stands for none."""
     if encoding == "uint8":
         return int(value) if 0 <= value <= 255 and value == int(value) else None
     if not -2 < value < 2:
@@ -51,11 +52,11 @@ def level(value: float, encoding: str) -> int | None:
 
 
 class Levels:
-    """The different pixel values of a file, and the encodings that all of them fit.
+    """The distinct pixel values of a file, and the encodings that fit all of them.
 
-    Which encoding a file has may show late (the first digits' paper is 0 in three of them), so pixels are first given
-    identifiers, and ``lookup`` says at the end which grey level each one is. An identifier is the grey level itself
-    where that can be guessed, which is nearly always and saves changing all the pixels.
+    The encoding may be certain only late in a file (in three of them the paper of the first digits is 0). Pixels are
+    therefore stored as identifiers first, and ``lookup`` says at the end which grey level each identifier is. An
+    identifier is the grey level itself where that can be guessed, which nearly always saves rewriting the pixels.
     """
 
     def __init__(self) -> None:
@@ -63,49 +64,50 @@ class Levels:
         self.only_integers = True
         self._ids: dict[float, int] = {}
 
-    def of_text(self, number: bytes) -> int:
-        """Return the identifier of a JSON number; raises as ``of_value``, and a ValueError if the text is none."""
-        if not _NUMBER.fullmatch(number):
-            raise ValueError(f"{number!r}, where a number is needed")
-        return self.of_value(float(number), number.lstrip(b"-").isdigit())
+    def id_of_text(self, number: bytes) -> int:
+        """Return the identifier of a JSON number.
 
-    def of_value(self, value: float, is_integer: bool) -> int:
-        """Return the identifier 0 to 255 of a pixel's value.
+        Raises:
+            ValueError: as ``id_of``, or because the text is not a JSON number.
+        """
+        if not _NUMBER.fullmatch(number):
+            raise ValueError(f"must be a number, got {number!r}")
+        return self.id_of(float(number), number.lstrip(b"-").isdigit())
+
+    def id_of(self, value: float, is_integer: bool) -> int:
+        """Return the identifier 0 to 255 of a pixel value.
 
         Args:
-            value: what stands in the file.
+            value: the number in the file.
             is_integer: whether it was written without a point and an exponent.
 
         Raises:
-            ValueError: no encoding has this value beside those that were met before; the message says so.
+            ValueError: no encoding has this value together with the earlier ones; the message says "must be …, got …".
         """
         known = self._ids.get(value)
-        self.only_integers &= is_integer
         if known is not None:
+            self.only_integers &= is_integer
             return known
         fitting = tuple(name for name in self.candidates if math.isfinite(value) and level(value, name) is not None)
         if not fitting:
-            raise ValueError(f"{value!r}, where {self._expected()} is needed")
+            raise ValueError(f"must be {self._expected()}, got {value!r}")
         if len(self._ids) == 256:
-            raise ValueError(
-                f"{value!r}, where the file holds 256 other pixel values already, and no more can be told apart"
-            )
+            raise ValueError(f"must be one of the 256 pixel values before it, got {value!r}")
+        self.only_integers &= is_integer
         self.candidates = fitting
         guess, taken = level(value, fitting[0]), set(self._ids.values())
         self._ids[value] = guess if guess not in taken else min(set(range(256)) - taken)
         return self._ids[value]
 
-    def of_known(self, values: list) -> bytes | None:
-        """Return the identifiers of what JSON lists hold; ``None`` unless all are numbers that were met before."""
-        types = set(map(type, values))
-        if not types <= {int, float}:  # True is 1, too
+    def ids_of_known(self, values: np.ndarray) -> np.ndarray | None:
+        """Return the identifiers, uint8 [n], of pixel values, float64 [n]; ``None`` unless each was met before."""
+        if not self._ids:
             return None
-        try:
-            identifiers = bytes(map(self._ids.__getitem__, values))
-        except KeyError:
+        known = np.array(sorted(self._ids))
+        found = np.searchsorted(known, values).clip(max=len(known) - 1)
+        if not np.array_equal(known[found], values):
             return None
-        self.only_integers &= float not in types
-        return identifiers
+        return np.array([self._ids[value] for value in known.tolist()], np.uint8)[found]
 
     def save(self) -> tuple:
         """Return the present state, for ``restore``."""
@@ -120,21 +122,21 @@ class Levels:
     def lookup(self) -> tuple[str, np.ndarray]:
         """Decide the encoding.
 
-        Values that fit several encodings are no matter if they mean the same grey levels. Whole numbers 0 and 1 alone
-        are taken as they are written, as levels 0 and 1; 0.0 and 1.0 alone as paper and full ink.
+        Values that fit several encodings are accepted if they mean the same grey levels in each. A file of nothing but
+        the integers 0 and 1 holds the levels 0 and 1; one of nothing but 0.0 and 1.0 holds paper and full ink.
 
         Returns:
-            The encoding, and the grey level of each identifier, uint8 [256]; of one that was not given, itself.
+            The encoding, and the grey level of each identifier, uint8 [256]; an unused identifier stands for itself.
 
         Raises:
-            ValueError: the values fit two encodings that read them differently.
+            ValueError: the values fit two encodings that mean different digits.
         """
         scaled = [name for name in self.candidates if name != "uint8"]
         choices = ["uint8"] if "uint8" in self.candidates and (self.only_integers or not scaled) else scaled
         tables = {name: [level(value, name) for value in self._ids] for name in choices}
         first = choices[0]
         if any(table != tables[first] for table in tables.values()):
-            raise ValueError(f"every pixel can be read as {' and as '.join(choices)}, which mean different digits")
+            raise ValueError(f"its pixels are ambiguous: they fit {' and '.join(choices)}, which mean different digits")
         levels = np.arange(256, dtype=np.uint8)
         levels[list(self._ids.values())] = tables[first]
         return first, levels
@@ -142,5 +144,4 @@ class Levels:
     def _expected(self) -> str:
         if self.candidates == ENCODINGS:
             return "a pixel 0 to 255, k/255, k/256 or -1 to 1"
-        names = {"uint8": "a whole number 0 to 255", "k/255": "k/255", "k/256": "k/256", "pm1": "k/255*2-1"}
-        return f"{' or '.join(names[name] for name in self.candidates)}, as in the pixels before it,"
+        return f"{' or '.join(_DESCRIPTIONS[name] for name in self.candidates)} like the pixels before it"
