@@ -28,7 +28,7 @@ from paddle_mnist.loader import batches, shuffled
 from paddle_mnist.splits import Split
 
 lab = Lab("10_starting_weights")
-digits = dataset.open_dataset("auto", say=print)
+digits = dataset.open_dataset("auto", log=print)
 train = Split(digits.train.images[:4000], digits.train.labels[:4000])  # enough to see it, even if all of MNIST is here
 images, labels = map(paddle.to_tensor, next(batches(train, 500, "classify")))  # [500, 1, 28, 28] and [500, 1]
 

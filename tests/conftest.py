@@ -44,7 +44,7 @@ def splits() -> Splits:
 
 @pytest.fixture
 def data_file(splits: Splits, own_folder: Path) -> Path:
-    """Return the made-up digits as a file in the course's form."""
+    """Return the made-up digits as a file in the course's format."""
     path = own_folder / "digits.json.gz"
     mnist_json.write(path, splits)
     return path
