@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 from paddle_mnist import check
 from paddle_mnist.labs import tools, verdicts
 from paddle_mnist.labs.exercises import catalog
-from paddle_mnist.labs.exercises.base import Exercise, Wrong, call, expect, plural
-from paddle_mnist.labs.exercises.choices import Question, body, check_choices
+from paddle_mnist.labs.exercises.base import Exercise, Wrong
 from paddle_mnist.labs.verdicts import RIGHT, judge
 
 HERE = Path(__file__).parent
@@ -158,147 +163,87 @@ def test_an_unknown_lab_is_refused():
         check.main(["99"])
 
 
-def test_an_exception_in_an_answer_names_its_line():
-    def answer(x):
-        return x[7]
-
-    with pytest.raises(Wrong, match="IndexError") as caught:
-        call(answer, np.zeros(3), on="three zeros")
-    assert str(answer.__code__.co_firstlineno + 1) in caught.value.why
-
-
-def test_a_changed_argument_is_noticed():
-    def answer(x):
-        x += 1
-        return x
-
-    with pytest.raises(Wrong, match="changes the array"):
-        call(answer, np.zeros(3), on="three zeros")
+def test_the_best_result_is_kept(my_labs, capsys):
+    my_labs.mkdir()
+    shutil.copy(HERE / "solutions" / "15.py", my_labs / "15.py")
+    assert check.main(["15"]) == 0
+    (my_labs / "15.py").write_text("")
+    assert check.main(["15"]) == 1
+    assert "0 of 3 right" in capsys.readouterr().out
+    assert len(tools.notes("15_stop_and_resume", "solved")["solved"]) == 3
 
 
-@pytest.mark.parametrize("found", [None, "3", [3], np.array([3.0, 3.0]), float("nan"), 3.01, object()])
-def test_expect_refuses_whatever_differs(found):
-    with pytest.raises(Wrong):
-        expect(found, 3.0, on="anything")
+def test_another_file_is_not_recorded(tmp_path):
+    file = tmp_path / "mine.py"
+    shutil.copy(HERE / "solutions" / "15.py", file)
+    assert check.main(["15", "--file", str(file)]) == 0
+    assert tools.notes("15_stop_and_resume", "solved") == {}
 
 
-def test_expect_names_the_slip_and_the_place():
-    wanted = np.arange(12.0).reshape(3, 4)
-    found = wanted.copy()
-    found[2, 1] = 5
-    with pytest.raises(Wrong, match=r"at \[2, 1\] it returns 5; expected 9") as caught:
-        expect(found, wanted, on="anything", slips=[(found, "the slip")])
-    assert caught.value.why == "the slip"
+def test_prints_of_an_answer_stand_before_its_verdict(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text("def resume_point(steps, samples, batch_size):\n    print('steps', steps)\n    quit()\n")
+    assert check.main(["15", "--file", str(file)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["   | steps 0", "1. resume_point: it ends the program instead of returning"]
+    assert lines[2].startswith("   input: ") and lines[3].startswith("   possible reason: exit() and quit()")
 
 
-@pytest.mark.parametrize(
-    ("found", "wanted", "message"),
-    [
-        (np.float32([1, 1 / 3]) * np.float32(1.00001), np.array([1, 1 / 3]), "computed in float32"),
-        (np.round([2 / 3, 1 / 3], 5), np.array([2 / 3, 1 / 3]), "nearly right"),
-        ([[1, 2], [3]], np.eye(2), "rows of different lengths"),
-        ((np.zeros(3), np.ones(3)), (np.zeros(3), np.zeros(3)), "in element 1 of the tuple"),
-        ((np.zeros(3),), (np.zeros(3), np.zeros(3)), "a tuple of 1 element; expected 2"),
-        ({"w": np.ones(2)}, {"w": np.zeros(2)}, "for 'w'"),
-        ({"v": 1}, {"w": 1}, r"a dict with the keys \['v'\]"),
-        (None, 3, r"it returns nothing \(None\)"),
-        (3, None, "expected None"),
-        ("7", 7, "of type str|'7'"),
-    ],
-)
-def test_expect_says_how_a_value_differs(found, wanted, message):
-    with pytest.raises(Wrong, match=message):
-        expect(found, wanted, on="anything")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_in_place_of_a_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="must be a regular file, got a pipe"):
+        check.main(["15", "--file", str(tmp_path / "pipe")])
 
 
-class Liar:
-    """An object that claims to be equal to everything, and fails when it is shown."""
-
-    def __eq__(self, other):
-        return True
-
-    __hash__ = None
-
-    def __repr__(self):
-        raise RuntimeError("no")
-
-    def __array__(self, dtype=None, copy=None):
-        raise RuntimeError("no")
+def test_a_file_without_end_is_refused(tmp_path):
+    (tmp_path / "large.py").write_bytes(b"#" * (check.LARGEST_FILE + 1))
+    with pytest.raises(ValueError, match="must have at most 1,048,576 bytes"):
+        check.main(["15", "--file", str(tmp_path / "large.py")])
 
 
-@pytest.mark.parametrize("wanted", [3.0, "three", None, [1, 2], {"a": 1}, np.zeros(3)])
-def test_expect_refuses_objects_that_lie(wanted):
-    with pytest.raises(Wrong):
-        expect(Liar(), wanted, on="anything")
+def test_in_notebook_judges_the_functions_of_the_notebook(capsys):
+    names = dict(vars(load("solutions", "15")))
+    check.in_notebook("15", names)
+    assert "3 of 3 right" in capsys.readouterr().out
+    del names["resume_point"]
+    names["newest_whole"] = lambda checkpoints: quit()
+    check.in_notebook("15", names)
+    out = capsys.readouterr().out
+    assert "1. resume_point: not answered yet" in out and "2. newest_whole: it ends the program" in out
 
 
-def test_expect_is_not_fooled_by_a_subclass_of_array():
-    class Equal(np.ndarray):
-        def __array_function__(self, function, types, arguments, options):
-            return True
-
-        def __array_ufunc__(self, *arguments, **options):
-            return np.ones(3, bool)
-
-    with pytest.raises(Wrong):
-        expect(np.ones(3).view(Equal), np.zeros(3), on="anything")
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (SystemExit(0), "ends the program instead of returning"),
-        (KeyboardInterrupt(), "KeyboardInterrupt"),
-        (RecursionError(), "calls itself without end"),
-        (MemoryError(), "more memory"),
-        (FloatingPointError("overflow"), "too large"),
-        (NameError("name 'x' is not defined"), "typing mistake"),
-    ],
-)
-def test_call_names_the_reason_for_each_kind_of_exception(error, message):
-    def answer():
-        raise error
-
-    with pytest.raises(Wrong, match=message) as caught:
-        call(answer, on="nothing", fails="the number is too large")
-    assert ("too large" in caught.value.why) is isinstance(error, FloatingPointError)
+def test_watch_judges_within_a_second_of_saving(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("")
+    command = [sys.executable, "-u", "-m", "paddle_mnist.check", "15", "--watch", "--file", str(file)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", env=environment) as watching:
+        try:
+            lines: queue.Queue[str] = queue.Queue()
+            reader = threading.Thread(target=lambda: [lines.put(line) for line in watching.stdout], daemon=True)
+            reader.start()
+            _wait(lines, "watching")
+            waits = []
+            for text, wanted in (
+                ("def f(:\n", "this is not Python"),
+                ("x = 1\n", "0 of 3 right"),
+                (SOLUTION, "3 of 3"),
+            ):
+                time.sleep(1)
+                began = time.monotonic()
+                file.write_text(text)
+                _wait(lines, wanted)
+                waits.append(time.monotonic() - began)
+                _wait(lines, "watching")
+            assert min(waits) < 1  # the others may share the machine with other tests
+        finally:
+            watching.kill()
 
 
-def test_plural_counts_one():
-    assert (plural(1, "sample"), plural(0, "sample"), plural(2, "sample")) == ("1 sample", "0 samples", "2 samples")
+SOLUTION = (HERE / "solutions" / "15.py").read_text("utf-8")
 
 
-QUESTIONS = (
-    Question("the sign of -3", "b", {"a": "compare -3 with 0", "c": "0 alone has no sign"}),
-    Question("the sign of 0", "c", {"a": "compare 0 with 0", "b": "compare 0 with 0"}),
-)
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        ({1: "a", 2: "c"}, r"a is not what happens\n.*question 1: the sign of -3\n.*compare -3 with 0"),
-        ({1: "b", 2: "a"}, "question 2: the sign of 0"),
-        ({1: "b"}, "None is none of a, b, c"),
-        ({1: "?", 2: "?"}, "'?'"),
-        (["b", "c"], "a list, not a dict"),
-    ],
-)
-def test_check_choices_says_what_is_wrong_with_a_choice_without_naming_the_right_one(found, message):
-    with pytest.raises(Wrong, match=message):
-        check_choices(lambda: found, QUESTIONS)
-
-
-def test_check_choices_accepts_capitals_and_spaces():
-    check_choices(lambda: {1: "B ", 2: "C"}, QUESTIONS)
-
-
-def test_stub_holds_the_lines_that_are_to_be_corrected():
-    exercise = Exercise('def f():\n    """Choose."""', lambda answer: None, (), body(2))
-    text = catalog.start_file("01", [exercise])
-    assert 'return {1: "?", 2: "?"}' in text
-    module = ModuleType("stub")
-    exec(compile(text, "stub", "exec"), module.__dict__)
-    assert judge(exercise, vars(module)).kind == RIGHT
-    with pytest.raises(NotImplementedError):
-        module.f()
+def _wait(lines: queue.Queue[str], wanted: str) -> None:
+    while wanted not in lines.get(timeout=60):
+        pass

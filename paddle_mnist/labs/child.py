@@ -50,19 +50,29 @@ class Printed(io.TextIOBase):
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
-        self._channel, self.left = channel, PRINTED
+        self._channel, self._left, self._line = channel, PRINTED, ""
 
     def writable(self) -> bool:
         """Return that it can be written to."""
         return True
 
     def write(self, text: str) -> int:
-        """Send the part of ``text`` that is within the limit."""
-        shown = text[: self.left]
-        if shown:
-            self.left -= len(shown)
-            self._channel.send(printed=shown if self.left else shown + "\n… (more output is left out)\n")
+        """Send the part of ``text`` that is within the limit, whole lines at a time."""
+        shown = text[: self._left]
+        self._left -= len(shown)
+        if shown and not self._left:
+            shown += "\n… (more output is left out)\n"
+        lines, newline, rest = (self._line + shown).rpartition("\n")
+        self._line = rest
+        if newline:
+            self._channel.send(printed=lines + newline)
         return len(text)
+
+    def end(self) -> None:
+        """Send an unfinished line, and restart the count."""
+        if self._line:
+            self._channel.send(printed=self._line + "\n")
+        self._left, self._line = PRINTED, ""
 
 
 def main() -> None:
@@ -78,7 +88,7 @@ def main() -> None:
     if settings["folder"]:
         sandbox.leave_network()
     from paddle_mnist.labs.exercises import base, catalog
-    from paddle_mnist.labs.verdicts import NO_VERDICT, Verdict, judge
+    from paddle_mnist.labs.verdicts import NO_VERDICT, RIGHT, Verdict, judge
 
     exercises = {exercise.name: exercise for exercise in catalog.load(settings["number"], [settings["number"]])}
     if any("import paddle" in exercise.source for exercise in exercises.values()):
@@ -97,7 +107,6 @@ def main() -> None:
     allow_frames = sandbox.enclose(settings["folder"]) if settings["folder"] else (lambda: None)
     _hide("paddle_mnist.labs")
     guard = _NumPyGuard()
-    threading.stack_size(STACK_BYTES)
 
     names: dict[str, Any] = {"__name__": "answers", "__file__": job["file"], "__builtins__": __builtins__}
     failure = _in_thread(lambda: _load(job["file"], base64.b64decode(job["source"]), names), job["seconds"])
@@ -110,7 +119,6 @@ def main() -> None:
     channel.send(loaded=True)
     for name in job["names"]:
         seconds, before = min(exercises[name].seconds, job["seconds"]), set(threading.enumerate())
-        printed.left = PRINTED
         verdict = _in_thread(lambda name=name: judge(exercises[name], names), seconds)
         stuck = isinstance(verdict, threading.Thread)
         if stuck:
@@ -119,8 +127,9 @@ def main() -> None:
             verdict = Verdict(name, NO_VERDICT, f"still running after {seconds:g} s{place}\n   input: {on}")
         elif replaced := guard.replaced():
             verdict = Verdict(name, NO_VERDICT, f"the file replaces numpy.{replaced}, which the check needs")
-        elif _threads_left(before):
+        elif verdict.kind == RIGHT and _threads_left(before):
             verdict = Verdict(name, NO_VERDICT, "it leaves a thread running: wait for its end with join()")
+        printed.end()
         channel.send(verdict=[name, verdict.kind, verdict.message])
         if stuck:
             os._exit(1)
@@ -156,7 +165,9 @@ def _in_thread(work: Callable[[], Any], seconds: float) -> Any:
     """Run ``work`` in a thread and return its result; return the thread itself if it takes longer than ``seconds``."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
+    threading.stack_size(STACK_BYTES)  # room for deep recursion; threads of the answer get the usual size
     thread.start()
+    threading.stack_size(0)
     thread.join(seconds)
     return thread if thread.is_alive() else results[0]
 

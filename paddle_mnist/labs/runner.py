@@ -49,6 +49,9 @@ class Limits:
     memory: int = 2 << 30
 
 
+DEFAULT = Limits()
+
+
 class CannotRun(UserError):
     """The file of answers does not load; the message is one sentence."""
 
@@ -59,7 +62,7 @@ def verdicts(
     file: str,
     source: bytes,
     *,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT,
     folder: str = "",
     show: Callable[[str], None] = lambda text: None,
     child: Child | None = None,
@@ -134,17 +137,16 @@ def _ended(report: dict[str, Any], limits: Limits, when: str) -> str:
 class Child:
     """A process that has imported what the exercises of a lab need, and waits for a file of answers."""
 
-    def __init__(self, number: str, limits: Limits = Limits(), folder: str = "") -> None:
+    def __init__(self, number: str, limits: Limits = DEFAULT, folder: str = "") -> None:
         self._keys, self._count, self._seconds = [secrets.token_bytes(32) for _ in range(2)], [0, 0], limits.seconds
         self._reports: queue.Queue[bytes] = queue.Queue(1000)
-        own = {"HOME": folder, "TMPDIR": folder, "TEMP": folder, "TMP": folder} if folder else {}
         self._process = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, json.dumps([os.path.abspath(entry) for entry in sys.path])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=folder or None,
-            env=_environment() | own,
+            env=_environment(folder),
             start_new_session=True,
         )
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -223,9 +225,18 @@ class Child:
         return None
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of a child: one thread for each product, and no variables of Python's but its own."""
+def _environment(folder: str) -> dict[str, str]:
+    """Return the environment of a child, without Python's own variables; with a folder, without the caller's.
+
+    Products run in one thread: small ones are faster so, and several children share the machine.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    # Small products are faster in one thread, and several children share the machine.
-    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return kept | single | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+    if folder:
+        kept = {name: value for name, value in kept.items() if name in _PASSED_ON}
+        kept |= dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), folder)
+    kept |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+
+
+# What programs need to find their libraries and their language.
+_PASSED_ON = {"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LC_CTYPE", "TZ"}
