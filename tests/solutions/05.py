@@ -3,11 +3,14 @@
 import numpy as np
 
 
-def ink_box(is_ink):
-    if not is_ink.any():
-        return None
-    rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
-    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+def reading_order(boxes):
+    lines, lowest = [], -1
+    for box in sorted(boxes):
+        if box[0] >= lowest:
+            lines.append([])
+        lines[-1].append(box)
+        lowest = max(lowest, box[2])
+    return [box for line in lines for box in sorted(line, key=lambda box: box[1])]
 
 
 def centre_by_mass(image):

@@ -3,28 +3,55 @@
 import numpy as np
 
 
-def ink_box__ends_one_early(is_ink):
-    """a slice stops before its end: add 1 to the last row and column"""
-    rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
-    return rows[0], columns[0], rows[-1], columns[-1]
+def reading_order__sorts_by_the_left_side(boxes):
+    """it sorts by the left side alone: first split the boxes into lines"""
+    return sorted(boxes, key=lambda box: box[1])
 
 
-def ink_box__mixes_rows_and_columns(is_ink):
-    """rows come before columns: top, left, bottom, right"""
-    rows, columns = np.flatnonzero(is_ink.any(axis=0)), np.flatnonzero(is_ink.any(axis=1))
-    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+def reading_order__sorts_by_the_top(boxes):
+    """it sorts by the top: boxes of one line begin in different rows; split them into lines"""
+    return sorted(boxes)
 
 
-def ink_box__fails_without_ink(is_ink):
-    """without ink there is no first row: return None"""
-    rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
-    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+def _split(boxes, begins):
+    lines = []
+    for box in sorted(boxes):
+        if not lines or begins(box, lines[-1]):
+            lines.append([])
+        lines[-1].append(box)
+    return [box for line in lines for box in sorted(line, key=lambda box: box[1])]
 
 
-def ink_box__gives_height_and_width(is_ink):
-    """return bottom and right, not height and width"""
-    rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
-    return rows[0], columns[0], np.ptp(rows) + 1, np.ptp(columns) + 1
+def reading_order__compares_with_the_first_box(boxes):
+    """it compares with the first box of a line alone: a line may slant"""
+    return _split(boxes, lambda box, line: box[0] >= line[0][2])
+
+
+def reading_order__compares_with_the_last_box(boxes):
+    """it compares with the last box alone: keep the line's lowest bottom"""
+    return _split(boxes, lambda box, line: box[0] >= line[-1][2])
+
+
+def reading_order__counts_the_bottom_in(boxes):
+    """bottom is one past the last row: a box that begins there shares none"""
+    return _split(boxes, lambda box, line: box[0] > max(other[2] for other in line))
+
+
+def reading_order__works_in_place(boxes):
+    """works in place; the caller still needs its list"""
+    boxes.sort(key=lambda box: box[1])
+    return boxes
+
+
+def reading_order__fails_without_boxes(boxes):
+    """a page may have no boxes: return an empty list"""
+    lines, (first, *others) = [], sorted(boxes)
+    lines.append([first])
+    for box in others:
+        if box[0] >= max(other[2] for other in lines[-1]):
+            lines.append([])
+        lines[-1].append(box)
+    return [box for line in lines for box in sorted(line, key=lambda box: box[1])]
 
 
 def _move(image, row, column, middle=14, sign=1):
@@ -105,12 +132,6 @@ def count_holes__counts_the_ink(is_ink):
 def count_holes__says_one_or_none(is_ink):
     """a picture can have several holes"""
     return int(_islands(~np.pad(is_ink, 1)) > 1)
-
-
-def ink_box__takes_the_first_and_last_pixel_listed(is_ink):
-    """numpy.nonzero lists pixels row by row: the first and last columns are not the leftmost and rightmost"""
-    rows, columns = np.nonzero(is_ink)
-    return (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1) if len(rows) else None
 
 
 def centre_by_mass__cuts_the_fraction_off(image):

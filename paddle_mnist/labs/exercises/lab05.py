@@ -1,4 +1,4 @@
-"""Exercises of lab 5: a box around the ink, centring by mass, and counting holes."""
+"""Exercises of lab 5: boxes in reading order, centring by mass, and counting holes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
 
-_BOX = '''
-def ink_box(is_ink):
-    """Return the smallest box that contains all ink.
+_READING_ORDER = '''
+def reading_order(boxes):
+    """Return the boxes of a page in reading order: line by line from the top, and each line from left to right.
 
-    is_ink: booleans [h, w].
-    Returns: (top, left, bottom, right), where is_ink[top:bottom, left:right] is the box; None if there is no ink.
+    Boxes of one line share rows of pixels, directly or by way of other boxes of the line, because a line may slant.
+    Boxes of different lines share none.
+    boxes: a list of (top, left, bottom, right) in any order; bottom and right are one past the last row and column.
+    Returns: a new list of the same boxes.
     """
 '''
 
@@ -38,42 +40,67 @@ def count_holes(is_ink):
 '''
 
 
-_ORDER = "numpy.nonzero lists pixels row by row: the first and last columns are not the leftmost and rightmost"
-
-
-def _check_box(answer: Answer) -> None:
-    for on, height, width, places in (
-        ("a picture of 5 by 7 with ink at (1, 2) and (3, 5)", 5, 7, [(1, 2), (3, 5)]),
-        ("a picture of 4 by 6 with ink at (0, 0) and (3, 5)", 4, 6, [(0, 0), (3, 5)]),
-        ("a picture of 6 by 8 with ink at (1, 5), (3, 2) and (4, 4)", 6, 8, [(1, 5), (3, 2), (4, 4)]),
-        ("a picture of 6 by 4 with ink at (2, 1) only", 6, 4, [(2, 1)]),
-        ("a picture of 3 by 3 without ink", 3, 3, []),
+def _check_reading_order(answer: Answer) -> None:
+    for on, boxes in (
+        ("three boxes of one line", [(2, 30, 12, 38), (0, 2, 11, 9), (3, 15, 10, 21)]),
+        ("two lines of two boxes", [(20, 1, 30, 8), (1, 20, 9, 27), (0, 3, 10, 11), (22, 15, 31, 21)]),
+        ("a line that falls from left to right", [(12, 20, 22, 28), (0, 0, 10, 8), (6, 10, 16, 18)]),
+        ("a line that rises from left to right", [(0, 20, 10, 28), (12, 0, 22, 8), (6, 10, 16, 18)]),
+        (
+            "a line that ends where the next one begins",
+            [(10, 0, 20, 8), (0, 12, 10, 20), (0, 1, 9, 9), (11, 10, 19, 17)],
+        ),
+        (
+            "a small box beside a tall one, and a line below",
+            [(9, 12, 12, 15), (0, 20, 6, 28), (0, 0, 14, 8), (15, 3, 24, 9)],
+        ),
+        ("one box", [(4, 5, 6, 7)]),
+        ("no boxes", []),
     ):
-        is_ink = np.zeros((height, width), bool)
-        for place in places:
-            is_ink[place] = True
-        wanted = None
-        slips = []
-        if places:
-            rows, columns = zip(*places, strict=True)
-            wanted = (min(rows), min(columns), max(rows) + 1, max(columns) + 1)
-            top, left, bottom, right = wanted
-            first, last = columns[0], columns[-1]  # of the pixels in the order of their rows
-            in_order = (first, last + 1) == (left, right)
-            slips = [
-                *(
-                    []
-                    if in_order
-                    else [((top, first, bottom, last + 1), _ORDER), ((top, first, bottom - 1, last), _ORDER)]
-                ),
-                ((top, left, bottom - 1, right - 1), "a slice stops before its end: add 1 to the last row and column"),
-                ((left, top, right, bottom), "rows come before columns: top, left, bottom, right"),
-                ((top, left, bottom - top, right - left), "return bottom and right, not height and width"),
-                ((top, bottom, left, right), "the order is top, left, bottom, right"),
-            ]
-        reason = "without ink there is no first row: return None"
-        found = call(answer, is_ink, on=on, fails={} if places else {IndexError: reason, ValueError: reason})
-        expect(found, wanted, on, slips, "without ink: None")
+        wanted = _reading_order(boxes)
+        slips = [
+            (
+                _reading_order(boxes, inclusive=True),
+                "bottom is one past the last row: a box that begins there shares none",
+            ),
+            (
+                _reading_order(boxes, first_only=True),
+                "it compares with the first box of a line alone: a line may slant",
+            ),
+            (
+                _reading_order(boxes, last_only=True),
+                "it compares with the last box alone: keep the line's lowest bottom",
+            ),
+            (
+                sorted(boxes, key=lambda box: box[1]),
+                "it sorts by the left side alone: first split the boxes into lines",
+            ),
+            (sorted(boxes), "it sorts by the top: boxes of one line begin in different rows; split them into lines"),
+            (sorted(boxes, key=lambda box: box[0]), "it sorts by the top alone: sort each line by the left side"),
+            (wanted[::-1], "the order is reversed"),
+            (_lines(boxes), "it returns a list of lines: put the boxes of all lines into one list"),
+        ]
+        reason = "a page may have no boxes: return an empty list"
+        on = f"{on}: {boxes}"
+        found = call(answer, boxes, on=on, fails={} if boxes else {IndexError: reason, ValueError: reason})
+        expect(found, wanted, on, slips, "print the lines that you find")
+
+
+def _lines(boxes, first_only=False, last_only=False, inclusive=False):
+    lines = []
+    for box in sorted(boxes):
+        line = lines[-1] if lines else []
+        seen = line[:1] if first_only else line[-1:] if last_only else line
+        end = max((other[2] for other in seen), default=-1)
+        if box[0] < end or (inclusive and box[0] == end):
+            line.append(box)
+        else:
+            lines.append([box])
+    return [sorted(line, key=lambda box: box[1]) for line in lines]
+
+
+def _reading_order(boxes, **slip):
+    return [box for line in _lines(boxes, **slip) for box in line]
 
 
 def _check_centre(answer: Answer) -> None:
@@ -183,13 +210,20 @@ def _check_holes(answer: Answer) -> None:
 
 EXERCISES = (
     Exercise(
-        _BOX,
-        _check_box,
+        _READING_ORDER,
+        _check_reading_order,
         (
-            ("is_ink.any(axis=1) tells which rows have ink.", "is_ink.any(axis=1) 指出哪些行有墨。"),
             (
-                "numpy.flatnonzero gives the places that are True; take the first, and the last plus 1.",
-                "numpy.flatnonzero 给出为 True 的位置；取第一个，以及最后一个加 1。",
+                "Go through the boxes from the top. When does a box begin a new line?",
+                "从上到下逐个看框。什么时候一个框开始新的一行？",
+            ),
+            (
+                "Keep the lowest bottom of the current line. A box whose top is there or below begins a new line.",
+                "记住当前行最低的下边界。上边界在它处或在它之下的框，开始新的一行。",
+            ),
+            (
+                "At the end sort each line by the left side, box[1], and put the lines one after the other.",
+                "最后把每一行按左边 box[1] 排序，再一行接一行地放在一起。",
             ),
         ),
     ),
