@@ -78,6 +78,7 @@ REFUSED = {
     "cut gzip": (gzip.compress(LABELS)[:-9], "is damaged or incomplete"),
     "gzip with garbage": (gzip.compress(LABELS) + b"garbage", "is damaged or incomplete"),
     "a bomb": (gzip.compress(header(3) + bytes(50_000_000), 1), "after its header, got more"),
+    "a huge gzip header": (b"\x1f\x8b\x08\x08" + bytes(6) + b"x" * (1 << 20), "is damaged or incomplete"),
     "a page of a web site": (b"<html>", "got 3c 68 74 6d"),
 }
 

@@ -362,6 +362,13 @@ def test_read_refuses_garbage_after_gzip(tmp_path):
         mnist_json.read(path)
 
 
+def test_read_refuses_a_huge_gzip_header(tmp_path):
+    path = tmp_path / "digits.json.gz"
+    path.write_bytes(b"\x1f\x8b\x08\x08" + bytes(6) + b"x" * (1 << 20))
+    with pytest.raises(UserError, match="is damaged or incomplete"):
+        mnist_json.read(path)
+
+
 @pytest.mark.parametrize("byte", [b"\0", b" ", b"[", b"0"])
 def test_read_refuses_a_bomb_in_bounded_memory(tmp_path, byte):
     resource = pytest.importorskip("resource")

@@ -1,6 +1,7 @@
 """Give damaged and irregular files to the readers of digits: each must end in one sentence, or in the right arrays.
 
     python tools/fuzz_readers.py [--count 10000] [--seed 0]
+    python tools/fuzz_readers.py --growth
 
 Files in the course's format, made from the bundled sample in every encoding and many spacings, are cut, flipped,
 spliced and rewritten, before and after compression; so are IDX files. A file that is read must give what a plain
@@ -9,11 +10,15 @@ them, sparse files and folders are given to ``open_dataset`` under the names of 
 
 It prints the number of files read and refused, the longest time, and the growth of the process's memory. Anything else
 is a failure: the file is kept, and the exit status is 1.
+
+With ``--growth`` it reads files of doubling size that are made to be slow, and fails if the processor time grows much
+faster than the size.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -208,6 +213,49 @@ def fuzz_irregular(folder: Path, good: bytes, chance: random.Random) -> str:
     return "read" if kind == "good" and agrees(found, plain(good)) else f"read a {kind}"
 
 
+def row_text(numbers: list[str]) -> str:
+    """Return a row of pixels that take turns through these texts of numbers."""
+    return "[" + ",".join((numbers * (784 // len(numbers) + 1))[:784]) + "]"
+
+
+SLOW_ROWS = {  # the k-th row of a file
+    "ordinary": lambda k: row_text(["0", "0.5"]),
+    "a new spelling in each row": lambda k: row_text(["0", f"0e{k}"]),
+    "a new value now and then": lambda k: row_text(["0", f"{k // 100 % 256 / 255}"]),
+    "numbers too long for the compiled table": lambda k: row_text(["0." + "0" * 50]),
+    "white space of many lengths": lambda k: row_text([" " * (k % 61) + "0", "0" + "\n" * (k % 7)]),
+    "rows of most of a megabyte": lambda k: "[" + " " * 900_000 + row_text(["0"])[1:],
+    "a name in gzip's header": None,
+}
+
+
+def growth(path: Path) -> int:
+    """Read files of doubling size; return 1 if the time grows much faster than the size."""
+    failures = 0
+    print(f"{'processor time, s, for a text of':42}" + "".join(f"{size:7} MB" for size in (2, 4, 8, 16)))
+    for name, row in SLOW_ROWS.items():
+        times = []
+        for size in (2, 4, 8, 16):
+            if row is None:
+                path.write_bytes(b"\x1f\x8b\x08\x08\0\0\0\0\0\3" + b"x" * (size << 20))
+            else:
+                rows: list[str] = []
+                total = 0
+                while total < size << 20:
+                    rows.append(row(len(rows)))
+                    total += len(rows[-1])
+                tail = f"],[{','.join('5' * len(rows))}]],[[{row(0)}],[1]],[[{row(0)}],[1]]]"
+                path.write_text("[[[" + ",".join(rows) + tail)
+            begun = time.process_time()
+            with contextlib.suppress(UserError):
+                mnist_json.read(path)
+            times.append(time.process_time() - begun)
+        slow = times[-1] > 3 * 8 * max(times[0], 0.02)
+        failures += slow
+        print(f"{name:42}" + "".join(f"{seconds:10.3f}" for seconds in times) + ("   too slow" if slow else ""))
+    return min(failures, 1)
+
+
 def peak_mb() -> float:
     """Return the peak memory of this process, in megabytes; 0 if the system does not tell (Windows)."""
     try:
@@ -222,7 +270,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000, help="number of files (10000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the damage (0)")
+    parser.add_argument("--growth", action="store_true", help="measure how the time grows with a file's size")
     args = parser.parse_args(argv)
+    if args.growth:
+        with tempfile.TemporaryDirectory() as temporary:
+            return growth(Path(temporary, "digits"))
     chance = random.Random(args.seed)
     sample = open_dataset("sample")
     few = Splits(

@@ -47,7 +47,7 @@ def read(path: str | os.PathLike[str], dimensions: int) -> np.ndarray:
         file.seek(0)
         try:
             return _read(path, igzip.IGzipFile(fileobj=file) if packed else file, dimensions)
-        except (EOFError, isal_zlib.error, gzip.BadGzipFile) as error:
+        except (EOFError, isal_zlib.error, gzip.BadGzipFile, OverflowError) as error:  # OverflowError: a huge header
             raise UserError(f"{path} is damaged or incomplete ({error}): get it again") from None
 
 

@@ -1,13 +1,14 @@
-/* The look-up of pixels in the text of a JSON file: a number met before is known again by its bytes.
+/* Look up the pixels in the text of a JSON file: a number that was met before is recognised by its bytes.
 
-   A file of MNIST has 55 million pixels, but only some 256 different texts of numbers. Python parses each of these once,
-   strictly (_number_table.py), and `learn` puts it into a table of slots. `look_up` then goes through whole rows of pixels,
-   finds each number in the table, and checks that commas and brackets stand where a row of 784 needs them. Four pixels in
-   five are paper, and nearly all of these follow another one: so the text behind a number is first compared with the
-   number, its comma and its white space, and then, as white space may differ, with the number and its comma.
+   MNIST's file has 55 million pixels, but only about 256 distinct texts of numbers. Python parses each of these once,
+   strictly (tables.py), and `learn` puts it into a hash table of slots. `look_up` then goes through whole rows of
+   pixels, finds each number in the table, and checks that commas and brackets come where a row of 784 needs them. Four
+   pixels in five are paper, and most of these follow another one. So the text after a number is first compared with the
+   number, its comma and its white space, and then, as white space may vary, with the number and its comma.
 
-   Nothing is read beyond WIDTH bytes after the text, and nothing written beyond the pixels: the text ends in a zero byte,
-   which no number, bracket or space equals. The interpreter's lock is let go of, so that another thread unpacks meanwhile. */
+   At most WIDTH bytes after the text are read, and nothing is written beyond the pixels: the text ends in a zero byte,
+   which equals no number, bracket or space. The interpreter's lock is released, so that another thread can
+   decompress. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -16,24 +17,24 @@
 #include <string.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "number_end takes the first byte for the lowest; without this module, NumPy reads the file"
+#error "number_end needs little-endian words; without this module, Python reads the file"
 #endif
 
 enum {
     PIXELS = 784,     /* in a row */
     WORDS = 4,        /* 64-bit words of a number's text */
     WIDTH = 8 * WORDS,
-    SLOTS = 4096,     /* a power of two, and many times 256 */
-    PROBES = 8,       /* slots that one text may stand in: no file can make the search longer */
-    KNOWN = 256       /* is added to an identifier, so that an empty slot, all zeros, is told from identifier 0 */
+    SLOTS = 4096,     /* a power of two, and a multiple of 256 */
+    PROBES = 8,       /* slots that a text may be in: a bound on the search, whatever the file */
+    KNOWN = 256       /* is added to an identifier, so that identifier 0 differs from an empty slot */
 };
 
 typedef struct {
-    uint64_t text[WORDS]; /* with zeros after it */
+    uint64_t text[WORDS]; /* padded with zeros */
     uint64_t found;       /* KNOWN + identifier, or 0 */
 } Slot;
 
-/* The bytes 255, WIDTH times, and after them WIDTH zeros: what begins n bytes before the middle masks n bytes. */
+/* WIDTH bytes of 255, then WIDTH zeros: the bytes that begin n before the middle are a mask for n bytes. */
 static uint8_t ones_and_zeros[2 * WIDTH];
 
 static inline uint64_t word(const uint8_t *bytes)
@@ -51,8 +52,8 @@ static inline int same(const uint8_t *a, const uint8_t *b, size_t size)
     return ((word(a) ^ word(b)) & word(ones_and_zeros + WIDTH - size)) == 0;
 }
 
-/* Return where a number's text ends: at the first space or other byte below it, comma or closing bracket. Eight bytes are
-   looked at together: the highest bit of each byte is set if it is the first such byte (behind that, it may be wrong). */
+/* Return the end of a number's text: the first comma, closing bracket, space or lower byte. Eight bytes are tested
+   together: the highest bit of each byte is set if it is the first such byte (those after it may be wrong). */
 static inline const uint8_t *number_end(const uint8_t *at)
 {
     const uint64_t each = 0x0101010101010101u, highest = each * 0x80;
@@ -61,7 +62,7 @@ static inline const uint8_t *number_end(const uint8_t *at)
         const uint64_t ends =
             (((bytes - each * (' ' + 1)) & ~bytes) | ((comma - each) & ~comma) | ((bracket - each) & ~bracket)) & highest;
         if (ends) {
-            const uint64_t first = (ends & (0 - ends)) >> 7; /* 1 in the byte at which the number ends */
+            const uint64_t first = (ends & (0 - ends)) >> 7; /* 1 in the byte that ends the number */
             return at + (first * 0x0001020304050607u >> 56); /* the index of that byte */
         }
     }
@@ -74,15 +75,15 @@ static inline const uint8_t *skip_space(const uint8_t *at)
     return at;
 }
 
-/* As skip_space, but up to three spaces are passed without a branch, at which the processor would guess wrongly where
-   their number differs from time to time. Where it does not, guessing right is quicker. */
+/* As skip_space, but skips up to three spaces without a branch, which the processor would mispredict where their number
+   varies. Where it does not vary, branches are faster. */
 static inline const uint8_t *skip_uneven_space(const uint8_t *at)
 {
     const int first = at[0] == ' ', second = first & (at[1] == ' '), third = second & (at[2] == ' ');
     return skip_space(at + first + second + third);
 }
 
-/* Return the slot that holds a number's text, or the empty one where it belongs, or NULL if there is neither. */
+/* Return the slot that holds a number's text, or the empty slot for it, or NULL if there is neither. */
 static inline Slot *find(Slot *table, const uint8_t *number, size_t size)
 {
     static const uint64_t FACTORS[WORDS] = {
@@ -102,26 +103,26 @@ static inline Slot *find(Slot *table, const uint8_t *number, size_t size)
     return NULL;
 }
 
-/* Look up pixels, as far as they are known and stand as they should.
+/* Look up pixels until one is unknown or misplaced.
 
    Args:
        table: the slots.
-       at: where a pixel begins, the first one of a row with its bracket.
-       end: where the text ends, with a zero byte.
-       pixels: for the identifiers.
-       room: how many there is room for.
-       done: how many are there already, and on return, how many are there now.
+       at: the beginning of a pixel; of a row's first pixel, its bracket.
+       end: the end of the text, a zero byte.
+       pixels: the output, identifiers.
+       capacity: its size.
+       done: the number of identifiers in it, before and after the call.
 
-   Returns: the end; or where the pixel begins that is not known or does not stand as it should. */
+   Returns: the end, or the beginning of the pixel that is unknown or misplaced. */
 static const uint8_t *read_rows(
-    Slot *table, const uint8_t *at, const uint8_t *end, uint8_t *pixels, Py_ssize_t room, Py_ssize_t *done)
+    Slot *table, const uint8_t *at, const uint8_t *end, uint8_t *pixels, Py_ssize_t capacity, Py_ssize_t *done)
 {
     Py_ssize_t n = *done;
-    int uneven = 0; /* whether white space was seen to differ from number to number */
-    while (at < end && n < room) {
+    int uneven = 0; /* whether white space varies from number to number */
+    while (at < end && n < capacity) {
         const uint8_t *number = at;
-        const Py_ssize_t behind = PIXELS - 1 - n % PIXELS; /* so many pixels of this row come after this one */
-        if (behind == PIXELS - 1) {
+        const Py_ssize_t remaining = PIXELS - 1 - n % PIXELS; /* pixels of this row after this one */
+        if (remaining == PIXELS - 1) {
             if (*at != '[')
                 break;
             number = skip_space(at + 1);
@@ -135,11 +136,11 @@ static const uint8_t *read_rows(
         const uint8_t pixel = (uint8_t)slot->found;
 
         after = skip_space(after);
-        if (*after++ != (behind ? ',' : ']'))
+        if (*after++ != (remaining ? ',' : ']'))
             break;
         const uint8_t *next = uneven ? skip_uneven_space(after) : skip_space(after);
-        if (behind) {
-            Py_ssize_t left = behind < room - n ? behind : room - n;
+        if (remaining) {
+            Py_ssize_t left = remaining < capacity - n ? remaining : capacity - n;
             const size_t cell = after - number, period = next - number;
             for (; left > 1 && !uneven && same(next, number, period); left--) {
                 pixels[n++] = pixel;
@@ -167,18 +168,18 @@ static const uint8_t *read_rows(
 
 PyDoc_STRVAR(look_up_doc,
 "look_up(table, text, at, end, pixels, done)\n--\n\n"
-"Look up pixels in the text of whole rows, as far as they are known and stand as they should.\n\n"
+"Look up pixels in the text of whole rows until one is unknown or misplaced.\n\n"
 "Args:\n"
-"    table: what was learned, a ``bytearray`` of ``TABLE_SIZE`` bytes, zeros at first.\n"
-"    text: rows of pixels with commas between them; at ``end`` and after it, ``WIDTH`` zeros at least.\n"
-"    at: where in it a pixel begins, the first one of a row with its bracket.\n"
-"    end: where the text ends.\n"
-"    pixels: where identifiers are put, a writable array of bytes.\n"
-"    done: how many are there already.\n\n"
+"    table: the numbers learnt, a ``bytearray`` of ``TABLE_SIZE`` bytes, zeros at first.\n"
+"    text: rows of pixels, separated by commas, and at least ``WIDTH`` zeros from ``end`` on.\n"
+"    at: the index of a pixel's first byte; of a row's first pixel, its bracket.\n"
+"    end: the index of the text's end.\n"
+"    pixels: the output, a writable array of bytes.\n"
+"    done: the number of identifiers in it.\n\n"
 "Returns:\n"
-"    How many are there now, and where the look-up stopped: at the end, or at a pixel.\n\n"
+"    The number of identifiers in ``pixels``, and the index at which the look-up stopped: the end, or a pixel.\n\n"
 "Raises:\n"
-"    ValueError: the table has another size, a place is outside, or no zeros follow the text.\n");
+"    ValueError: the table has another size, an index is out of range, or no zeros follow the text.\n");
 
 static PyObject *look_up(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -190,7 +191,7 @@ static PyObject *look_up(PyObject *Py_UNUSED(module), PyObject *args)
     const uint8_t *bytes = text.buf;
     if (table.len != SLOTS * (Py_ssize_t)sizeof(Slot) || at < 0 || at > end || end > text.len - WIDTH || bytes[end] ||
         done < 0 || done > pixels.len) {
-        PyErr_SetString(PyExc_ValueError, "the table, the text or the places in it are not what look_up needs");
+        PyErr_SetString(PyExc_ValueError, "look_up got a wrong table, text or index");
     } else {
         const uint8_t *stopped;
         Py_BEGIN_ALLOW_THREADS
@@ -206,10 +207,10 @@ static PyObject *look_up(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyDoc_STRVAR(learn_doc,
 "learn(table, number, identifier)\n--\n\n"
-"Put a number's text and its pixel's identifier, 0 to 255, into a table; return whether there was room for it.\n\n"
+"Put a number's text and its pixel's identifier, 0 to 255, into a table; return whether it fitted.\n\n"
 "Raises:\n"
 "    ValueError: the table has another size.\n"
-"    OverflowError: the identifier is outside 0 to 255.\n");
+"    OverflowError: the identifier is not 0 to 255.\n");
 
 static PyObject *learn(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -219,7 +220,7 @@ static PyObject *learn(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     PyObject *result = NULL;
     if (table.len != SLOTS * (Py_ssize_t)sizeof(Slot)) {
-        PyErr_SetString(PyExc_ValueError, "the table is not what learn needs");
+        PyErr_SetString(PyExc_ValueError, "learn got a table of a wrong size");
     } else {
         Slot *slot = NULL;
         uint8_t text[WIDTH] = {0};

@@ -15,7 +15,7 @@ from isal import igzip, isal_zlib
 from paddle_mnist.errors import UserError, quote
 from paddle_mnist.storage.files import open_regular
 
-DAMAGE = (EOFError, gzip.BadGzipFile, isal_zlib.error)
+DAMAGE = (EOFError, gzip.BadGzipFile, isal_zlib.error, OverflowError)  # OverflowError: a huge gzip header
 BLOCK = 3 << 18  # bytes; smaller blocks cost calls, larger ones leave the processor's caches
 MARGIN = 64  # bytes before and after a block, which its receiver may overwrite
 MAX_TEXT = 1 << 34  # bytes: room for a million digits in the longest encoding; a small gzip file could hold any number
