@@ -193,7 +193,7 @@ def fuzz_irregular(folder: Path, good: bytes, chance: random.Random) -> str:
         target.symlink_to(path)
     elif kind == "sparse":
         target.write_bytes(chance.choice([b"", b"[[[[", b"\x1f\x8b", b"\x1f\x8b\x08\x08\0\0\0\0\0\0"]))
-        os.truncate(target, 1 << chance.randrange(28))
+        os.truncate(target, 1 << chance.randrange(25))
     elif kind == "good":
         target.write_bytes(good)
     elif kind == "device":
