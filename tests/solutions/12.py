@@ -3,14 +3,13 @@
 import numpy as np
 
 
-def momentum_step(w, v, gradient, lr, keep):
-    v = keep * v + gradient
-    return w - lr * v, v
+def predictions():
+    return {1: "b", 2: "b", 3: "c", 4: "b"}
 
 
-def clip_by_global_norm(gradients, limit):
-    norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
-    return [g * (limit / max(norm, limit)) for g in gradients]
+def adagrad_step(w, s, gradient, lr):
+    s = s + gradient**2
+    return w - lr * gradient / (np.sqrt(s) + 1e-6), s
 
 
 def adam_step(w, m, s, gradient, t, lr):

@@ -1,113 +1,116 @@
-"""Exercises of lab 12: a step of Momentum, clipping by the global norm, and a step of Adam."""
+"""Exercises of lab 12: what an optimizer does, a step of AdaGrad, and an Adam to correct."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 
-_MOMENTUM = '''
-def momentum_step(w, v, gradient, lr, keep):
-    """Return the weights and the velocity after one step of Momentum.
+_PREDICTIONS = '''
+def predictions():
+    """Return a letter for each question. Answer first, then change the lab in that one place and run it.
 
-    The new velocity is keep times the old one plus the gradient; then the weights move downhill by lr times the new
-    velocity.
-    w, v, gradient: arrays of one shape.  lr: the learning rate.  keep: from 0 to 1, often 0.9.
-    Returns: (new w, new v). The arguments must not change.
+    1. All gradients are multiplied by 1000. Adam's steps become
+       a) 1000 times as long   b) about as long as before   c) 1000 times shorter
+    2. The valley is made equally steep in both directions, curvature 1 and 1. Each rule at its best rate: SGD
+       a) still ends last   b) reaches the lowest point in one step   c) diverges
+    3. Momentum keeps 0.99 of its velocity in place of 0.9. With a gradient that stays the same, its steps grow to
+       a) 10 times lr g   b) 99 times lr g   c) 100 times lr g
+    4. RMSProp at a constant rate is close to the lowest point, and the gradient has become tiny. Its steps
+       a) become tiny too   b) stay about as long as before   c) grow without limit
     """
 '''
 
-_CLIP = '''
-def clip_by_global_norm(gradients, limit):
-    """Return the gradients, scaled by one common factor so that their global norm is at most limit.
+_ADAGRAD = '''
+def adagrad_step(w, s, gradient, lr):
+    """Return the weights and the memory after one step of AdaGrad, as paddle.optimizer.Adagrad does it.
 
-    The global norm is the square root of the sum of the squares of all numbers in all arrays.
-    gradients: a list of arrays of different shapes.  limit: a number above 0.
-    Returns: a list of new arrays; equal to the given ones if the norm is at most limit.
+    Like RMSProp, but s is the plain sum of all squared gradients so far, so it never forgets and only grows. The step
+    is lr times the gradient, divided by the root of the new s; 1e-6 is added to the root, outside of it.
+    w, s, gradient: arrays of one shape.  lr: the learning rate.
+    Returns: (new w, new s). The arrays given stay as they are.
     """
 '''
 
 _ADAM = '''
 def adam_step(w, m, s, gradient, t, lr):
-    """Return the weights and the two memories after step t of Adam.
+    """Return the weights and the two memories after step t of Adam; correct the three mistakes in the lines below.
 
-    m (the mean gradient) keeps 0.9 of its old value, s (the mean squared gradient) 0.999. Both begin at 0 and are
-    corrected for that before they are used. 1e-8 is added to the square root.
+    The shares kept are 0.9 for m (the mean gradient) and 0.999 for s (the mean squared gradient); both begin at 0
+    and are corrected for it before they are used. 1e-8 is added to the root.
     w, m, s, gradient: arrays of one shape.  t: 1 in the first step.  lr: the learning rate.
-    Returns: (new w, new m, new s), where m and s are not corrected: the next step needs them so.
+    Returns: (new w, new m, new s), where m and s are those to be handed to the next step, not corrected.
     """
 '''
 
+_ADAM_BODY = """    raise NotImplementedError  # delete this line, and correct those below
+    m = 0.9 * m + 0.1 * gradient
+    s = 0.999 * s + 0.001 * gradient
+    m = m / (1 - 0.9**t)
+    s = s / (1 - 0.999**t)
+    return w - lr * m / np.sqrt(s) + 1e-8, m, s
+"""
 
-def _check_momentum(answer: Answer) -> None:
+_QUESTIONS = (
+    Question(
+        "gradients times 1000",
+        "b",
+        {
+            "a": "m grows 1000 times, and so does the root of s, by which it is divided: try it in a few lines",
+            "c": "m grows 1000 times, and so does the root of s, by which it is divided: try it in a few lines",
+        },
+    ),
+    Question(
+        "a round valley",
+        "b",
+        {
+            "a": "both directions now bear the same rate: what does the rate 1 / curvature do?",
+            "c": "it is each rule's best rate, and the rate 1 / curvature is allowed",
+        },
+    ),
+    Question(
+        "keep 0.99",
+        "c",
+        {"a": "that is the sum for 0.9; now it is 1 + 0.99 + 0.99² + …", "b": "the newest gradient counts too: 1 + …"},
+    ),
+    Question(
+        "RMSProp near the lowest point",
+        "b",
+        {
+            "a": "the gradient is divided by its own usual size, which has become tiny as well",
+            "c": "the memory follows the gradient, so the two stay in proportion",
+        },
+    ),
+)
+
+
+def _check_adagrad(answer: Answer) -> None:
     rng = np.random.default_rng(0)
-    w, v, g = rng.normal(size=(3, 2, 4))
-    for on, v0, lr, keep in (
-        ("a first step: v = 0, lr = 0.5, keep = 0.9", np.zeros_like(v), 0.5, 0.9),
-        ("a later step: v not 0, lr = 0.1, keep = 0.9", v, 0.1, 0.9),
-        ("keep = 0, which is plain SGD, lr = 0.2", v, 0.2, 0.0),
-        ("keep = 0.5, lr = 0.01", v, 0.01, 0.5),
+    w, g = rng.normal(size=(2, 2, 3))
+    s = rng.uniform(0.5, 2, (2, 3))
+    for on, s0, g0, lr in (
+        ("a first step: s = 0, lr = 0.1", np.zeros_like(s), g, 0.1),
+        ("a later step: s not 0, lr = 0.1", s, g, 0.1),
+        ("a first step with gradients of 0, lr = 0.1", np.zeros_like(s), 0 * g, 0.1),
+        ("tiny gradients of about 1e-6, s = 0, lr = 1", np.zeros_like(s), 1e-6 * g, 1.0),
     ):
-        new = keep * v0 + g
-        scaled = keep * v0 + lr * g
-        mean = keep * v0 + (1 - keep) * g
+        new = s0 + g0**2
+        with np.errstate(all="ignore"):
+            inside = w - lr * g0 / np.sqrt(new + 1e-6)
+            old = w - lr * g0 / (np.sqrt(s0) + 1e-6)
+            mean = 0.9 * s0 + 0.1 * g0**2
+        step = lr * g0 / (np.sqrt(new) + 1e-6)
         slips = [
-            ((w - lr * g, g), "the old velocity is ignored: v = keep v + gradient"),
-            ((w + lr * new, new), "the weights move uphill: subtract the step"),
-            ((w - lr * v0, new), "the weights move by the old velocity: compute the new one first"),
-            ((w - lr * g, new), "the weights move by the gradient alone: move them by the velocity"),
-            ((w - scaled, scaled), "lr belongs to the step, not to the velocity: v = keep v + gradient"),
-            ((w - lr * mean, mean), "add the whole gradient, not (1 - keep) times the gradient"),
-            ((new, w - lr * new), "return the weights first, then the velocity"),
+            ((w + step, new), "the weights move uphill: the step is subtracted"),
+            ((inside, new), "1e-6 is added to the root, not under it"),
+            ((old, new), "the step divides by the new s: compute it first"),
+            ((w - lr * g0 / (np.sqrt(mean) + 1e-6), mean), "this is RMSProp: AdaGrad adds up and forgets nothing"),
+            ((w - lr * g0 / (new + 1e-6), new), "the root of s is missing"),
+            ((w - lr * g0 / (np.sqrt(s0 + np.abs(g0)) + 1e-6), s0 + np.abs(g0)), "add the square of the gradient"),
+            ((new, w - step), "the weights come first, then the memory"),
         ]
-        expect(call(answer, w, v0, g, lr, keep, on=on), (w - lr * new, new), on, slips)
-
-
-def _check_clip(answer: Answer) -> None:
-    rng = np.random.default_rng(1)
-    mixed = [rng.normal(size=shape) * size for shape, size in (((3, 2), 4), ((5,), 0.1), ((2, 2, 2), 7))]
-    for on, gradients, limit in (
-        ("[3, 4] and [[12]], whose norm is 13, limit 2", [np.array([3.0, 4]), np.array([[12.0]])], 2.0),
-        ("[3, 0] and [[0], [4]], whose norm is 5, limit 2", [np.array([3.0, 0]), np.array([[0.0], [4]])], 2.0),
-        ("[3, 0] and [[0], [4]], whose norm is 5, limit 10", [np.array([3.0, 0]), np.array([[0.0], [4]])], 10.0),
-        ("[3, 0] and [[0], [4]], whose norm is 5, limit 4.5", [np.array([3.0, 0]), np.array([[0.0], [4]])], 4.5),
-        ("three arrays of different sizes, limit 5", mixed, 5.0),
-        ("gradients that are all 0, limit 5", [np.zeros(3), np.zeros((2, 2))], 5.0),
-    ):
-        norms = [float(np.sqrt(np.sum(g**2))) for g in gradients]
-        norm = float(np.sqrt(np.sum(np.square(norms))))
-        one_by_one = [g * min(1, limit / max(n, 1e-300)) for g, n in zip(gradients, norms, strict=True)]
-        most = max(float(np.abs(g).max()) for g in gradients)
-        slips = [
-            (one_by_one, "each array is clipped by its own norm: the norm is that of all arrays together"),
-            (
-                [np.clip(g, -limit, limit) for g in gradients],
-                "each number is clipped separately, which changes the direction: scale all of them",
-            ),
-            ([g * limit / max(norm, 1e-300) for g in gradients], "gradients shorter than limit stay unchanged"),
-            (
-                [g * min(1, limit / max(norm**2, 1e-300)) for g in gradients],
-                "the norm is not the sum of squares but its square root",
-            ),
-            (
-                [g * min(1, limit / max(sum(norms), 1e-300)) for g in gradients],
-                "norms do not add up; their squares do",
-            ),
-            (
-                [g * min(1, limit / max(most, 1e-300)) for g in gradients],
-                "this uses the largest number in place of the norm",
-            ),
-        ]
-        wanted = [g * limit / max(norm, limit) for g in gradients]
-        expect(
-            call(answer, gradients, limit, on=on),
-            wanted,
-            on,
-            slips,
-            "it divides by a norm of 0: the factor is limit / max(norm, limit)"
-            if norm == 0
-            else "the factor is limit / norm, at most 1",
-        )
+        expect(call(answer, w, s0, g0, lr, on=on), (w - step, new), on, slips)
 
 
 def _check_adam(answer: Answer) -> None:
@@ -116,54 +119,64 @@ def _check_adam(answer: Answer) -> None:
     s = rng.uniform(0.1, 2, 5)
     none = np.zeros(5)
     for on, m0, s0, g0, t, lr in (
+        ("the first step: t = 1, m = s = 0, positive gradients, lr = 0.01", none, none, np.abs(g), 1, 0.01),
         ("the first step: t = 1, m = s = 0, lr = 0.01", none, none, g, 1, 0.01),
         ("a later step: t = 7, lr = 0.01", m, s, g, 7, 0.01),
         ("t = 3, lr = 0.5", m, s, -2 * g, 3, 0.5),
         ("a first step with gradients of 0", none, none, none, 1, 0.01),
     ):
 
-        def step(m0=m0, s0=s0, g0=g0, t=t, lr=lr, tm=True, ts=True, sign=-1, root=True):
-            m1, s1 = 0.9 * m0 + 0.1 * g0, 0.999 * s0 + 0.001 * g0**2
+        def step(m0=m0, s0=s0, g0=g0, t=t, lr=lr, tm=True, ts=True, sign=-1, root=True, square=2, tiny="right"):
+            m1, s1 = 0.9 * m0 + 0.1 * g0, 0.999 * s0 + 0.001 * g0**square
             mean = m1 / (1 - 0.9**t) if tm else m1
-            square = s1 / (1 - 0.999**t) if ts else s1
-            return w + sign * lr * mean / ((np.sqrt(square) if root else square) + 1e-8), m1, s1
+            usual = s1 / (1 - 0.999**t) if ts else s1
+            with np.errstate(all="ignore"):
+                divisor = (np.sqrt(usual) if root else usual) + (1e-8 if tiny == "right" else 0)
+                return w + sign * lr * mean / divisor + (1e-8 if tiny == "outside" else 0), m1, s1
 
         right, m1, s1 = step()
+        kept = (m1 / (1 - 0.9**t), s1 / (1 - 0.999**t))
         slips = [
             (step(tm=False, ts=False), "m and s are not corrected: in step t divide by 1 - 0.9^t and 1 - 0.999^t"),
             (step(ts=False), "s is not corrected: divide it by 1 - 0.999^t"),
             (step(tm=False), "m is not corrected: divide it by 1 - 0.9^t"),
-            (step(sign=1), "the weights move uphill: subtract the step"),
-            (step(root=False), "the square root of s is missing"),
-            (step(t=t + 1), "t is 1 in the first step already: do not add 1"),
-            (
-                (right, m1 / (1 - 0.9**t), s1 / (1 - 0.999**t)),
-                "it returns the corrected m and s: return them without the correction",
-            ),
+            (step(sign=1), "the weights move uphill: the step is subtracted"),
+            (step(root=False), "the root of s is missing"),
+            (step(t=t + 1), "t is 1 in the first step already"),
+            (step(square=1), "s is the mean of the squared gradient: a square is missing"),
+            (step(tiny="outside"), "1e-8 belongs to the divisor: put it in parentheses with the root"),
+            ((right, *kept), "the corrected m and s are returned; the next step needs them as they were before"),
         ]
-        expect(call(answer, w, m0, s0, g0, t, lr, on=on), (right, m1, s1), on, slips)
+        with np.errstate(all="ignore"):  # a root of a negative number shows as nan in the answer
+            found = call(answer, w, m0, s0, g0, t, lr, on=on)
+        why = "compare line by line: what is averaged, what is corrected, what is returned, and where is the 1e-8?"
+        expect(found, (right, m1, s1), on, slips, why, tolerance=1e-9)
 
 
 EXERCISES = (
     Exercise(
-        _MOMENTUM,
-        _check_momentum,
+        _PREDICTIONS,
+        lambda answer: check_choices(answer, _QUESTIONS),
         (
-            ("Two lines: first the new velocity, then the weights.", "两行就够：先算新的速度，再更新权重。"),
             (
-                "v = keep * v + gradient makes a new array; v *= keep changes the caller's.",
-                "v = keep * v + gradient 会产生新数组；v *= keep 则会改动调用者的数组。",
+                "Multiply g by 1000 in the rule, and see what becomes of m and of the root of s.",
+                "在规则中把 g 乘以 1000，看看 m 和 s 的平方根各变成什么。",
+            ),
+            (
+                "1 + k + k² + … = 1 / (1 - k). On a parabola of curvature c, one step of rate 1 / c is enough.",
+                "1 + k + k² + …… = 1 / (1 - k)。曲率为 c 的抛物线，用学习率 1 / c 一步就到谷底。",
             ),
         ),
+        body(4),
     ),
     Exercise(
-        _CLIP,
-        _check_clip,
+        _ADAGRAD,
+        _check_adagrad,
         (
-            ("First compute one number for all arrays: their global norm.", "先为所有数组算出一个数：全局范数。"),
+            ("Two lines: first the new s, then the weights.", "两行就够：先算新的 s，再更新权重。"),
             (
-                "Multiply every array by limit / max(norm, limit): it is 1 where nothing must be clipped.",
-                "把每个数组乘以 limit / max(norm, limit)：不需要裁剪时它等于 1。",
+                "s = s + gradient**2 makes a new array; the divisor is np.sqrt(s) + 1e-6.",
+                "s = s + gradient**2 会产生新数组；除数是 np.sqrt(s) + 1e-6。",
             ),
         ),
     ),
@@ -172,13 +185,14 @@ EXERCISES = (
         _check_adam,
         (
             (
-                "Use two pairs of names: m and s, which you return, and their corrected values, for this step only.",
-                "准备两组名字：m 和 s 是要保留的记忆，修正后的值只在这一步使用。",
+                "One mistake is in what is averaged, one in what is returned, one is a pair of parentheses.",
+                "一个错误在求平均的量上，一个在返回值上，一个是少了一对括号。",
             ),
             (
-                "w - lr * (m / (1 - 0.9**t)) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8), with the new m and s.",
-                "w - lr * (m / (1 - 0.9**t)) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8)，其中 m 和 s 是新值。",
+                "Keep two pairs of names: m and s for the memory, and their corrected values for this step only.",
+                "准备两组名字：m 和 s 是要保留的记忆，修正后的值只在这一步使用。",
             ),
         ),
+        _ADAM_BODY,
     ),
 )
