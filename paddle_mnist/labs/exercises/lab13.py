@@ -46,9 +46,9 @@ def _check_clip(answer: Answer) -> None:
     rng = np.random.default_rng(1)
     mixed = [rng.normal(size=shape) * size for shape, size in (((3, 2), 4), ((5,), 0.1), ((2, 2, 2), 7))]
     for on, gradients, limit in (
-        ("[3, 0] and [[0], [4]], whose norm is 5, limit 1", [np.array([3.0, 0]), np.array([[0.0], [4]])], 1.0),
-        ("the same two, limit 10: short enough", [np.array([3.0, 0]), np.array([[0.0], [4]])], 10.0),
-        ("the same two, limit 4.5: each alone is short enough", [np.array([3.0, 0]), np.array([[0.0], [4]])], 4.5),
+        ("[3, 4] and [[0], [12]], whose norm is 13, limit 1", [np.array([3.0, 4]), np.array([[0.0], [12]])], 1.0),
+        ("the same two, limit 20: short enough", [np.array([3.0, 4]), np.array([[0.0], [12]])], 20.0),
+        ("the same two, limit 12.5: each alone is short enough", [np.array([3.0, 4]), np.array([[0.0], [12]])], 12.5),
         ("three arrays of different sizes, limit 5", mixed, 5.0),
         ("gradients that are all 0, limit 5", [np.zeros(3), np.zeros((2, 2))], 5.0),
     ):
