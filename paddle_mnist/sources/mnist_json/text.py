@@ -147,5 +147,5 @@ class Text:
 
 
 def excerpt(text: bytes) -> str:
-    """Return the beginning of a text as it can stand in an error's one line."""
+    """Return the beginning of a text, quoted, for an error's one line."""
     return quote(text.decode("utf-8", "backslashreplace"), 28) if text else "the end of the file"
