@@ -1,0 +1,224 @@
+"""Batches through a net, block by block, over threads.
+
+A block has the same images in it however many threads there are, and sums over blocks are taken in order: the results
+do not depend on the number of threads, to the bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+
+from paddle_mnist import cpu
+from paddle_mnist.fast import blas, dropout
+from paddle_mnist.fast.plan import Plan
+from paddle_mnist.fast.workspace import Workspace
+
+# The gradients of at most so many blocks are kept before they are added up.
+BLOCKS_PER_SUM = 32
+# Workspaces are kept for so many sizes of blocks: the usual one, the last of a batch, those of an evaluation.
+SIZES_KEPT = 4
+# A batch norm keeps the activations of a whole batch; larger batches are left to Paddle.
+MOST_IMAGES_AT_BARRIERS = 2000
+
+# From a block's outputs and its rows in the batch to the gradient with respect to those outputs.
+OutputGradient = Callable[[np.ndarray, slice], np.ndarray]
+# What decides the masks of dropout.
+Seed = tuple[int, int]
+
+
+class Runner:
+    """Runs a plan. One call at a time; others wait."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.threads = cpu.threads() if plan.block_size else 1
+        self._kept: dict[tuple[int, bool], list[Workspace]] = {}
+        self._lock = threading.Lock()
+
+    def outputs(self, arrays: Mapping[str, np.ndarray], images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
+        """Return raw outputs [n, ...] for images [n, ...], given parameters and buffers by name."""
+        results: dict[int, np.ndarray] = {}
+
+        def finish(workspace: Workspace, rows: slice, i: int) -> None:
+            results[i] = np.array(workspace.outputs)
+
+        with self._lock, np.errstate(all="ignore"):
+            self.plan.load(arrays)
+            self._pass(images, seed, train=False, finish=finish)
+        return np.concatenate([results[i] for i in range(len(results))])
+
+    def gradients(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        images: np.ndarray,
+        output_gradient: OutputGradient,
+        seed: Seed = (0, 0),
+    ) -> np.ndarray:
+        """Return all gradients in one flat array, for ``Plan.gradients``; it is the caller's until the next call."""
+        with self._lock, np.errstate(all="ignore"):
+            self.plan.load(arrays)
+            return self._pass(images, seed, train=True, output_gradient=output_gradient)
+
+    def _pass(
+        self,
+        images: np.ndarray,
+        seed: Seed,
+        train: bool,
+        output_gradient: OutputGradient | None = None,
+        finish: Callable[[Workspace, slice, int], None] | None = None,
+    ) -> np.ndarray | None:
+        pieces = self._pieces(len(images))
+
+        def start(workspace: Workspace, i: int) -> None:
+            workspace.load()
+            np.copyto(workspace.images, images[pieces[i]])
+            if workspace.masks:
+                dropout.fill(workspace.masks, self.plan.dropouts, (*seed, i))
+
+        def turn(workspace: Workspace, i: int) -> None:
+            """Do what stands between the last phase forward and the first one back."""
+            if output_gradient is not None:
+                np.copyto(workspace.output_gradient, output_gradient(workspace.outputs, pieces[i]))
+            if finish is not None:
+                finish(workspace, pieces[i], i)
+
+        if self.plan.barriers:
+            return self._in_phases(pieces, train, start, turn)
+        return self._one_by_one(pieces, train, start, turn)
+
+    def _pieces(self, n: int) -> list[slice]:
+        """Return the rows of each block: as even in size, and in number, as may be."""
+        count = -(-n // (self.plan.block_size or n))
+        count += count % 2 if count > 1 else 0
+        size = -(-n // count)
+        return [slice(*edge) for edge in pairwise([*range(0, n, size), n])]
+
+    def _one_by_one(self, pieces: list[slice], train: bool, start: Callable, turn: Callable) -> np.ndarray | None:
+        """Take each block through the whole net and back before the next one, in as many workspaces as threads."""
+        threads = min(self.threads, len(pieces))
+        sizes = {piece.stop - piece.start for piece in pieces}
+        spare = [{size: self._workspaces(size, train, threads)[i] for size in sizes} for i in range(threads)]
+        self._forget(len(sizes))
+        alone, total = len(pieces) == 1, None
+
+        def work(workspaces: dict[int, Workspace], i: int) -> None:
+            workspace = workspaces[pieces[i].stop - pieces[i].start]
+            start(workspace, i)
+            for call in workspace.forward[0].calls:
+                call()
+            turn(workspace, i)
+            if train:
+                for call in workspace.backward[0].calls:
+                    call()
+                flats[i] = workspace.flat if alone else workspace.flat.copy()
+
+        for first in range(0, len(pieces), BLOCKS_PER_SUM):
+            flats: dict[int, np.ndarray] = {}
+            self._spread(range(first, min(first + BLOCKS_PER_SUM, len(pieces))), work, spare)
+            if train:
+                total = _add_up([flats[i] for i in sorted(flats)], total)
+        return total
+
+    def _in_phases(self, pieces: list[slice], train: bool, start: Callable, turn: Callable) -> np.ndarray | None:
+        """Take all blocks from one sum over the batch to the next; each block has a workspace of its own."""
+        needed: dict[int, int] = {}
+        places = []
+        for piece in pieces:
+            size = piece.stop - piece.start
+            places.append((size, needed.get(size, 0)))
+            needed[size] = needed.get(size, 0) + 1
+        kept = {size: self._workspaces(size, train, count) for size, count in needed.items()}
+        self._forget(len(needed))
+        workspaces = [kept[size][i] for size, i in places]
+        nothing = [{} for _ in range(min(self.threads, len(pieces)))]
+        turning = len(workspaces[0].forward)
+        for number in range(turning + (len(workspaces[0].backward) if train else 0)):
+            forward = number < turning
+
+            def work(_: dict, i: int, number: int = number, forward: bool = forward) -> None:
+                workspace = workspaces[i]
+                if number == 0:
+                    start(workspace, i)
+                phases = workspace.forward if forward else workspace.backward
+                calls = phases[number if forward else number - turning].calls
+                for call in calls:
+                    call()
+                if number == turning - 1:
+                    turn(workspace, i)
+
+            self._spread(range(len(pieces)), work, nothing)
+            barriers = [
+                (workspace.forward[number] if forward else workspace.backward[number - turning]).barrier
+                for workspace in workspaces
+            ]
+            if barriers[0] is not None:
+                (barriers[0].combine if forward else barriers[0].combine_backward)(barriers)
+        return _add_up([workspace.flat for workspace in workspaces], None) if train else None
+
+    def _spread(self, items: Iterable[int], work: Callable[[dict, int], None], spare: list[dict]) -> None:
+        """Call ``work(spare[j], item)`` for every item, from as many threads as there are entries in ``spare``."""
+        # Each thread takes the next item when it has time for it; what comes out does not depend on who does what.
+        todo = iter(list(items))
+
+        def take(mine: dict) -> None:
+            with np.errstate(all="ignore"), self._on_one_thread():
+                for i in todo:
+                    work(mine, i)
+
+        if len(spare) == 1:
+            take(spare[0])
+            return
+        helpers = [_pool(os.getpid()).submit(take, mine) for mine in spare[1:]]
+        try:
+            take(spare[0])
+        finally:
+            for helper in helpers:
+                helper.result()
+
+    @contextlib.contextmanager
+    def _on_one_thread(self) -> Iterator[None]:
+        """Keep libraries from dividing the work of one block among threads."""
+        if self.plan.block_size is None:
+            yield
+        elif self.plan.onednn:
+            with self.plan.onednn.on_one_thread():
+                yield
+        else:
+            with blas.on_one_thread():
+                yield
+
+    def _workspaces(self, size: int, train: bool, count: int) -> list[Workspace]:
+        """Return at least ``count`` workspaces for blocks of ``size`` images."""
+        kept = self._kept.pop((size, train), [])
+        with self._on_one_thread():
+            kept += [Workspace(self.plan, size, train) for _ in range(count - len(kept))]
+        self._kept[size, train] = kept  # the latest last
+        return kept
+
+    def _forget(self, used: int) -> None:
+        while len(self._kept) > max(SIZES_KEPT, used):
+            del self._kept[next(iter(self._kept))]
+
+
+def _add_up(arrays: list[np.ndarray], total: np.ndarray | None) -> np.ndarray:
+    """Return the sum of arrays, in order, on top of ``total``, which may be changed."""
+    for array in arrays:
+        if total is None:
+            total = array
+        else:
+            total += array
+    return total
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Return the threads that help; a forked process has lost its parent's and gets its own."""
+    return ThreadPoolExecutor(cpu.threads(), thread_name_prefix="paddle_mnist")

@@ -1,0 +1,73 @@
+"""Linear layers: matrix products by NumPy, or by oneDNN where blocks share the cores."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from paddle_mnist.fast.workspace import Kernel, Workspace
+from paddle_mnist.program import Node
+
+# A product of so many multiplications is left to one thread by the libraries that NumPy brings.
+SMALL_PRODUCT = 200_000
+
+
+class Linear(Kernel):
+    """x @ weight + bias over the last axis."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        x, y = workspace.value(node.inputs[0]), workspace.new_output(node)
+        if len(node.shape) == 3:  # channels last is not the order of a matrix product over the last axis
+            raise NotImplementedError
+        self.x, self.y = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+        self.plan = plan = workspace.plan
+        self.names, self.transposed = node.parameters, node.attributes["transposed"]
+        self.values = plan.values
+        self.bias = self.names.get("bias")
+
+    def _weight(self) -> np.ndarray:
+        weight = self.values[self.names["weight"]]
+        return weight.T if self.transposed else weight
+
+    def forward(self) -> None:
+        np.matmul(self.x, self._weight(), out=self.y)
+        if self.bias:
+            self.y += self.values[self.bias].reshape(-1)
+
+    def prepare(self, workspace: Workspace) -> None:
+        gradient = workspace.output_gradient_of(self.node)
+        self.gradient = gradient.reshape(self.y.shape)
+        x_gradient = workspace.input_gradient(self.node)
+        self.x_gradient = None if x_gradient is None else x_gradient.reshape(self.x.shape)
+        shape = self.x.shape[1], self.y.shape[1]
+        slot = workspace.parameter_gradient(self.names["weight"])
+        self.weight_gradient = slot.reshape(shape[::-1]).T if self.transposed else slot.reshape(shape)
+        self.bias_gradient = workspace.parameter_gradient(self.bias) if self.bias else None
+
+    def backward(self) -> None:
+        if self.transposed:
+            np.matmul(self.gradient.T, self.x, out=self.weight_gradient.T)
+        else:
+            np.matmul(self.x.T, self.gradient, out=self.weight_gradient)
+        if self.bias:
+            np.add.reduce(self.gradient, axis=0, out=self.bias_gradient)
+        if self.x_gradient is not None:
+            np.matmul(self.gradient, self._weight().T, out=self.x_gradient)
+
+
+def permuted(shape: tuple[int, int, int], to_channels_last: bool):
+    """Return a function that reorders a weight's rows between channels first and last.
+
+    Args:
+        shape: (channels, height, width) of the map whose pixels the rows belong to.
+        to_channels_last: from the net's order, or back to it.
+    """
+    channels, pixels = shape[0], math.prod(shape[1:])
+
+    def reorder(weight: np.ndarray) -> np.ndarray:
+        first = (channels, pixels) if to_channels_last else (pixels, channels)
+        return weight.reshape(*first, -1).transpose(1, 0, 2).reshape(channels * pixels, -1)
+
+    return reorder

@@ -1,0 +1,188 @@
+"""oneDNN's C interface, version 3, through ctypes, on memory that is ours.
+
+Paddle's Linux wheel brings the library. Its documentation and ``dnnl_types.h`` define the constants below.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import math
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from paddle_mnist.fast.arrays import aligned
+
+dnnl_cpu = 1
+dnnl_stream_in_order = 1
+dnnl_f32 = 3
+dnnl_format_tag_any = 1
+
+dnnl_forward_training = 64
+dnnl_forward_inference = 96
+dnnl_backward_data = 160
+
+dnnl_convolution_direct = 1
+dnnl_pooling_max = 0x1FF
+dnnl_pooling_avg_include_padding = 0x2FF
+dnnl_pooling_avg_exclude_padding = 0x3FF
+
+dnnl_query_impl_info_str = 8
+dnnl_query_weights_md = 131
+dnnl_query_diff_weights_md = 132
+dnnl_query_workspace_md = 135
+
+DNNL_ARG_SRC = 1
+DNNL_ARG_DST = 17
+DNNL_ARG_WEIGHTS = 33
+DNNL_ARG_BIAS = 41
+DNNL_ARG_WORKSPACE = 64
+DNNL_ARG_DIFF_SRC = 129
+DNNL_ARG_DIFF_DST = 145
+DNNL_ARG_DIFF_WEIGHTS = 161
+DNNL_ARG_DIFF_BIAS = 169
+
+Handle = ctypes.c_void_p
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = (("index", ctypes.c_int), ("memory", Handle))
+
+
+class _Version(ctypes.Structure):
+    _fields_ = (("major", ctypes.c_int), ("minor", ctypes.c_int), ("patch", ctypes.c_int))
+
+
+class Library:
+    """The library as a whole.
+
+    Raises:
+        OSError: it does not exist, or cannot be used.
+        AttributeError: it lacks a function of version 3.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.library = ctypes.CDLL(str(folder / "libdnnl.so.3"))
+        self.library.dnnl_version.restype = ctypes.POINTER(_Version)
+        if self.library.dnnl_version().contents.major != 3:
+            raise OSError("oneDNN must be version 3")
+        self.library.dnnl_primitive_desc_query_md.restype = Handle
+        self.library.dnnl_memory_desc_get_size.restype = ctypes.c_size_t
+        self.engine = Handle()
+        if self.library.dnnl_engine_create(ctypes.byref(self.engine), dnnl_cpu, ctypes.c_size_t(0)):
+            raise OSError("oneDNN finds no CPU")
+        # Its threads come from OpenMP, GNU's or Intel's, whichever of the two Paddle loaded first.
+        self.openmp = [self.library, ctypes.CDLL(str(folder / "libiomp5.so"))]
+
+    @contextlib.contextmanager
+    def on_one_thread(self) -> Iterator[None]:
+        """Keep its work to the calling thread: the other threads have blocks of their own."""
+        before = [openmp.omp_get_max_threads() for openmp in self.openmp]
+        for openmp in self.openmp:
+            openmp.omp_set_num_threads(1)
+        try:
+            yield
+        finally:
+            for openmp, threads in zip(self.openmp, before, strict=True):
+                openmp.omp_set_num_threads(threads)
+
+
+@functools.lru_cache(maxsize=1)
+def library() -> Library | None:
+    """Return oneDNN if Paddle brings it, else ``None``."""
+    try:
+        return Library(Path(paddle.__file__).parent / "libs")
+    except (OSError, AttributeError):
+        return None
+
+
+class Primitives:
+    """Creates primitives over our own buffers, and destroys them when it is collected itself."""
+
+    def __init__(self, library: Library) -> None:
+        self.engine, self.library = library.engine, library.library
+        self.handles: list[tuple[str, Handle]] = []
+        self.buffers: list[np.ndarray] = []
+        weakref.finalize(self, _destroy, self.library, self.handles)
+        self.stream = self._create("stream", "stream_create", self.engine, dnnl_stream_in_order)
+
+    def _create(self, kind: str, function: str, *arguments: object) -> Handle:
+        handle = Handle()
+        status = getattr(self.library, f"dnnl_{function}")(ctypes.byref(handle), *arguments)
+        if status:
+            raise OSError(f"oneDNN returned status {status} from {function}")
+        self.handles.append((kind, handle))
+        return handle
+
+    def rows(self, *shape: int) -> Handle:
+        """Return the layout of a contiguous array."""
+        return self.strided(shape, [math.prod(shape[i + 1 :]) for i in range(len(shape))])
+
+    def channels_last(self, n: int, height: int, width: int, channels: int) -> Handle:
+        """Return the layout of [n, height, width, channels], which oneDNN calls [n, c, h, w] with strides."""
+        return self.strided((n, channels, height, width), (height * width * channels, 1, width * channels, channels))
+
+    def strided(self, shape: Sequence[int], strides: Sequence[int]) -> Handle:
+        """Return the layout of an array with the given strides, counted in elements."""
+        function = "memory_desc_create_with_strides"
+        return self._create("memory_desc", function, len(shape), integers(shape), dnnl_f32, integers(strides))
+
+    def any_layout(self, *shape: int) -> Handle:
+        """Return a layout that the library may choose."""
+        function = "memory_desc_create_with_tag"
+        return self._create("memory_desc", function, len(shape), integers(shape), dnnl_f32, dnnl_format_tag_any)
+
+    def chosen_layout(self, descriptor: Handle, query: int) -> Handle:
+        """Return a layout that the library chose for a primitive."""
+        return Handle(self.library.dnnl_primitive_desc_query_md(descriptor, query, 0))
+
+    def memory(self, layout: Handle, buffer: np.ndarray | None = None) -> Handle:
+        """Return memory of the given layout, in ``buffer`` or, without one, in a new one."""
+        if buffer is None:
+            buffer = aligned(-(-self.library.dnnl_memory_desc_get_size(layout) // 4))
+        self.buffers.append(buffer)
+        return self._create("memory", "memory_create", layout, self.engine, Handle(buffer.ctypes.data))
+
+    def descriptor(self, primitive: str, *arguments: object) -> Handle:
+        """Return the descriptor of a primitive."""
+        return self._create("primitive_desc", f"{primitive}_primitive_desc_create", self.engine, *arguments)
+
+    def implementation(self, descriptor: Handle) -> str:
+        """Return the name of the code that a primitive runs; it begins with "ref" where there is no fast one."""
+        name = ctypes.c_char_p()
+        self.library.dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, ctypes.byref(name))
+        return (name.value or b"").decode()
+
+    def reorder(self, source: Handle, source_memory: Handle, to: Handle, to_memory: Handle) -> Callable[[], None]:
+        """Return a function that copies from one layout to another."""
+        function = "reorder_primitive_desc_create"
+        descriptor = self._create("primitive_desc", function, source, self.engine, to, self.engine, None)
+        return self.function(descriptor, {DNNL_ARG_SRC: source_memory, DNNL_ARG_DST: to_memory})
+
+    def function(self, descriptor: Handle, memories: dict[int, Handle]) -> Callable[[], None]:
+        """Return a function that runs the described primitive on the given memories."""
+        primitive = self._create("primitive", "primitive_create", descriptor)
+        arguments = (_Argument * len(memories))(*[_Argument(i, memory) for i, memory in memories.items()])
+        execute, stream, count = self.library.dnnl_primitive_execute, self.stream, len(memories)
+
+        def call() -> None:
+            status = execute(primitive, stream, count, arguments)
+            if status:
+                raise RuntimeError(f"oneDNN returned status {status} from a primitive")
+
+        return call
+
+
+def _destroy(library: ctypes.CDLL, handles: list[tuple[str, Handle]]) -> None:
+    for kind, handle in reversed(handles):
+        getattr(library, f"dnnl_{kind}_destroy")(handle)
+
+
+def integers(values: Sequence[int]) -> ctypes.Array:
+    """Return an array of int64 for C."""
+    return (ctypes.c_int64 * len(values))(*values)

@@ -1,0 +1,167 @@
+"""What is decided once for a graph: its kernels, the size of its blocks, and where its parameters are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from paddle_mnist.fast import convolution, dense, elementwise, kernels_onednn, normalization, onednn, shapes
+from paddle_mnist.fast.workspace import Kernel, Workspace
+from paddle_mnist.program import Graph, Node, NotCoveredError
+
+# The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
+BLOCK_BYTES = 640_000
+LARGEST_BLOCK = 64
+SPATIAL = {"convolution", "max_pool", "average_pool", "adaptive_max_pool", "adaptive_average_pool"}
+
+Builder = Callable[[Node, Workspace], Kernel]
+
+BUILDERS: dict[str, Builder] = {
+    "convolution": convolution.Convolution,
+    "linear": dense.Linear,
+    "max_pool": convolution.MaxPool,
+    "average_pool": convolution.AveragePool,
+    "adaptive_max_pool": convolution.AdaptiveMaxPool,
+    "adaptive_average_pool": convolution.AdaptiveAveragePool,
+    "relu": elementwise.Relu,
+    "leaky_relu": elementwise.LeakyRelu,
+    "sigmoid": elementwise.Sigmoid,
+    "tanh": elementwise.Tanh,
+    "gelu": elementwise.Gelu,
+    "silu": elementwise.Silu,
+    "softmax": normalization.Softmax,
+    "log_softmax": normalization.LogSoftmax,
+    "batch_norm": normalization.BatchNormInference,
+    "layer_norm": normalization.LayerNorm,
+    "dropout": elementwise.Dropout,
+    "affine": elementwise.Affine,
+    "add": elementwise.Add,
+    "subtract": elementwise.Subtract,
+    "multiply": elementwise.Multiply,
+    "add_parameter": elementwise.AddParameter,
+    "multiply_parameter": elementwise.MultiplyParameter,
+    "concat": shapes.Concat,
+    "reshape": shapes.Reshape,
+}
+
+ONEDNN_BUILDERS: dict[str, Builder] = {
+    "convolution": kernels_onednn.Convolution,
+    "max_pool": kernels_onednn.max_pool,
+    "average_pool": kernels_onednn.average_pool,
+    "linear": kernels_onednn.linear,
+}
+
+
+class Plan:
+    """See the module.
+
+    Args:
+        graph: the net, after ``rewrite``.
+        trainable: the parameters' names in ``state_dict``, in the order in which gradients are wanted.
+
+    Attributes:
+        library: "oneDNN" or "NumPy".
+        block_size: images in a block, or ``None``: a batch is one block.
+        sizes: of the trainable parameters, by name.
+        values: parameters and buffers by name, as the kernels want them; in the net's own memory where that serves.
+        version: rises with each ``load``.
+        statistics: new values of buffers, by name, that the last forward pass in training mode found.
+        dropouts: the dropout nodes.
+        normalizes_single_values: whether a batch norm has one value per channel and image.
+        barriers: whether a pass in training mode needs sums over the whole batch.
+
+    Raises:
+        NotCoveredError: no kernel does what the graph needs.
+    """
+
+    def __init__(self, graph: Graph, trainable: Sequence[str]) -> None:
+        self.graph, self.shapes, self.uses = graph, graph.shapes, graph.uses
+        self.onednn = onednn.library()
+        self.library = "oneDNN" if self.onednn else "NumPy"
+        self._check(trainable)
+        self.kernels: dict[str, Builder] = {node.name: self._builder(node) for node in graph.nodes}
+        self.barriers = any(builder is normalization.BatchNormTraining for builder in self.kernels.values())
+        self.normalizes_single_values = any(
+            node.operation == "batch_norm" and math.prod(node.shape[1:]) == 1 for node in graph.nodes
+        )
+        self.dropouts = [node for node in graph.nodes if node.operation == "dropout"]
+        self.block_size = self._block_size()
+        self.sizes = {name: math.prod(graph.parameters[name]) for name in trainable}
+        self.size = sum(self.sizes.values())
+        self.differentiable = self._differentiable(set(trainable))
+        self.channels_last_rows, self._permuted = self._flattened_maps()
+        self.values: dict[str, np.ndarray] = {}
+        self.statistics: dict[str, np.ndarray] = {}
+        self.version = 0
+
+    def _check(self, trainable: Sequence[str]) -> None:
+        used = [name for node in self.graph.nodes for name in node.parameters.values()]
+        for name in trainable:
+            if used.count(name) != 1:
+                raise NotCoveredError(f"parameter {name} is used {'twice' if name in used else 'nowhere'}")
+        for node in self.graph.nodes:
+            if node.operation == "linear" and len(node.shape) == 3:
+                raise NotCoveredError("a linear layer over the last axis of maps")
+
+    def _builder(self, node: Node) -> Builder:
+        if node.operation == "batch_norm" and node.attributes["training"]:
+            return normalization.BatchNormTraining
+        if self.onednn and node.operation in ONEDNN_BUILDERS:
+            return ONEDNN_BUILDERS[node.operation]
+        return BUILDERS[node.operation]
+
+    def _block_size(self) -> int | None:
+        if not any(node.operation in SPATIAL for node in self.graph.nodes):
+            return None
+        largest = 4 * max(map(math.prod, self.shapes.values()))
+        return min(max(BLOCK_BYTES // largest, 1), LARGEST_BLOCK)
+
+    def _differentiable(self, trainable: set[str]) -> set[str]:
+        """Return the tensors that depend on a trainable parameter."""
+        found: set[str] = set()
+        for node in self.graph.nodes:
+            if trainable & set(node.parameters.values()) or found & set(node.inputs):
+                found.add(node.name)
+        return found
+
+    def _flattened_maps(self) -> tuple[set[str], dict[str, tuple[int, int, int]]]:
+        """Find maps that are flattened for linear layers alone.
+
+        The pixels need not be reordered to channels first then; the rows of the layers' weights are reordered instead.
+
+        Returns:
+            the names of the reshape nodes, and by the weights' names the shapes of the maps.
+        """
+        reshapes: set[str] = set()
+        weights: dict[str, tuple[int, int, int]] = {}
+        for node in self.graph.nodes:
+            source = self.shapes[node.inputs[0]]
+            if node.operation != "reshape" or len(source) != 3 or len(node.shape) != 1 or shapes.same_order(source, ()):
+                continue
+            readers = [other for other in self.graph.nodes if node.name in other.inputs]
+            if node.name != self.graph.output and all(
+                reader.operation == "linear" and not reader.attributes["transposed"] for reader in readers
+            ):
+                reshapes.add(node.name)
+                weights.update({reader.parameters["weight"]: source for reader in readers})
+        return reshapes, weights
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over present values of parameters and buffers."""
+        for name in self.graph.parameters:
+            shape = self._permuted.get(name)
+            self.values[name] = arrays[name] if shape is None else dense.permuted(shape, True)(arrays[name])
+        self.version += 1
+
+    def gradients(self, flat: np.ndarray) -> list[np.ndarray]:
+        """Return each trainable parameter's gradient in its own shape, from the workspaces' layout."""
+        results, start = [], 0
+        for name, size in self.sizes.items():
+            array = flat[start : start + size]
+            if name in self._permuted:
+                array = dense.permuted(self._permuted[name], False)(array)
+            results.append(array.reshape(self.graph.parameters[name]))
+            start += size
+        return results

@@ -1,0 +1,230 @@
+"""The buffers for one block of images, and the kernels of a graph that work in them.
+
+Arrays are channels last: a map (c, h, w) of n images is stored as [n, h, w, c]; tensors of any other rank are stored as
+they are. An array of values or of gradients is shared by two tensors where that cannot be noticed:
+
+- An operation may write its result over its input if nobody else reads that input, later or on the way back.
+- Every gradient has one reader, the kernel of the operation that computed the tensor. That kernel may pass the array on
+  as the gradient of its input, after changing it in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paddle_mnist.fast.arrays import aligned, split
+from paddle_mnist.fast.onednn import Primitives
+from paddle_mnist.program import IMAGES, Node
+
+if TYPE_CHECKING:
+    from paddle_mnist.fast.plan import Plan
+
+
+class Kernel:
+    """Computes a node, and on the way back the gradients of its inputs and parameters.
+
+    ``__init__(node, workspace)`` takes or creates the arrays of the forward pass; ``prepare(workspace)``, called from
+    the last node to the first and only for training, those of the way back.
+    """
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        self.node = node
+
+    def load(self) -> None:
+        """Take over new values of the parameters, where the kernel needs them in a layout of its own."""
+
+    def forward(self) -> None:
+        """Compute the node's value."""
+
+    def prepare(self, workspace: Workspace) -> None:
+        """Create the arrays of the way back."""
+
+    def backward(self) -> None:
+        """Compute the gradients of inputs and parameters from that of the node."""
+
+
+class BatchKernel(Kernel):
+    """A kernel that needs sums over the whole batch, in both directions.
+
+    A pass is interrupted there: every block has called ``collect`` before ``combine`` is called with the kernels of all
+    blocks, in order, and then every block continues with ``forward``. On the way back likewise.
+    """
+
+    def collect(self) -> None:
+        """Compute this block's sums."""
+
+    def combine(self, kernels: list[BatchKernel]) -> None:
+        """Give every kernel the sums over the batch."""
+
+    def collect_backward(self) -> None:
+        """Compute this block's sums for the way back."""
+
+    def combine_backward(self, kernels: list[BatchKernel]) -> None:
+        """Give every kernel the sums over the batch for the way back."""
+
+
+@dataclass
+class _Tensor:
+    shape: tuple[int, ...]
+    value: np.ndarray
+    exclusive: bool  # one operation reads the value, and no other tensor shares it
+    kept: bool = False  # the value is read on the way back by the kernel that computed it
+    gradient: np.ndarray | None = None
+
+
+@dataclass
+class Phase:
+    """Calls that a block does without waiting for others, and what all blocks then wait for."""
+
+    calls: list[Callable[[], None]] = field(default_factory=list)
+    barrier: BatchKernel | None = None
+
+
+class Workspace:
+    """See the module.
+
+    Args:
+        plan: what is the same for all blocks.
+        n: the number of images in the block.
+        train: whether the way back is needed.
+
+    Attributes:
+        images: [n, ...], to be filled before ``forward``.
+        outputs: [n, ...], the net's result.
+        output_gradient: its gradient, to be filled before the way back.
+        flat: the gradients of all parameters, one after the other.
+        forward, backward: phases.
+        masks: by the dropout nodes' names, arrays to be filled with 0 and the factor of what is kept.
+    """
+
+    def __init__(self, plan: Plan, n: int, train: bool) -> None:
+        self.plan, self.n, self.train = plan, n, train
+        self.primitives = Primitives(plan.onednn) if plan.onednn else None
+        self.flat = aligned(plan.size if train else 0)
+        sizes = [(size,) for size in plan.sizes.values()] if train else []
+        self._slots = dict(zip(plan.sizes, split(self.flat, sizes), strict=False))
+        self.masks: dict[str, np.ndarray] = {}
+        shape = plan.graph.input_shape
+        images = self.array(shape)
+        self.images = images.reshape(n, *shape) if len(shape) != 3 or shape[0] == 1 else images.transpose(0, 3, 1, 2)
+        self._tensors = {IMAGES: _Tensor(shape, images, exclusive=False)}
+        self._pending: list[Callable[[], None]] = []
+        self.kernels = [plan.kernels[node.name](node, self) for node in plan.graph.nodes]
+        self.outputs = self._tensors[plan.graph.output].value
+        self.forward, self.backward = [Phase()], [Phase()]
+        for kernel in self.kernels:
+            if isinstance(kernel, BatchKernel):
+                self._wait(self.forward, kernel.collect, kernel)
+            self.forward[-1].calls.append(kernel.forward)
+        if train:
+            self.output_gradient = self._tensors[plan.graph.output].gradient = self.array(plan.graph.nodes[-1].shape)
+            for kernel in reversed(self.kernels):
+                if kernel.node.name in plan.differentiable:
+                    self._prepare(kernel)
+        self._version = -1
+
+    def _wait(self, phases: list[Phase], collect: Callable[[], None], kernel: BatchKernel) -> None:
+        phases[-1].calls.append(collect)
+        phases[-1].barrier = kernel
+        phases.append(Phase())
+
+    def _prepare(self, kernel: Kernel) -> None:
+        self._pending = []
+        kernel.prepare(self)
+        if isinstance(kernel, BatchKernel):
+            self._wait(self.backward, kernel.collect_backward, kernel)
+        self.backward[-1].calls += [kernel.backward, *self._pending]
+
+    def load(self) -> None:
+        """Take over the plan's parameter values if they are new."""
+        if self._version != self.plan.version:
+            self._version = self.plan.version
+            for kernel in self.kernels:
+                kernel.load()
+
+    # --- for kernels --------------------------------------------------------------------------------------------------
+
+    def array(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return a new array for a tensor of the given shape."""
+        return aligned(*stored_shape(self.n, shape))
+
+    def value(self, name: str) -> np.ndarray:
+        """Return the array that holds a tensor's value after its kernel's ``forward``."""
+        return self._tensors[name].value
+
+    def new_output(self, node: Node, over: int | None = None) -> np.ndarray:
+        """Return an array for the node's value; that of input ``over`` where it may be overwritten."""
+        source = self._tensors[node.inputs[over]] if over is not None else None
+        if (
+            source is not None
+            and source.exclusive
+            and not source.kept
+            and source.value.shape[1:] == stored_shape(self.n, node.shape)[1:]
+        ):
+            return self._set_output(node, source.value, exclusive=True)
+        return self._set_output(node, self.array(node.shape), exclusive=True)
+
+    def view_output(self, node: Node, value: np.ndarray) -> None:
+        """Let the node's value be a view of its only input's."""
+        source = self._tensors[node.inputs[0]]
+        self._set_output(node, value, exclusive=source.exclusive)
+        self._tensors[node.name].kept = source.kept
+
+    def _set_output(self, node: Node, value: np.ndarray, exclusive: bool) -> np.ndarray:
+        exclusive = exclusive and self.plan.uses[node.name] == 1
+        self._tensors[node.name] = _Tensor(node.shape, value, exclusive)
+        return value
+
+    def keep(self, name: str) -> None:
+        """Let nobody overwrite a tensor, since its kernel reads it on the way back."""
+        self._tensors[name].kept = self.train
+
+    def output_gradient_of(self, node: Node) -> np.ndarray:
+        """Return the gradient of the node's value, which its kernel may change."""
+        return self._tensors[node.name].gradient
+
+    def needs_gradient(self, name: str) -> bool:
+        """Whether a tensor's gradient is needed for that of any parameter."""
+        return name in self.plan.differentiable
+
+    def has_gradient(self, name: str) -> bool:
+        """Whether a reader later in the net has already given the tensor a gradient, to which others are added."""
+        return self._tensors[name].gradient is not None
+
+    def input_gradient(self, node: Node, i: int = 0, shared: np.ndarray | None = None) -> np.ndarray | None:
+        """Return the array that the kernel's ``backward`` has to fill, or ``None`` if nobody needs this gradient.
+
+        Args:
+            node: the kernel's.
+            i: which of its inputs.
+            shared: an array that is to serve, since it holds the gradient after ``backward`` anyway.
+        """
+        name = node.inputs[i]
+        if not self.needs_gradient(name):
+            return None
+        tensor = self._tensors[name]
+        array = self.array(tensor.shape) if shared is None else shared
+        if tensor.gradient is None:
+            tensor.gradient = array
+        else:
+            total = tensor.gradient
+            self._pending.append(lambda: np.add(total, array, out=total))
+        return array
+
+    def parameter_gradient(self, name: str) -> np.ndarray:
+        """Return the flat array for a parameter's gradient."""
+        return self._slots[name]
+
+
+def stored_shape(n: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the array for a tensor: channels last."""
+    return (n, *shape[1:], shape[0]) if len(shape) == 3 else (n, *shape)
+
+
+def stored_axis(shape: tuple[int, ...], axis: int) -> int:
+    """Return where an axis of a tensor (0 is the batch) is in its array."""
+    return {0: 0, 1: 3, 2: 1, 3: 2}[axis] if len(shape) == 3 else axis

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+import pytest
+import random_nets
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from paddle import nn
+
+from paddle_mnist import cpu, fast
+from paddle_mnist.fast import onednn, paddle_private
+
+SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
+
+
+# Paddle says so whenever a batch norm is trained.
+pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
+
+
+@pytest.fixture
+def without_onednn(monkeypatch):
+    """A Paddle whose wheel brings no oneDNN."""
+    monkeypatch.setattr(onednn, "library", lambda: None)
+
+
+@settings(max_examples=110, **SLOW)
+@given(st.data())
+def test_random_nets_equal_plain_paddle(data):
+    random_nets.compare(lambda options: data.draw(st.sampled_from(options)))
+
+
+@settings(max_examples=40, **SLOW)
+@given(st.data())
+def test_random_nets_without_onednn_equal_plain_paddle(data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onednn, "library", lambda: None)
+        random_nets.compare(lambda options: data.draw(st.sampled_from(options)))
+
+
+class Net(nn.Layer):
+    """Convolutions with batch norm and dropout, a residual, and two linear layers."""
+
+    def __init__(self, p: float = 0.3) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2D(1, 8, 3, padding=1, stride=2, bias_attr=False), nn.BatchNorm2D(8)
+        self.conv2, self.norm2 = nn.Conv2D(8, 8, 3, padding=1, bias_attr=False), nn.BatchNorm2D(8)
+        self.drop = nn.Dropout(p)
+        self.fc1, self.fc2 = nn.Linear(8 * 49, 600), nn.Linear(600, 10)
+
+    def forward(self, x):
+        x = F.relu(self.norm1(self.conv1(x)))
+        x = x + F.relu(self.norm2(self.conv2(x)))
+        x = F.max_pool2d(x, 2).flatten(1)
+        return self.fc2(self.drop(F.relu(self.fc1(x))))
+
+
+def batch(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    return random_nets.digits(n, seed), np.random.default_rng(seed).integers(0, 10, (n, 1))
+
+
+def net_and_step(optimizer=None, p: float = 0.3, seed: int = 1):
+    paddle.seed(3)
+    net = Net(p)
+    make = optimizer or (lambda parameters: paddle.optimizer.SGD(0.05, parameters=parameters))
+    return net, fast.train_step(net, "classify", make(net.parameters()), seed=seed)
+
+
+def test_train_step_with_batch_norm_gives_the_same_bits_for_any_number_of_threads(monkeypatch):
+    ends = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(cpu, "threads", lambda threads=threads: threads)
+        net, step = net_and_step()
+        found = [step(*batch(n, seed=n)) for n in (64, 64, 37)]
+        ends.append((found, random_nets.state(net)))
+    for found, state in ends[1:]:
+        assert found == ends[0][0]
+        assert all((state[name] == value).all() for name, value in ends[0][1].items())
+
+
+def test_train_step_without_onednn_gives_the_same_bits_for_any_number_of_threads(monkeypatch, without_onednn):
+    ends = []
+    for threads in (1, 2):
+        monkeypatch.setattr(cpu, "threads", lambda threads=threads: threads)
+        net, step = net_and_step()
+        assert step.engine.startswith("fast: NumPy")
+        step(*batch(64))
+        ends.append(random_nets.state(net))
+    assert all((ends[1][name] == value).all() for name, value in ends[0].items())
+
+
+def test_dropout_depends_on_seed_and_step_alone():
+    images, labels = batch(40)
+
+    def two_losses(seed: int, first: int) -> list[float]:
+        _, step = net_and_step(lambda parameters: paddle.optimizer.SGD(0.0, parameters=parameters), p=0.5, seed=seed)
+        step.number = first
+        return [step(images, labels) for _ in range(2)]
+
+    one = two_losses(1, 0)
+    assert one == two_losses(1, 0)
+    assert one[0] != one[1]
+    assert two_losses(1, 1)[0] == one[1]
+    assert two_losses(2, 0) != one
+
+
+def test_dropout_follows_paddle_s_seed_where_none_is_given():
+    def loss(seed: int) -> float:
+        net, _ = net_and_step()
+        paddle.seed(seed)
+        optimizer = paddle.optimizer.SGD(0.0, parameters=net.parameters())
+        return fast.train_step(net, "classify", optimizer)(*batch(40))
+
+    assert loss(1) == loss(1) != loss(2)
+
+
+def test_accelerate_goes_back_through_the_masks_of_the_way_forward():
+    net, _ = net_and_step(p=0.5)
+    net.fc2.bias.set_value(net.fc2.bias * 0)
+    forward = fast.accelerate(net)
+    outputs = forward(paddle.to_tensor(batch(6)[0]))
+    outputs.sum().backward()
+    # Outputs are linear in the last weights, so their product with the gradient is the sum of the outputs.
+    assert float((net.fc2.weight * net.fc2.weight.grad).sum()) == pytest.approx(float(outputs.sum()), rel=1e-4)
+
+
+OPTIMIZERS = {
+    "momentum": lambda p, **more: paddle.optimizer.Momentum(0.02, 0.9, parameters=p, **more),
+    "nesterov": lambda p, **more: paddle.optimizer.Momentum(0.02, 0.9, parameters=p, use_nesterov=True, **more),
+    "rmsprop": lambda p, **more: paddle.optimizer.RMSProp(0.001, epsilon=1e-2, parameters=p, **more),
+    "adam": lambda p, **more: paddle.optimizer.Adam(0.001, epsilon=1e-2, parameters=p, **more),
+    "adamw": lambda p, **more: paddle.optimizer.AdamW(0.001, epsilon=1e-2, parameters=p, weight_decay=0.1, **more),
+    "sgd with decay": lambda p, **more: paddle.optimizer.SGD(
+        0.02, parameters=p, weight_decay=paddle.regularizer.L2Decay(0.1), **more
+    ),
+    "sgd": lambda p, **more: paddle.optimizer.SGD(0.02, parameters=p, **more),
+}
+CLIPS = {
+    "none": lambda: None,
+    "global norm": lambda: nn.ClipGradByGlobalNorm(0.1),
+    "norm": lambda: nn.ClipGradByNorm(0.1),
+    "value": lambda: nn.ClipGradByValue(0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("clip", CLIPS)
+def test_train_step_equals_the_plain_step_with_every_optimizer(name, clip):
+    ends = []
+    for plain in (False, True):
+        paddle.seed(3)
+        net = Net(p=0.0)
+        optimizer = OPTIMIZERS[name](net.parameters(), grad_clip=CLIPS[clip]())
+        step = fast.train_step(net, "classify", optimizer, label_smoothing=0.1)
+        run = step.plain if plain else step
+        if not plain:
+            assert step.engine.startswith("fast")
+        found = [run(*batch(n, seed=n)) for n in (20, 20, 7)]
+        ends.append({"losses": np.array(found), **random_nets.state(net)})
+    assert max(random_nets.differences(*ends).values()) < 1e-4
+
+
+def test_running_statistics_are_stored_once_per_step():
+    net, step = net_and_step(p=0.0)
+    before = net.norm1._mean.numpy().copy()
+    images, labels = batch(30)
+    maps = net.conv1(paddle.to_tensor(images)).numpy()
+    step(images, labels)
+    np.testing.assert_allclose(net.norm1._mean.numpy(), 0.9 * before + 0.1 * maps.mean((0, 2, 3)), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", ["images", "weight", "labels"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_give_what_plain_paddle_gives(place, value):
+    ends = []
+    for plain in (False, True):
+        net, step = net_and_step(p=0.0)
+        images, labels = random_nets.digits(8, 0), np.arange(8, dtype=np.float32)[:, np.newaxis]
+        task = fast.train_step(net, "regress", step.optimizer)
+        if place == "images":
+            images[3, 0, 10, 10] = value
+        elif place == "labels":
+            labels[2] = value
+        else:
+            weight = net.conv1.weight.numpy()
+            weight[0, 0, 0, 0] = value
+            net.conv1.weight.set_value(weight)
+        loss = (task.plain if plain else task)(images, labels)
+        ends.append({"loss": np.array(loss), **random_nets.state(net)})
+    for name, wanted in ends[1].items():
+        np.testing.assert_array_equal(ends[0][name], wanted)
+
+
+def test_accelerate_gives_what_plain_paddle_gives_where_values_are_not_finite():
+    net, _ = net_and_step(p=0.0)
+    net.eval()
+    images = random_nets.digits(4, 0)
+    images[1, 0, 3, 3] = np.nan
+    with paddle.no_grad():
+        found, wanted = (f(paddle.to_tensor(images)).numpy() for f in (fast.accelerate(net), net))
+    np.testing.assert_array_equal(found, wanted)
+
+
+class Changing(nn.Layer):
+    """A net whose ``forward`` reads what may change between two calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.scale, self.options = nn.Linear(784, 3), 1.0, {"double": False}
+
+    def forward(self, images):
+        x = images.flatten(1) * self.scale * FACTOR
+        return helper(self.fc(x * 2 if self.options["double"] else x))
+
+
+FACTOR = 1.0
+
+
+def helper(x):
+    return x + OFFSET
+
+
+OFFSET = 0.0
+
+
+def test_accelerate_notices_that_the_net_has_changed(monkeypatch):
+    net = Changing()
+    forward, images = fast.accelerate(net), paddle.to_tensor(random_nets.digits(4, 0))
+
+    def equal() -> bool:
+        with paddle.no_grad():
+            return bool(np.allclose(forward(images).numpy(), net(images).numpy(), rtol=1e-5, atol=1e-6))
+
+    assert forward.engine.startswith("fast") and equal()
+    net.scale = 2.0
+    assert equal()
+    net.options["double"] = True
+    assert equal()
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert equal()
+    monkeypatch.setitem(globals(), "OFFSET", 1.0)
+    assert equal()
+    net.fc = nn.Linear(784, 5)
+    assert equal()
+    net.fc.weight.set_value(net.fc.weight * 3)
+    assert equal()
+    net.eval()
+    assert equal()
+    net.fc.register_forward_post_hook(lambda layer, inputs, output: output * 2)
+    assert equal() and forward.engine == "plain: layers have hooks"
+
+
+def test_accelerate_takes_other_sizes_of_images():
+    net = nn.Sequential(nn.Conv2D(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2D(2), nn.Flatten(), nn.Linear(16, 2))
+    forward = fast.accelerate(net)
+    for side in (9, 14):
+        images = paddle.rand([5, 3, side, side])
+        np.testing.assert_allclose(forward(images).numpy(), net(images).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("net_type", ["shared layer", "tied weights", "unused layer"])
+def test_nets_with_shared_or_unused_parameters_are_left_to_paddle(net_type):
+    class Special(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(784, 784), nn.Linear(784, 784)
+            self.last = nn.Linear(784, 10)
+            if net_type == "tied weights":
+                self.two.weight = self.one.weight
+
+        def forward(self, x):
+            x = F.tanh(self.one(x.flatten(1)))
+            if net_type != "unused layer":
+                x = (self.one if net_type == "shared layer" else self.two)(x)
+            return self.last(x)
+
+    nets = [Special(), Special()]
+    nets[1].set_state_dict(nets[0].state_dict())
+    steps = [fast.train_step(net, "classify", paddle.optimizer.SGD(0.1, parameters=net.parameters())) for net in nets]
+    assert steps[0].engine.startswith("plain: parameter")
+    assert steps[0](*batch(4)) == steps[1].plain(*batch(4))
+    assert max(random_nets.differences(random_nets.state(nets[0]), random_nets.state(nets[1])).values()) == 0
+
+
+@pytest.mark.parametrize("missing", ["has_hooks", "trained_parameters", "state_of", "has_settings_of_its_own"])
+def test_train_step_with_an_unknown_version_of_paddle_does_what_plain_paddle_does(missing, monkeypatch):
+    def unknown(*arguments):
+        raise AttributeError("no such attribute")
+
+    monkeypatch.setattr(paddle_private, missing, unknown)
+    (plain_net, _), (net, _) = net_and_step(p=0.0), net_and_step(p=0.0)
+    optimizers = [paddle.optimizer.SGD(0.05, parameters=other.parameters()) for other in (plain_net, net)]
+    step = fast.train_step(net, "classify", optimizers[1])
+    if missing in ("has_hooks", "trained_parameters"):
+        assert fast.engine_name(net) == "plain: this version of Paddle is not known (no such attribute)"
+    if step is not None:
+        wanted = plain_step(plain_net, optimizers[0], *batch(8))
+        assert step(*batch(8)) == pytest.approx(wanted, rel=1e-5)
+        assert max(random_nets.differences(random_nets.state(net), random_nets.state(plain_net)).values()) < 1e-4
+
+
+def plain_step(net, optimizer, images, labels) -> float:
+    loss = F.cross_entropy(net(paddle.to_tensor(images)), paddle.to_tensor(labels))
+    loss.backward()
+    optimizer.step()
+    optimizer.clear_grad()
+    return float(loss)
+
+
+def test_cnn_without_onednn_equals_the_plain_layers(without_onednn):
+    from paddle_mnist.nets import CNN
+
+    net = CNN()
+    images, labels = random_nets.digits(25, 0), np.ones((25, 1), np.float32)
+    forward = fast.accelerate(net)
+    assert forward.engine.startswith("fast: NumPy")
+    wanted = random_nets.gradients(net, net, "regress", images, labels)
+    found = random_nets.gradients(net, forward, "regress", images, labels)
+    assert max(random_nets.differences(found, wanted).values()) < 2e-5
