@@ -10,18 +10,34 @@ they are. An array of values or of gradients is shared by two tensors where that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from paddle_mnist.fast.arrays import aligned, split
-from paddle_mnist.fast.onednn import Primitives
-from paddle_mnist.program import IMAGES, Node
+from paddle_mnist.fast.onednn import Library, Primitives
+from paddle_mnist.program import IMAGES, Graph, Node
 
-if TYPE_CHECKING:
-    from paddle_mnist.fast.plan import Plan
+
+class Decisions(Protocol):
+    """What workspaces and kernels read of a ``plan.Plan``, where it is described."""
+
+    graph: Graph
+    shapes: dict[str, tuple[int, ...]]
+    uses: Counter[str]
+    onednn: Library | None
+    block_size: int | None
+    kernels: dict[str, Callable[[Node, Workspace], Kernel]]
+    sizes: dict[str, int]
+    size: int
+    differentiable: set[str]
+    channels_last_rows: set[str]
+    values: dict[str, np.ndarray]
+    statistics: dict[str, np.ndarray]
+    version: int
 
 
 class Kernel:
@@ -101,7 +117,7 @@ class Workspace:
         masks: by the dropout nodes' names, arrays to be filled with 0 and the factor of what is kept.
     """
 
-    def __init__(self, plan: Plan, n: int, train: bool) -> None:
+    def __init__(self, plan: Decisions, n: int, train: bool) -> None:
         self.plan, self.n, self.train = plan, n, train
         self.primitives = Primitives(plan.onednn) if plan.onednn else None
         self.flat = aligned(plan.size if train else 0)
