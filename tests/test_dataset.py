@@ -286,6 +286,18 @@ def test_open_dataset_works_without_a_cache(tmp_path, source, monkeypatch):
         assert same(open_dataset(source))
 
 
+def test_open_dataset_works_without_a_home(source, monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    for name in ("PADDLE_MNIST_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    assert same(open_dataset(source))
+    mnist_json.write(dataset.work_folder() / dataset.SAMPLE, make_splits(seed=1))
+    assert same(open_dataset("auto"), make_splits(seed=1))
+
+
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(28, "No space left on device")])
 def test_open_dataset_works_if_the_cache_cannot_be_written(tmp_path, source, monkeypatch, error):
     def fail(descriptor):

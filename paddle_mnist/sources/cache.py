@@ -43,12 +43,16 @@ def folder() -> Path:
     """Return the cache's folder: ``PADDLE_MNIST_CACHE``, or the user's place for caches on this system."""
     if chosen := os.environ.get("PADDLE_MNIST_CACHE"):
         return Path(chosen)
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container's user without a name and a home
+        home = Path(os.devnull)  # no folder can be made there, so nothing is cached
     if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        base = os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = home / "Library" / "Caches"
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        base = os.environ.get("XDG_CACHE_HOME") or home / ".cache"
     return Path(base, "paddle_mnist")
 
 
