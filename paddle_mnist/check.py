@@ -55,15 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _check(file, number, exercises, record=args.file is None)
 
 
-def in_notebook(number: str, names: Mapping[str, Any]) -> None:
+def in_notebook(number: str, names: Mapping[str, Any], hints: int = 0) -> None:
     """Judge the answers in a notebook, in the notebook's own process.
 
     Args:
         number: of the lab, two digits.
         names: ``globals()``, where the notebook's functions are.
+        hints: how many hints to print for each exercise that is not solved.
     """
     exercises = catalog.load(number, tools.numbers())
-    _report(number, exercises, (judge(exercise, names) for exercise in exercises), record=True)
+    verdicts = [judge(exercise, names) for exercise in exercises]
+    for place, verdict in enumerate(verdicts, start=1):
+        print(f"{place}. {verdict.exercise}: {verdict}")
+    solved = [verdict.exercise for verdict in verdicts if verdict.kind == RIGHT]
+    tools.note_solved(tools.name_of(number), solved)
+    for place, exercise in enumerate(exercises, start=1):
+        if exercise.name not in solved:
+            _print_hints(place, exercise, hints)
 
 
 def _check(
@@ -148,11 +156,15 @@ def _hint(number: str, exercises: Sequence[Exercise], solved: Sequence[str]) -> 
         if exercise.name in solved:
             continue
         count = min(int(given.get(exercise.name, 0)) + 1, len(exercise.hints))
-        for english, chinese in exercise.hints[:count]:
-            print(f"{place}. {exercise.name}: {english}\n   {chinese}")
+        _print_hints(place, exercise, count)
         given[exercise.name] = count
     tools.note_hints(name, given)
     return 0
+
+
+def _print_hints(place: int, exercise: Exercise, count: int) -> None:
+    for english, chinese in exercise.hints[:count]:
+        print(f"{place}. {exercise.name}: {english}\n   {chinese}")
 
 
 def _source(file: Path, number: str) -> bytes:

@@ -205,11 +205,14 @@ def test_a_file_without_end_is_refused(tmp_path):
 def test_in_notebook_judges_the_functions_of_the_notebook(capsys):
     names = dict(vars(load("solutions", "15")))
     check.in_notebook("15", names)
-    assert "3 of 3 right" in capsys.readouterr().out
+    assert capsys.readouterr().out.count(": right") == 3
     del names["resume_point"]
     names["newest_whole"] = lambda checkpoints: quit()
     check.in_notebook("15", names)
     out = capsys.readouterr().out
+    assert "how many steps" not in out
+    check.in_notebook("15", names, hints=1)
+    assert "how many steps" in capsys.readouterr().out
     assert "1. resume_point: not answered yet" in out and "2. newest_whole: it ends the program" in out
 
 

@@ -13,7 +13,7 @@ import forked_labs
 import pytest
 
 from paddle_mnist.labs import __main__ as labs
-from paddle_mnist.labs import notebooks, tools
+from paddle_mnist.labs import cells, execute, notebooks, pages, tools
 
 NAMES = tools.names()
 HAN = re.compile("[\u4e00-\u9fff]")
@@ -71,16 +71,16 @@ def test_each_lab_runs_whole_from_any_folder(name, own_folder, environment, tmp_
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_text_stands_in_both_languages(name):
-    cells = [cell for cell in notebooks.read_cells(tools.source_folder() / f"{name}.py") if cell.kind == "markdown"]
-    assert len(cells) >= 5
-    for cell in cells:
+    texts = [cell for cell in cells.read_cells(tools.source_folder() / f"{name}.py") if cell.kind == "markdown"]
+    assert len(texts) >= 5
+    for cell in texts:
         for line in cell.text.splitlines():
             if line.startswith("#"):
                 english, dot, chinese = line.partition(" · ")
                 assert dot and HAN.search(chinese) and not HAN.search(english), line
             elif not line.startswith(">"):
                 assert not HAN.search(line), f"Chinese text stands in block quotes: {line}"
-        english, chinese = notebooks.in_language(cell.text, "en"), notebooks.in_language(cell.text, "zh")
+        english, chinese = cells.in_language(cell.text, "en"), cells.in_language(cell.text, "zh")
         prose = "\n".join(line for line in english.splitlines() if not line.startswith(("#", "    ")))
         letters, signs = len(re.findall("[A-Za-z]", prose)), len(HAN.findall(_body(chinese)))
         assert letters and signs, f"a text is missing:\n{cell.text}"
@@ -94,12 +94,12 @@ def _body(text: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_lab_ends_with_exercises_and_asserts_its_claims(name):
-    cells = notebooks.read_cells(tools.source_folder() / f"{name}.py")
-    texts = [cell.text for cell in cells if cell.kind == "markdown"]
+    script = cells.read_cells(tools.source_folder() / f"{name}.py")
+    texts = [cell.text for cell in script if cell.kind == "markdown"]
     assert texts[-1].startswith("## Exercises · 练习")
     assert f"check {name[:2]} --start" in texts[-1]
-    assert cells[-1].text.startswith("lab.finish(")
-    code = "\n".join(cell.text for cell in cells if cell.kind == "code")
+    assert script[-1].text.startswith("lab.finish(")
+    code = "\n".join(cell.text for cell in script if cell.kind == "code")
     assert len(re.findall(r"^\s*assert ", code, re.MULTILINE)) >= 5
     assert "sys.path" not in code and "import *" not in code
 
@@ -108,44 +108,141 @@ def test_the_labs_are_numbered_without_a_gap():
     assert [name[:2] for name in NAMES] == [f"{number:02}" for number in range(1, len(NAMES) + 1)]
 
 
-def test_the_list_says_what_was_run_and_solved(capsys):
+def test_list_says_what_was_run_and_solved_and_what_comes_next(capsys):
     assert labs.main([]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == len(NAMES)
-    assert all("not run" in line and "0 of 3 solved" in line for line in lines)
+    assert all("not run" in line and " 0 of " in line and " min " in line for line in lines)
+    assert "Read the data · 读取数据" in lines[0]
+    assert last == f"next: python labs/{NAMES[0]}.py"
 
     folder = tools.notes_folder(NAMES[0])
     folder.mkdir(parents=True)
     (folder / "run.json").write_text('{"finished": "2024-02-29 12:00"}')
     (folder / "solved.json").write_text("{broken")
-    tools.note_solved(NAMES[1], ["sigmoid"])
-    labs.main([])
-    lines = capsys.readouterr().out.splitlines()
-    assert "run 2024-02-29 12:00" in lines[0] and "0 of 3" in lines[0]
-    assert "not run" in lines[1] and "1 of 3" in lines[1]
+    tools.note_solved(NAMES[1], ["forward", "an exercise of an earlier edition"])
+    labs.main(["--lang", "en"])
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert "run 2024-02-29 12:00" in lines[0] and " 0 of 3" in lines[0] and "·" not in lines[0]
+    assert "not run" in lines[1] and " 1 of 3" in lines[1]
+    assert last == "next: python -m paddle_mnist.check 01 --start"
 
 
-@pytest.mark.parametrize("language", notebooks.LANGUAGES)
-def test_notebooks_hold_every_cell(language, tmp_path, capsys):
-    assert labs.main(["--notebooks", "--lang", language, "--out", str(tmp_path)]) == 0
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pages", "--lang", "zh"], "--lang has no effect with --pages"),
+        (["--no-run"], "--no-run needs --notebooks"),
+        (["--only", "03"], "--only and --out need"),
+        (["--notebooks", "--only", "99"], "there is no lab '99'"),
+    ],
+)
+def test_options_without_effect_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        labs.main(arguments)
+
+
+@pytest.mark.parametrize("language", cells.LANGUAGES)
+def test_notebooks_hold_every_cell_and_the_exercises(language, tmp_path, capsys):
+    assert labs.main(["--notebooks", "--no-run", "--lang", language, "--out", str(tmp_path)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(NAMES)
     for name in NAMES:
         book = json.loads((tmp_path / f"{name}.ipynb").read_text("utf-8"))
         assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
-        cells = notebooks.read_cells(tools.source_folder() / f"{name}.py")
-        assert [cell["cell_type"] for cell in book["cells"]] == [cell.kind for cell in cells]
+        kinds = [cell["cell_type"] for cell in book["cells"]]
+        script = cells.read_cells(tools.source_folder() / f"{name}.py")
+        exercises = notebooks.exercises_of(name[:2])
+        assert kinds.count("markdown") == sum(cell.kind == "markdown" for cell in script)
+        assert kinds.count("code") == sum(cell.kind == "code" for cell in script) + len(exercises) + bool(exercises)
+        assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
         source = "\n".join("".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code")
         compile(source, name, "exec")
+        assert all(f"def {exercise.name}(" in source for exercise in exercises)
+        assert not exercises or f'check.in_notebook("{name[:2]}", globals())' in source
         prose = "\n".join("".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "markdown")
         assert bool(HAN.search(prose)) is (language != "en")
         assert (prose.startswith("# 1. Read")) is (name == NAMES[0] and language != "zh")
 
 
+LAB = """\
+# %% [markdown]
+# # 1. One · 一
+#
+# A text.
+#
+#     y = x²
+#
+# > 文字。
+
+# %%
+import inspect
+from matplotlib import pyplot as plt
+
+def square(x):
+    return x**2
+
+print(inspect.getsource(square).splitlines()[0])
+plt.plot([1, 2])
+
+# %%
+print("two")
+print("\\n".join(map(str, range(40))))
+
+# %% [markdown]
+# ## Exercises · 练习
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    path = tmp_path / "01_one.py"
+    path.write_text(LAB, "utf-8")
+    return path
+
+
+def test_run_lab_keeps_what_each_cell_prints_and_draws(lab):
+    first, second = execute.run_lab(lab)
+    assert first.text == "def square(x):\n"
+    assert len(first.pictures) == 1 and first.pictures[0].startswith(b"\x89PNG")
+    assert second.text.startswith("two\n0\n") and not second.pictures
+    lab.write_text("# %%\nx = 1\n\n# %%\nraise KeyError('missing')\n")
+    with pytest.raises(ValueError, match=r"01_one.py stops: KeyError: 'missing'"):
+        execute.run_lab(lab)
+
+
+def test_a_notebook_shows_outputs_and_formulas(lab, tmp_path):
+    path = notebooks.write_notebook(lab, tmp_path, "en", execute.run_lab(lab))
+    book = json.loads(path.read_text("utf-8"))
+    text, code, _ = (cell for cell in book["cells"][:3])
+    assert "".join(text["source"]) == "# 1. One\n\nA text.\n\n$$\ny = x^{2}\n$$"
+    assert [output["output_type"] for output in code["outputs"]] == ["stream", "display_data"]
+
+
+def test_a_page_shows_outputs_formulas_and_pictures(lab, tmp_path):
+    out = tmp_path / "docs"
+    page = pages.write_page(lab, out, execute.run_lab(lab), [lab.stem])
+    text = page.read_text("utf-8")
+    assert "```math\ny = x^{2}\n```" in text and "```text\ndef square(x):\n```" in text
+    assert "lines are left out" in text and "[script · 脚本](../01_one.py)" in text
+    (picture,) = re.findall(r"\]\((pages/.+png)\)", text)
+    assert (out / picture).is_file()
+    pages.write_page(lab, out, [execute.Output(), execute.Output()], [lab.stem])
+    assert not (out / picture).exists(), "old pictures go"
+
+
+def test_pages_link_to_files_that_exist_and_are_small():
+    folder = tools.source_folder().parent / "docs" / "labs"
+    for page in folder.glob("*.md"):
+        for target in re.findall(r"\]\(([^):]+)\)", page.read_text("utf-8")):
+            assert (folder / target).is_file(), f"{page.name}: {target}"
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 3_000_000
+
+
 def test_a_cell_in_one_language():
     text = "## A rule · 规则\n\nRead on.\n\n    y = x\n\n> 继续读。\n> `y = x`"
-    assert notebooks.in_language(text, "en") == "## A rule\n\nRead on.\n\n    y = x"
-    assert notebooks.in_language(text, "zh") == "## 规则\n\n    y = x\n\n继续读。\n`y = x`"
-    assert notebooks.in_language(text, "both") == text
+    assert cells.in_language(text, "en") == "## A rule\n\nRead on.\n\n    y = x"
+    assert cells.in_language(text, "zh") == "## 规则\n\n    y = x\n\n继续读。\n`y = x`"
+    assert cells.in_language(text, "both") == text
 
 
 def test_the_syllabus_links_every_lab_and_shows_its_picture():

@@ -1,42 +1,78 @@
-"""List the labs with what was run and solved, write them as notebooks, or judge the answers of a class.
+"""List the labs, write them as notebooks or pages, or judge the answers of a class.
 
-python -m paddle_mnist.labs                          the list
-python -m paddle_mnist.labs --notebooks              labs/notebooks/NN_name.ipynb, in both languages
-python -m paddle_mnist.labs --notebooks --lang zh    the Chinese text only
+python -m paddle_mnist.labs                          what was run and solved, and what comes next
+python -m paddle_mnist.labs --notebooks              labs/notebooks/NN_name.ipynb, with outputs: runs every lab
+python -m paddle_mnist.labs --notebooks --only 03 --lang zh
+python -m paddle_mnist.labs --notebooks --no-run     without outputs, in a second
+python -m paddle_mnist.labs --pages                  docs/labs/NN_name.md, with outputs
 python -m paddle_mnist.labs grade FOLDER             a table of verdicts on STUDENT/NN.py or STUDENT_NN.py
 """
 
 from __future__ import annotations
 
+import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from paddle_mnist import console
 from paddle_mnist.errors import UserError
-from paddle_mnist.labs import grade, notebooks, runner, tools
+from paddle_mnist.labs import grade, notebooks, overview, pages, runner, tools
+from paddle_mnist.labs.cells import LANGUAGES
+from paddle_mnist.labs.execute import run_lab
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # titles are in Chinese too, which not every console can show
     if arguments[:1] == ["grade"]:
         return _grade(arguments[1:])
     parser = console.Parser(prog="python -m paddle_mnist.labs", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--notebooks", action="store_true", help="write the labs as Jupyter notebooks")
-    parser.add_argument("--lang", choices=notebooks.LANGUAGES, help="the notebooks' language")
-    parser.add_argument("--out", type=Path, help="the notebooks' folder, labs/notebooks by default")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--notebooks", action="store_true", help="write the labs as Jupyter notebooks")
+    what.add_argument("--pages", action="store_true", help="write the labs as pages of Markdown")
+    parser.add_argument("--lang", choices=LANGUAGES, help="the language of the list or of the notebooks")
+    parser.add_argument("--only", metavar="NN", nargs="+", help="these labs only")
+    parser.add_argument("--no-run", action="store_true", help="write notebooks without outputs")
+    parser.add_argument("--out", type=Path, help="the folder, by default labs/notebooks or docs/labs")
     args = parser.parse_args(arguments)
-    if args.lang and not args.notebooks:
-        raise UserError("--lang is the language of notebooks: add --notebooks")
-    if args.notebooks:
-        out = args.out or tools.labs_folder() / "notebooks"
-        for name in tools.names():
-            path = notebooks.write_notebook(tools.source_folder() / f"{name}.py", out, args.lang or "both")
-            print(path)
-        return 0
-    for name in tools.names():
-        print(_line(name))
+    _refuse_options_without_effect(args)
+    if args.notebooks or args.pages:
+        return _write(args)
+    for line in overview.lines(args.lang or "both"):
+        print(line)
+    return 0
+
+
+def _refuse_options_without_effect(args: argparse.Namespace) -> None:
+    if args.pages and args.lang:
+        raise UserError("--lang has no effect with --pages: a page holds both languages")
+    if args.no_run and not args.notebooks:
+        raise UserError("--no-run needs --notebooks")
+    if not (args.notebooks or args.pages) and (args.only or args.out):
+        raise UserError("--only and --out need --notebooks or --pages")
+
+
+def _write(args: argparse.Namespace) -> int:
+    """Write notebooks or pages, and print the path of each."""
+    names = tools.names()
+    numbers = {f"{int(number):02}" if number.isdecimal() else number for number in args.only or tools.numbers()}
+    if unknown := numbers - set(tools.numbers()):
+        raise UserError(f"there is no lab {min(unknown)!r}: choose one of {', '.join(tools.numbers())}")
+    source = tools.source_folder()
+    for name in names:
+        if name[:2] not in numbers:
+            continue
+        lab = source / f"{name}.py"
+        outputs = [] if args.no_run else run_lab(lab)
+        if args.pages:
+            print(pages.write_page(lab, args.out or source.parent / "docs" / "labs", outputs, names), flush=True)
+        else:
+            out = args.out or tools.labs_folder() / "notebooks"
+            print(notebooks.write_notebook(lab, out, args.lang or "both", outputs), flush=True)
     return 0
 
 
@@ -67,18 +103,6 @@ def _grade(argv: Sequence[str]) -> int:
     grade.write_table(args.out, results)
     print(args.out)
     return 0
-
-
-def title(name: str) -> str:
-    """Return a lab's title, in English."""
-    first = notebooks.read_cells(tools.source_folder() / f"{name}.py")[0].text.splitlines()[0]
-    return first.lstrip("# ").partition(" · ")[0]
-
-
-def _line(name: str) -> str:
-    run, solved = tools.notes(name, "run"), tools.notes(name, "solved").get("solved", [])
-    ran = f"run {run['finished']}" if "finished" in run else "not run"
-    return f"{title(name):<36} {ran:<21} {len(solved)} of 3 solved   labs/{name}.py"
 
 
 if __name__ == "__main__":

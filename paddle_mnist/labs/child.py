@@ -10,6 +10,7 @@ program written to search the interpreter's memory for the key: Python offers no
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -119,7 +120,7 @@ def main() -> None:
     channel.send(loaded=True)
     for name in job["names"]:
         seconds, before = min(exercises[name].seconds, job["seconds"]), set(threading.enumerate())
-        verdict = _in_thread(lambda name=name: judge(exercises[name], names), seconds)
+        verdict = _in_thread(functools.partial(judge, exercises[name], names), seconds)
         stuck = isinstance(verdict, threading.Thread)
         if stuck:
             allow_frames()

@@ -111,8 +111,8 @@ def judge(submission: Submission, limits: runner.Limits) -> list[Verdict]:
         source = read_bytes(submission.path, LARGEST_FILE)
         with tempfile.TemporaryDirectory(prefix="answers-", ignore_cleanup_errors=True) as folder:
             name = f"{submission.lab}.py"
-            options = {"limits": limits, "folder": os.path.realpath(folder)}
-            return list(runner.verdicts(submission.lab, exercises, name, source, **options))
+            own = os.path.realpath(folder)
+            return list(runner.verdicts(submission.lab, exercises, name, source, limits=limits, folder=own))
     except UserError as error:
         return [Verdict(name, CANNOT_RUN, str(error)) for name in names or ["-"]]
 

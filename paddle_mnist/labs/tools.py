@@ -45,18 +45,19 @@ class Lab:
 
         A notebook shows the text itself, so nothing is printed there.
         """
-        if not hasattr(builtins, "get_ipython"):
+        if not _in_notebook():
             print(f"\n== {title} ==")
 
     def save(self, figure: Figure, name: str) -> Path:
-        """Write a figure into the lab's folder, say where, and return the path.
+        """Write a figure into the lab's folder and return the path; print it, except in a notebook.
 
         The figure stays open, so that a notebook shows it, and ``finish`` where there is a screen.
         """
         path = self.folder / name
         with atomic_write(path) as file:
             figure.savefig(file, format="png", dpi=100, bbox_inches="tight")
-        print(f"picture: {path}")
+        if not _in_notebook():
+            print(f"picture: {path}")
         return path
 
     def finish(self, **figures: Any) -> None:
@@ -75,6 +76,10 @@ class Lab:
         if matplotlib.get_backend().lower() in {name.lower() for name in _screen_backends()}:
             pyplot.show()
         pyplot.close("all")
+
+
+def _in_notebook() -> bool:
+    return hasattr(builtins, "get_ipython")
 
 
 def is_small() -> bool:
@@ -156,9 +161,9 @@ def _write_note(path: Path, note: dict[str, Any]) -> None:
 def _screen_backends() -> list[str]:
     """Return the names of matplotlib's backends that open windows."""
     try:
-        from matplotlib.backends import BackendFilter, backend_registry
+        from matplotlib.backends import BackendFilter, backend_registry  # type: ignore[attr-defined]
     except ImportError:  # before matplotlib 3.9
         from matplotlib import rcsetup
 
-        return list(rcsetup.interactive_bk)
+        return list(rcsetup.interactive_bk)  # type: ignore[attr-defined]
     return backend_registry.list_builtin(BackendFilter.INTERACTIVE)

@@ -77,7 +77,7 @@ def current_input() -> str:
     return _input
 
 
-def call(answer: Answer, *arguments: Any, on: str, fails: str | Mapping[type[BaseException], str] = "") -> Any:
+def call(answer: Answer, *arguments: Any, on: str, fails: str | Mapping[Any, str] = "") -> Any:
     """Call the answer on copies of the arguments; refuse an answer that raises or that changes its arguments.
 
     Args:
@@ -306,7 +306,7 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def _reason(error: BaseException, fails: str | Mapping[type[BaseException], str]) -> str:
+def _reason(error: BaseException, fails: str | Mapping[Any, str]) -> str:
     line = _line(error)
     if isinstance(fails, str):
         fails = {OverflowError: fails, FloatingPointError: fails} if fails else {}

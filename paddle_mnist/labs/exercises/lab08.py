@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Slip, call, expect
 
 _SIZE = '''
 def output_size(size, kernel, stride, padding):
@@ -51,7 +51,7 @@ def _check_size(answer: Answer) -> None:
         (11, 3, 3, 0),
     ):
         on = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}"
-        slips = [
+        slips: list[Slip] = [
             ((size + padding - kernel) // stride + 1, "the padding is on both sides: count it twice"),
             ((size + 2 * padding - kernel) // stride, "the first position counts too: + 1"),
             (size + 2 * padding - kernel + 1, "the stride is not used: the kernel moves by stride"),
