@@ -7,6 +7,7 @@ import pickletools
 import struct
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,16 +69,13 @@ def test_what_pickle_writes_comes_back(value, protocol):
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_state_dicts_as_paddle_saves_them(protocol, tmp_path):
+def test_state_dicts_as_paddle_saves_them(protocol):
     state = collections.OrderedDict(
         [("fc1.weight", np.arange(6, dtype=np.float32).reshape(2, 3)), ("fc1.bias", np.zeros(3, np.float32))]
     )
     state["StructuredToParameterName@@"] = {"fc1.weight": "linear_0.w_0", "fc1.bias": "linear_0.b_0"}
     state["LR_Scheduler"] = {"last_epoch": 3, "last_lr": 0.01, "step": np.int64(7)}
-    path = tmp_path / "net.pdparams"
-    path.write_bytes(pickle.dumps(state, protocol))
-    assert same(unpickle.load(path), state)
-    assert same(unpickle.load(str(path)), state)
+    assert same(unpickle.load(pickle.dumps(state, protocol)), state)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
@@ -88,8 +86,8 @@ def test_paddle_writes_what_is_read(protocol, tmp_path):
     for what in (layer.state_dict(), [layer.weight], {"a": {"b": layer.bias}, "n": [1, 2.5, "x"]}):
         path = str(tmp_path / "saved.pdparams")
         paddle.save(what, path, protocol=protocol)
-        with open(path, "rb") as file:
-            assert same(unpickle.load(path), pickle.load(file))
+        data = Path(path).read_bytes()
+        assert same(unpickle.load(data), pickle.loads(data))
 
 
 class TensorOf:
@@ -171,18 +169,18 @@ def test_old_and_new_names_of_numpy():
         (pickle.dumps(np.array(["text"])), "a call for a dtype has other arguments"),
         (pickle.dumps(np.zeros(2, [("a", "f4")])), "a call for a dtype has other arguments"),
         (pickle.dumps({1, 2}), "the instruction EMPTY_SET is not allowed"),
-        (pickle.dumps(io.StringIO), "it names _io.StringIO, which is not allowed"),
+        (pickle.dumps(io.StringIO), "it names '_io' 'StringIO', which is not allowed"),
         (pickle.dumps({(1, 2): 3}), "a tuple is the key of a dict"),
         (pickle.dumps({1.5: 3}), "a float is the key of a dict"),
-        (pickle.dumps(1 << 300), "an integer has 38 bytes"),
-        (pickle.dumps(np.dtype("f4")), "stays unfinished"),
-        (pickle.dumps([np.ndarray]), "stays unfinished"),
+        (pickle.dumps(1 << 300), "an integer must have at most 256 bits, got 301"),
+        (pickle.dumps(np.dtype("f4")), "is unfinished"),
+        (pickle.dumps([np.ndarray]), "is unfinished"),
         (pickle.dumps([1]) + b"x", "more follows"),
-        (b"\x80\x06N.", "it is of protocol 6"),
-        (b"N", "1 bytes are announced where 0 are left"),
-        (b"", "1 bytes are announced where 0 are left, at byte 0"),
-        (b"X\xff\xff\xff\xff.", "4294967295 bytes are announced where 1 are left"),
-        (b"T\xff\xff\xff\xff.", "-1 bytes are announced"),
+        (b"\x80\x06N.", "its protocol must be 0 to 5, got 6"),
+        (b"N", "it ends before its last instruction"),
+        (b"", "it ends before its last instruction, at byte 0"),
+        (b"X\xff\xff\xff\xff.", "expected 4294967295 bytes in a unicodestring4, but only 1 remain"),
+        (b"T\xff\xff\xff\xff.", "the instruction BINSTRING is damaged"),
         (b"h\x05.", "the value 5 is used before it is there"),
         (b".", "a value is missing"),
         (b"(.", "a value is missing"),
@@ -194,28 +192,28 @@ def test_old_and_new_names_of_numpy():
         (b"NNa.", "a list was expected"),
         (b"NNb.", "a state that no array of numbers has"),
         (b"N)R.", "something other than a known name is called"),
-        (b"Ia\n.", "b'a' is not what it should be"),
-        (b"I" + b"1" * 100 + b"\n.", "a number or a name is longer than any can be"),
-        (b"Sa\n.", "is not what it should be"),
-        (b"S'\\q'\n.", "is not what it should be"),
-        (b"X\x01\0\0\0\xff.", "is not what it should be"),
+        (b"Ia\n.", "the instruction INT is damaged"),
+        (b"I" + b"1" * 300 + b"\n.", "a number or a name has no end"),
+        (b"Sa\n.", "a string without quotes"),
+        (b"S'\\q'\n.", "an unknown escape"),
+        (b"X\x01\0\0\0\xff.", "the instruction BINUNICODE is damaged"),
         (b"NN\x93.", "a name is not a string"),
-        (b"cnumpy\nload\n.", "it names numpy.load, which is not allowed"),
+        (b"cnumpy\nload\n.", "it names 'numpy' 'load', which is not allowed"),
         (b"]q\0h\0a.", "or contains itself"),
         (b"N" + b"\x85" * 101 + b".", "nested more than 100 deep"),
         (b"N" + b"2\x86" * 40 + b".", "unfolds to more than 500000 values"),
-        (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR.", "stays unfinished"),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR.", "is unfinished"),
         (OLD_ARRAY.replace(b"(I2\nI2\n", b"(I2\nI3\n"), r"an array of shape (2, 3) and dtype int16 has 8 bytes"),
         (OLD_ARRAY.replace(b"(I2\nI2\n", b"(I-2\nI-2\n"), "not a short tuple of lengths"),
         (OLD_ARRAY.replace(b"S'i2'", b"S'O8'"), "a call for a dtype has other arguments"),
         (OLD_ARRAY.replace(b"S'i2'", b"S'b1'"), "(2, 2) and dtype bool has 8 bytes"),
         (OLD_ARRAY.replace(b"S'i2'", b"S'b1'").replace(b"(I2\nI2\n", b"(I2\nI4\n"), "a boolean is neither 0 nor 1"),
-        (OLD_ARRAY.replace(b"cnumpy\nndarray", b"cnumpy\nmemmap"), "numpy.memmap"),
+        (OLD_ARRAY.replace(b"cnumpy\nndarray", b"cnumpy\nmemmap"), "'numpy' 'memmap'"),
     ],
 )
 def test_anything_else_is_refused(data, said):
     with pytest.raises(UserError) as caught:
-        unpickle.load(data, name="weights.pkl")
+        unpickle.load(data, "weights.pkl")
     assert said in str(caught.value)
     assert str(caught.value).startswith("weights.pkl: ")
 
@@ -237,7 +235,13 @@ def test_a_damaged_pickle_is_read_or_refused(value, protocol, data):
 
 # Every instruction there is, with arguments of the right form, in any order.
 codes = st.sampled_from([opcode.code.encode("latin-1") for opcode in pickletools.opcodes])
-names = st.sampled_from(sorted(unpickle._NAMES)).map(lambda pair: "{}\n{}\n".format(*pair).encode())
+names = st.sampled_from(
+    [
+        *("numpy ndarray", "numpy dtype", "numpy.core.multiarray _reconstruct", "numpy._core.multiarray scalar"),
+        *("numpy.core.numeric _frombuffer", "collections OrderedDict", "_codecs encode", "builtins bytes"),
+        *("builtins bytearray", "builtins complex", "__builtin__ tuple", "builtins eval", "os system"),
+    ]
+).map(lambda name: name.replace(" ", "\n").encode() + b"\n")
 pieces = st.sampled_from(
     b"c|K\0|K\1|K\3|N|}|]|)|U\1b|U\2f4|U\1<|U\6latin1|U\4data|C\4abcd|J\xff\xff\xff\xff|(|t|R|b|q\0|h\0".split(b"|")
 )
@@ -275,19 +279,3 @@ def test_a_claim_takes_no_memory():
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
-
-
-def test_a_file_that_is_too_large_is_not_read(tmp_path):
-    path = tmp_path / "large.pkl"
-    path.write_bytes(pickle.dumps(bytes(1000)))
-    with pytest.raises(UserError, match=r"large\.pkl: \d+ bytes, where at most 999 are read"):
-        unpickle.load(path, max_bytes=999)
-    with pytest.raises(UserError, match="at most 999"):
-        unpickle.load(path.read_bytes(), max_bytes=999)
-
-
-def test_a_folder_and_a_missing_file(tmp_path):
-    with pytest.raises(UserError, match="not a regular file"):
-        unpickle.load(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        unpickle.load(tmp_path / "missing.pkl")

@@ -1,87 +1,69 @@
 """Pickles read as data.
 
 A pickle is a program for a small stack machine, and two of its instructions call whatever Python function the file
-names. So nothing here uses ``pickle.load``: this module has its own stack machine, which knows the instructions that
-build plain values and carries out no call that the file asks for. The few names that NumPy and Paddle write are
-recognised by their spelling and stand for code of this module; any other name is refused, and none is ever imported.
+names. So ``pickle.load`` is not used here. The standard library's ``pickletools`` decodes the instructions; this module
+carries out those that build plain values, and calls nothing. The few names that NumPy and Paddle write are recognised
+by their spelling and stand for methods of this module; every other name is refused, and none is ever imported.
 
-What a hostile file can cost is bounded too: a length is believed only as far as there are bytes left, copies and
-steps are counted, and a result that refers to itself, or unfolds to more than its file could hold, is refused.
+The cost of a hostile file is bounded as well. A length is believed only as far as there are bytes left. Every byte that
+an instruction copies, checks or compares is charged to a budget that is proportional to the file's size, so the time
+is linear in that size. A result that refers to itself, or unfolds to more values than are read, is refused.
 
-The instructions are those of CPython's ``Lib/pickletools.py``, where each is described.
+CPython's own unpickler cannot bound its memory (https://github.com/python/cpython/issues/115952).
 """
 
 from __future__ import annotations
 
+import io
 import math
-import os
+import pickletools
 import re
-import struct
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, quote
 
 MAX_STEPS = 500_000
 MAX_VALUES = 500_000
 MAX_DEPTH = 100
+MAX_INTEGER_BITS = 256
+MAX_LINE = 256  # of a number or a name in the oldest protocol
+WORK_PER_BYTE = 4  # an honest file has each of its bytes decoded, checked and copied once
 
 ALLOWED = "only NumPy arrays of numbers, numbers, strings, bytes, lists, tuples and dicts are read from a pickle"
 
 
-def load(source: str | os.PathLike[str] | bytes, *, max_bytes: int = 1 << 30, name: str | None = None) -> Any:
+def load(data: bytes, source: str = "the pickle") -> Any:
     """Read one pickle, of any protocol and from Python 2 as well, without running anything in it.
 
     Args:
-        source: a path, or the pickle itself.
-        max_bytes: a larger file is refused before it is read.
-        name: what errors call the pickle; by default its path.
+        data: the pickle.
+        source: what errors call it, such as the path of its file.
 
     Returns:
         What was pickled, made of NumPy arrays and scalars (booleans, integers, floats, complex numbers; native or
         swapped bytes as they were written), ``None``, bool, int, float, complex, str, bytes, list, tuple, dict and
-        ``OrderedDict``. Arrays are the caller's own and can be written to. Python 2's byte strings come back as
-        str, each byte a character (Latin-1), and a bytearray comes back as bytes. A tensor that ``paddle.save``
-        pickled comes back as Paddle left it there: a ``(name, array)`` tuple, or the array.
+        ``OrderedDict``. Arrays are the caller's own and writable. Python 2's byte strings become str, each byte a
+        character (Latin-1), and a bytearray becomes bytes. A tensor that ``paddle.save`` pickled is returned as Paddle
+        wrote it: a ``(name, array)`` tuple, or the array.
 
     Raises:
-        UserError: the file holds anything else, is damaged, or is larger than ``max_bytes``; the message names
-            the file, what was found and at which byte.
-        OSError: the file cannot be read.
+        UserError: it holds anything else, or is damaged; the message names the source, what was found and the byte.
     """
-    if isinstance(source, bytes):
-        name = name or "the pickle"
-        _check_size(len(source), max_bytes, name)
-        return _Machine(source, name).run()
-    name = name or os.fspath(source)
-    if not Path(source).is_file() and Path(source).exists():
-        raise UserError(f"{name}: this is not a regular file; give the path of a pickle")
-    with open(source, "rb") as file:
-        _check_size(os.fstat(file.fileno()).st_size, max_bytes, name)
-        return _Machine(file.read(), name).run()
-
-
-def _check_size(size: int, max_bytes: int, name: str) -> None:
-    if size > max_bytes:
-        raise UserError(f"{name}: {size} bytes, where at most {max_bytes} are read; raise max_bytes if you trust it")
+    return _Machine(data, source).run()
 
 
 class _Internal:
-    """What may lie on the stack to build a value with, but must not be part of the result."""
+    """What may be on the stack to build a value with, but must not be part of the result."""
 
     __slots__ = ()
 
 
-class _Mark(_Internal):
-    """Where on the stack the items of a tuple, list or dict begin."""
-
-
 class _Name(_Internal):
-    """A name that the file wants called, known by its spelling alone."""
+    """A name that the file wants to call, known by its spelling alone."""
 
     __slots__ = ("meaning",)
 
@@ -100,15 +82,15 @@ class _Dtype(_Internal):
 
 
 class _Array(_Internal):
-    """An array whose shape and numbers are still to follow, and where in the memo it must then be replaced."""
+    """An array whose shape and numbers are still to follow, and the memo's keys under which it is then replaced."""
 
     __slots__ = ("keys",)
 
     def __init__(self) -> None:
-        self.keys: list[int] = []
+        self.keys: list[int] | None = []
 
 
-# Module and name, as they were written over the years, and which of the machine's own methods they stand for.
+# Module and name, as they were written over the years, and what they stand for in ``_Machine.call``.
 _NAMES = {
     (module, name): meaning
     for modules, name, meaning in (
@@ -128,49 +110,69 @@ _NAMES = {
     )
     for module in modules
 }
-
 _DTYPE_CODES = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"))
-
 _ORDERS = frozenset("<>|=")
 
 
 class _Machine:
-    """The stack machine: a run from the first instruction to STOP."""
+    """The stack machine: from the first instruction to STOP."""
 
-    def __init__(self, data: bytes, name: str) -> None:
-        self.data = data
-        self.name = name
-        self.position = 0
-        self.began = 0  # where the instruction at work began, for error messages
+    def __init__(self, data: bytes, source: str) -> None:
+        self.data, self.source = data, source
+        self.stream = io.BytesIO(data)
+        self.position = 0  # where the current instruction begins, for error messages
+        self.work = WORK_PER_BYTE * len(data) + 4096
         self.stack: list[Any] = []
+        self.outer: list[list[Any]] = []  # the stacks that MARK has set aside
         self.memo: dict[int, Any] = {}
-        self.unspent = 4 * len(data) + 4096  # bytes that may yet be copied
 
     def run(self) -> Any:
         """Carry out every instruction and return the value that is left."""
         for _ in range(MAX_STEPS):
-            self.began = self.position
-            code = self.take(1)
-            if code == b".":
+            name, argument = self.decode()
+            if name == "STOP":
                 return self.result()
-            step = _STEPS.get(code)
-            if step is None:
-                self.refuse(f"the instruction {_REFUSED.get(code, code)} is not allowed ({ALLOWED})")
-            step(self)
+            if name in _LITERALS:
+                self.stack.append(argument)
+            elif name in _STEPS:
+                _STEPS[name](self, argument)
+            else:
+                self.refuse(f"the instruction {name} is not allowed ({ALLOWED})")
         self.refuse(f"it has more than {MAX_STEPS} instructions")
+
+    def decode(self) -> tuple[str, Any]:
+        """Return the next instruction's name and argument."""
+        self.position = self.stream.tell()
+        code = self.stream.read(1)
+        if code not in _OPCODES:
+            self.refuse(f"{code!r} is not an instruction" if code else "it ends before its last instruction")
+        opcode = _OPCODES[code]
+        if opcode.arg is None:
+            return opcode.name, None
+        if opcode.name in _LINES and self.data.find(b"\n", self.position, self.position + MAX_LINE) < 0:
+            self.refuse("a number or a name has no end, or is longer than any can be")
+        try:
+            # pickletools takes Python 2's strings for ASCII.
+            read = _read_python2_string if opcode.name == "STRING" else opcode.arg.reader
+            argument = read(self.stream)
+        except ValueError as error:
+            self.refuse(f"the instruction {opcode.name} is damaged: {quote(error, 120)}")
+        if type(argument) is int and argument.bit_length() > MAX_INTEGER_BITS:
+            self.refuse(f"an integer must have at most {MAX_INTEGER_BITS} bits, got {argument.bit_length()}")
+        return opcode.name, bytes(argument) if type(argument) is bytearray else argument
 
     def result(self) -> Any:
         """Return the one value on the stack, after walking through all of it."""
         value = self.pop()
-        if self.stack or self.position < len(self.data):
-            self.refuse("more follows after the pickled value, where one value was expected")
-        count, layers = 0, [value]
+        if self.stack or self.outer or self.stream.tell() < len(self.data):
+            self.refuse("more follows after the pickled value")
+        count, layer = 0, [value]
         for _ in range(MAX_DEPTH):
             deeper: list[Any] = []
-            count += len(layers)
-            for item in layers:
+            count += len(layer)
+            for item in layer:
                 if isinstance(item, _Internal):
-                    self.refuse(f"a part of it stays unfinished ({ALLOWED})")
+                    self.refuse(f"a part of it is unfinished ({ALLOWED})")
                 if isinstance(item, (list, tuple)):
                     deeper.extend(item)
                 elif isinstance(item, dict):
@@ -179,61 +181,45 @@ class _Machine:
                     self.refuse(f"it unfolds to more than {MAX_VALUES} values")
             if not deeper:
                 return value
-            layers = deeper
+            layer = deeper
         self.refuse(f"it is nested more than {MAX_DEPTH} deep, or contains itself")
 
     def refuse(self, what: str) -> NoReturn:
-        """Give up, naming the file and the byte."""
-        raise UserError(f"{self.name}: cannot be read as a pickle of plain data: {what}, at byte {self.began}")
+        """Give up, naming the source and the byte."""
+        raise UserError(f"{self.source}: cannot be read as a pickle of plain data: {what}, at byte {self.position}")
 
-    # Bytes
+    def charge(self, size: int) -> None:
+        """Account for bytes that are about to be copied, checked or compared."""
+        self.work -= size
+        if self.work < 0:
+            self.refuse("it would take far more work or memory than its size allows")
 
-    def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes."""
-        if not 0 <= size <= len(self.data) - self.position:
-            self.refuse(f"{size} bytes are announced where {len(self.data) - self.position} are left")
-        start, self.position = self.position, self.position + size
-        return self.data[start : self.position]
-
-    def number(self, form: str) -> Any:
-        """Return the next number, of a form that ``struct`` knows."""
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
-
-    def sized(self, form: str) -> bytes:
-        """Return the bytes whose length stands before them."""
-        return self.take(self.number(form))
-
-    def line(self, limit: int | None = None) -> bytes:
-        """Return the bytes up to the end of the line."""
-        end = self.data.find(b"\n", self.position, None if limit is None else self.position + limit)
-        if end < 0:
-            self.refuse("a line has no end, or a number or a name is longer than any can be")
-        line = self.take(end - self.position)
-        self.position += 1
-        return line
-
-    def spend(self, size: int) -> None:
-        """Account for bytes that are about to be copied: a file may not have its own bytes copied over and over."""
-        self.unspent -= size
-        if self.unspent < 0:
-            self.refuse("it would unfold to far more than its own size")
-
-    # The stack and the memo
+    # The stack, the memo and containers
 
     def pop(self) -> Any:
         """Take the topmost value."""
-        if not self.stack or isinstance(self.stack[-1], _Mark):
+        if not self.stack:
             self.refuse("a value is missing")
         return self.stack.pop()
 
     def pop_to_mark(self) -> list[Any]:
         """Take all values down to the topmost mark."""
-        for place in range(len(self.stack) - 1, -1, -1):
-            if isinstance(self.stack[place], _Mark):
-                values = self.stack[place + 1 :]
-                del self.stack[place:]
-                return values
-        self.refuse("a mark is missing")
+        if not self.outer:
+            self.refuse("a mark is missing")
+        values, self.stack = self.stack, self.outer.pop()
+        return values
+
+    def mark(self) -> None:
+        """Begin a new stack on top of this one."""
+        self.outer.append(self.stack)
+        self.stack = []
+
+    def discard(self) -> None:
+        """Drop the topmost value, or a mark with nothing above it."""
+        if self.stack or not self.outer:
+            self.pop()
+        else:
+            self.pop_to_mark()
 
     def top(self, kind: type) -> Any:
         """Return the topmost value, which must be of a kind, and leave it there."""
@@ -243,9 +229,11 @@ class _Machine:
 
     def put(self, key: int) -> None:
         """Remember the topmost value."""
+        if not 0 <= key < 1 << 32:  # larger keys could be made to collide
+            self.refuse(f"{key} is not a key under which a value is remembered")
         value = self.pop()
         self.stack.append(value)
-        if isinstance(value, _Array):
+        if isinstance(value, _Array) and value.keys is not None:
             value.keys.append(key)
         self.memo[key] = value
 
@@ -255,51 +243,57 @@ class _Machine:
             self.refuse(f"the value {key} is used before it is there")
         self.stack.append(self.memo[key])
 
-    # Text, numbers and containers
+    def push_tuple(self, size: int) -> None:
+        """Replace the topmost values with a tuple of them."""
+        if len(self.stack) < size:
+            self.refuse("a value is missing")
+        self.stack[-size:] = [tuple(self.stack[-size:])]
 
-    def parse(self, kind: Callable[[Any], Any], text: bytes) -> Any:
-        """Convert text to a value."""
-        try:
-            return kind(text)
-        except ValueError:
-            self.refuse(f"{text[:40]!r} is not what it should be")
-
-    def integer(self) -> Any:
-        """Read the decimal form of an integer, or of a boolean."""
-        text = self.line(limit=80).removesuffix(b"L")
-        return {b"00": False, b"01": True}[text] if text in (b"00", b"01") else self.parse(int, text)
-
-    def long(self, form: str) -> int:
-        """Read an integer of any length; none that is wanted here is longer than 32 bytes."""
-        octets = self.sized(form)
-        if len(octets) > 32:
-            self.refuse(f"an integer has {len(octets)} bytes")
-        return int.from_bytes(octets, "little", signed=True)
+    def append(self, value: Any) -> None:
+        """Append to the list on top."""
+        self.top(list).append(value)
 
     def set_items(self, target: dict[Any, Any], values: list[Any]) -> None:
         """Set keys and values that follow each other."""
         if len(values) % 2:
             self.refuse("a key has no value")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # Only keys whose hash neither takes long nor can be made to collide.
-            if type(key) not in (str, bytes, int, bool, type(None)) or (type(key) is int and abs(key) >= 1 << 31):
+            # Only keys whose hashes are quick to compute and cannot be made to collide.
+            if type(key) in (str, bytes):
+                self.charge(len(key))  # it may be compared with an equal one
+            elif type(key) not in (int, bool, type(None)) or (type(key) is int and abs(key) >= 1 << 31):
                 self.refuse(f"a {type(key).__name__} is the key of a dict, where a string or a small integer may be")
             target[key] = value
 
-    # Calls: the names above stand for these
+    def set_one(self) -> None:
+        """Set one key of the dict on top."""
+        value, key = self.pop(), self.pop()
+        self.set_items(self.top(dict), [key, value])
 
-    def name_of(self, module: Any, name: Any) -> _Name:
+    def make_dict(self, values: list[Any]) -> None:
+        """Push a dict of keys and values that follow each other."""
+        self.stack.append({})
+        self.set_items(self.stack[-1], values)
+
+    # Calls: the known names stand for these
+
+    def push_name(self, module: Any, name: Any) -> None:
         """Look up a name among those that are known."""
         if not isinstance(module, str) or not isinstance(name, str):
             self.refuse("a name is not a string")
         if (module, name) not in _NAMES:
-            self.refuse(f"it names {module[:60]}.{name[:60]}, which is not allowed ({ALLOWED})")
-        return _Name(_NAMES[module, name])
+            self.refuse(f"it names {quote(module)} {quote(name)}, which is not allowed ({ALLOWED})")
+        self.stack.append(_Name(_NAMES[module, name]))
+
+    def push_popped_name(self) -> None:
+        """Look up a name whose parts are on the stack."""
+        name, module = self.pop(), self.pop()
+        self.push_name(module, name)
 
     def reduce(self) -> None:
         """Answer a call with what it stands for."""
         arguments, name = self.pop(), self.pop()
-        if not isinstance(name, _Name) or not isinstance(arguments, tuple):
+        if not isinstance(name, _Name) or not isinstance(arguments, tuple) or len(arguments) > 4:
             self.refuse("something other than a known name is called")
         self.stack.append(self.call(name.meaning, arguments))
 
@@ -328,7 +322,7 @@ class _Machine:
             case ("complex", float(real), float(imaginary)):
                 return complex(real, imaginary)
             case ("tuple", list() | tuple() as values):
-                self.spend(8 * len(values))
+                self.charge(8 * len(values))
                 return tuple(values)
             case ("dense_tensor", str("data"), {"data": np.ndarray() as array}):
                 return array
@@ -340,7 +334,7 @@ class _Machine:
 
     def ordered_dict(self, pairs: list[Any]) -> OrderedDict[Any, Any]:
         """Build a dict from its [key, value] pairs."""
-        self.spend(16 * len(pairs))
+        self.charge(16 * len(pairs))
         result: OrderedDict[Any, Any] = OrderedDict()
         for pair in pairs:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
@@ -352,10 +346,14 @@ class _Machine:
         """Finish an array or a dtype with what follows its call."""
         state, target = self.pop(), self.pop()
         match (target, state):
-            case (_Array(), (int(1), tuple(shape), _Dtype() as dtype, int(fortran), bytes() | str() as octets)):
+            case (
+                _Array(keys=list(keys)),
+                (int(1), tuple(shape), _Dtype() as dtype, int(fortran), bytes() | str() as octets),
+            ):
                 array = self.array(dtype, shape, "F" if fortran else "C", octets)
-                for key in target.keys:
+                for key in keys:
                     self.memo[key] = array
+                target.keys = None  # once only: each time, all its keys are set
                 self.stack.append(array)
             case (_Dtype(), (int(3), str(order), None, None, None, int(-1), int(-1), int(0))) if order in _ORDERS:
                 target.order = order
@@ -364,40 +362,47 @@ class _Machine:
                 self.refuse(f"an object is given a state that no array of numbers has ({ALLOWED})")
 
     def array(self, dtype: _Dtype, shape: tuple[Any, ...], order: str, octets: bytes | str) -> np.ndarray:
-        """Lay bytes out as an array, if they are exactly as many as it takes."""
+        """Make an array of bytes, which must be exactly as many as it takes."""
         if len(shape) > 32 or not all(type(length) is int and length >= 0 for length in shape):
             self.refuse("an array's shape is not a short tuple of lengths")
         if isinstance(octets, str):  # Python 2
             octets = self.latin1(octets)
+        self.charge(len(octets))
         kind = np.dtype(dtype.order + dtype.code)
         if math.prod(shape) * kind.itemsize != len(octets):
-            self.refuse(f"an array of shape {_short(shape)} and dtype {kind} has {len(octets)} bytes of numbers")
+            self.refuse(f"an array of shape {quote(shape)} and dtype {kind} has {len(octets)} bytes of numbers")
         if kind.kind == "b" and octets.strip(b"\x00\x01"):
             self.refuse("a boolean is neither 0 nor 1")
-        self.spend(len(octets))
         try:
             return np.ndarray(shape, kind, buffer=octets, order=order).copy(order="K")
         except ValueError:  # an empty array whose other lengths are beyond NumPy
-            self.refuse(f"no array has the shape {_short(shape)}")
+            self.refuse(f"no array has the shape {quote(shape)}")
 
     def latin1(self, text: str) -> bytes:
         """Turn characters back into the bytes they stand for."""
-        self.spend(len(text))
+        self.charge(len(text))
         try:
             return text.encode("latin-1")
         except UnicodeEncodeError:
             self.refuse("a character stands where a byte was expected")
 
+    def check_protocol(self, version: int) -> None:
+        """Refuse protocols that did not exist when this was written."""
+        if version > 5:
+            self.refuse(f"its protocol must be 0 to 5, got {version}")
 
-def _short(shape: tuple[int, ...]) -> str:
-    text = str(shape)
-    return text if len(text) <= 60 else text[:60] + "…"
+    def check_frame(self, size: int) -> None:
+        """Refuse a frame that is longer than what is left of the file."""
+        if size > len(self.data) - self.stream.tell():
+            self.refuse("it ends before the frame that it announces")
 
 
-def _python2_string(quoted: bytes) -> str:
+def _read_python2_string(stream: io.BytesIO) -> str:
     """Undo Python 2's ``repr`` of a byte string, each byte a character."""
-    if len(quoted) < 2 or quoted[:1] not in (b"'", b'"') or quoted[-1:] != quoted[:1]:
-        raise ValueError("a string without quotes")
+    line = stream.readline()
+    quoted = line[:-1]
+    if line[-1:] != b"\n" or len(quoted) < 2 or quoted[:1] not in (b"'", b'"') or quoted[-1:] != quoted[:1]:
+        raise ValueError("a string without quotes, or without an end")
     return re.sub(rb"\\(x[0-9a-fA-F]{2}|.)", _unescape, quoted[1:-1]).decode("latin-1")
 
 
@@ -412,140 +417,45 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b"'": b"'", b'"': b'"'}
 
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
-def _pushes(make: Callable[[_Machine], Any]) -> Callable[[_Machine], None]:
-    """Make an instruction of a function whose result goes on the stack."""
-    return lambda machine: machine.stack.append(make(machine))
-
-
-def _tuple_of(count: int) -> Callable[[_Machine], None]:
-    return _pushes(lambda m: tuple(m.pop() for _ in range(count))[::-1])
-
-
-def _dict_to_mark(machine: _Machine) -> dict[Any, Any]:
-    result: dict[Any, Any] = {}
-    machine.set_items(result, machine.pop_to_mark())
-    return result
-
-
-def _append(machine: _Machine) -> None:
-    value = machine.pop()
-    machine.top(list).append(value)
-
-
-def _extend(machine: _Machine) -> None:
-    values = machine.pop_to_mark()
-    machine.top(list).extend(values)
-
-
-def _set_item(machine: _Machine) -> None:
-    value, key = machine.pop(), machine.pop()
-    machine.set_items(machine.top(dict), [key, value])
-
-
-def _set_items(machine: _Machine) -> None:
-    values = machine.pop_to_mark()
-    machine.set_items(machine.top(dict), values)
-
-
-def _duplicate(machine: _Machine) -> None:
-    value = machine.pop()
-    machine.stack += [value, value]
-
-
-def _protocol(machine: _Machine) -> None:
-    version = machine.number("<B")
-    if version > 5:
-        machine.refuse(f"it is of protocol {version}, where 0 to 5 are known")
-
-
-def _frame(machine: _Machine) -> None:
-    if machine.number("<Q") > len(machine.data) - machine.position:
-        machine.refuse("the file ends before the frame that it announces")
-
-
-def _global(machine: _Machine) -> _Name:
-    module, name = (machine.line(limit=256).decode("latin-1") for _ in range(2))
-    return machine.name_of(module, name)
-
-
-def _stack_global(machine: _Machine) -> _Name:
-    name, module = machine.pop(), machine.pop()
-    return machine.name_of(module, name)
-
-
-# Each instruction by its byte, in the order of pickletools: numbers, byte strings and text, containers, the stack,
-# the memo, calls, framing.
-_STEPS: dict[bytes, Callable[[_Machine], None]] = {
-    b"I": _pushes(_Machine.integer),
-    b"J": _pushes(lambda m: m.number("<i")),
-    b"K": _pushes(lambda m: m.number("<B")),
-    b"M": _pushes(lambda m: m.number("<H")),
-    b"L": _pushes(_Machine.integer),
-    b"\x8a": _pushes(lambda m: m.long("<B")),
-    b"\x8b": _pushes(lambda m: m.long("<I")),
-    b"F": _pushes(lambda m: m.parse(float, m.line(limit=80))),
-    b"G": _pushes(lambda m: m.number(">d")),
-    b"N": _pushes(lambda m: None),
-    b"\x88": _pushes(lambda m: True),
-    b"\x89": _pushes(lambda m: False),
-    b"S": _pushes(lambda m: m.parse(_python2_string, m.line())),
-    b"T": _pushes(lambda m: m.sized("<i").decode("latin-1")),
-    b"U": _pushes(lambda m: m.sized("<B").decode("latin-1")),
-    b"B": _pushes(lambda m: m.sized("<I")),
-    b"C": _pushes(lambda m: m.sized("<B")),
-    b"\x8e": _pushes(lambda m: m.sized("<Q")),
-    b"\x96": _pushes(lambda m: m.sized("<Q")),
-    b"V": _pushes(lambda m: m.parse(lambda text: text.decode("raw-unicode-escape"), m.line())),
-    b"X": _pushes(lambda m: m.parse(bytes.decode, m.sized("<I"))),
-    b"\x8c": _pushes(lambda m: m.parse(bytes.decode, m.sized("<B"))),
-    b"\x8d": _pushes(lambda m: m.parse(bytes.decode, m.sized("<Q"))),
-    b"]": _pushes(lambda m: []),
-    b"a": _append,
-    b"e": _extend,
-    b"l": _pushes(_Machine.pop_to_mark),
-    b")": _pushes(lambda m: ()),
-    b"t": _pushes(lambda m: tuple(m.pop_to_mark())),
-    b"\x85": _tuple_of(1),
-    b"\x86": _tuple_of(2),
-    b"\x87": _tuple_of(3),
-    b"}": _pushes(lambda m: {}),
-    b"d": _pushes(_dict_to_mark),
-    b"s": _set_item,
-    b"u": _set_items,
-    b"0": lambda m: m.stack.pop() if m.stack else m.refuse("a value is missing"),
-    b"1": _Machine.pop_to_mark,
-    b"2": _duplicate,
-    b"(": _pushes(lambda m: _Mark()),
-    b"p": lambda m: m.put(m.parse(int, m.line(limit=20))),
-    b"q": lambda m: m.put(m.number("<B")),
-    b"r": lambda m: m.put(m.number("<I")),
-    b"\x94": lambda m: m.put(len(m.memo)),
-    b"g": lambda m: m.get(m.parse(int, m.line(limit=20))),
-    b"h": lambda m: m.get(m.number("<B")),
-    b"j": lambda m: m.get(m.number("<I")),
-    b"c": _pushes(_global),
-    b"\x93": _pushes(_stack_global),
-    b"R": _Machine.reduce,
-    b"b": _Machine.build,
-    b"\x80": _protocol,
-    b"\x95": _frame,
-}
-
-# The instructions that no plain value needs, for the error message.
-_REFUSED = {
-    b"P": "PERSID",
-    b"Q": "BINPERSID",
-    b"i": "INST",
-    b"o": "OBJ",
-    b"\x81": "NEWOBJ",
-    b"\x92": "NEWOBJ_EX",
-    b"\x82": "EXT1",
-    b"\x83": "EXT2",
-    b"\x84": "EXT4",
-    b"\x8f": "EMPTY_SET",
-    b"\x90": "ADDITEMS",
-    b"\x91": "FROZENSET",
-    b"\x97": "NEXT_BUFFER",
-    b"\x98": "READONLY_BUFFER",
+# Instructions that push their argument, those whose argument is a short line of text, and what the others do.
+_LITERALS = frozenset(
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 "
+    "BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 FLOAT BINFLOAT NONE".split()  # noqa: SIM905
+)
+_LINES = frozenset("INT LONG FLOAT GET PUT GLOBAL INST PERSID".split())  # noqa: SIM905
+_STEPS: dict[str, Callable[[_Machine, Any], object]] = {
+    "NEWTRUE": lambda m, _: m.stack.append(True),
+    "NEWFALSE": lambda m, _: m.stack.append(False),
+    "EMPTY_LIST": lambda m, _: m.stack.append([]),
+    "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
+    "EMPTY_DICT": lambda m, _: m.stack.append({}),
+    "APPEND": lambda m, _: m.append(m.pop()),
+    "APPENDS": lambda m, _: (values := m.pop_to_mark(), m.top(list).extend(values)),
+    "LIST": lambda m, _: (values := m.pop_to_mark(), m.stack.append(values)),
+    "TUPLE": lambda m, _: (values := m.pop_to_mark(), m.stack.append(tuple(values))),
+    "TUPLE1": lambda m, _: m.push_tuple(1),
+    "TUPLE2": lambda m, _: m.push_tuple(2),
+    "TUPLE3": lambda m, _: m.push_tuple(3),
+    "DICT": lambda m, _: m.make_dict(m.pop_to_mark()),
+    "SETITEM": lambda m, _: m.set_one(),
+    "SETITEMS": lambda m, _: (values := m.pop_to_mark(), m.set_items(m.top(dict), values)),
+    "MARK": lambda m, _: m.mark(),
+    "POP": lambda m, _: m.discard(),
+    "POP_MARK": lambda m, _: m.pop_to_mark(),
+    "DUP": lambda m, _: (value := m.pop(), m.stack.extend((value, value))),
+    "PUT": _Machine.put,
+    "BINPUT": _Machine.put,
+    "LONG_BINPUT": _Machine.put,
+    "MEMOIZE": lambda m, _: m.put(len(m.memo)),
+    "GET": _Machine.get,
+    "BINGET": _Machine.get,
+    "LONG_BINGET": _Machine.get,
+    "GLOBAL": lambda m, names: m.push_name(*names.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.push_popped_name(),
+    "REDUCE": lambda m, _: m.reduce(),
+    "BUILD": lambda m, _: m.build(),
+    "PROTO": _Machine.check_protocol,
+    "FRAME": _Machine.check_frame,
 }

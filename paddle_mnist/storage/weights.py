@@ -199,7 +199,7 @@ def dump_optimizer_state(state: Mapping[str, Any], path: PathLike) -> bytes:
 
 
 def _unpickled(data: bytes, where: str) -> dict[Any, Any]:
-    content = unpickle.load(data, max_bytes=MAX_FILE_BYTES, name=where)
+    content = unpickle.load(data, where)
     if not isinstance(content, dict):
         raise UserError(
             f"{where} holds an object of type {type(content).__name__}, where a dict of named arrays is needed"
