@@ -9,7 +9,7 @@ import numpy as np
 from paddle_mnist import losses
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import Settings
-from paddle_mnist.runs.checkpoint import check_optimizer_state, check_state_dict
+from paddle_mnist.storage.weights import check_optimizer_state, check_state_dict
 
 if TYPE_CHECKING:
     import paddle

@@ -48,7 +48,7 @@ def save(run: Path, epoch: int, batch: int = 0) -> None:
 def verify(run: Path, at_least: int) -> int:
     """Return the epoch of the newest checkpoint, after making sure that it is whole and not older than promised."""
     damaged: list[str] = []
-    found = checkpoint.latest(run, say=damaged.append)
+    found = checkpoint.latest(run, log=damaged.append)
     assert not damaged, damaged
     if found is None:
         assert at_least == 0, f"epoch {at_least} was saved, and there is no checkpoint"

@@ -324,9 +324,11 @@ def write_all(folder: Path) -> list[Path]:
 
 def read(path: Path) -> object:
     """Read a file as the project reads it."""
-    from paddle_mnist.storage import weights
+    from paddle_mnist.storage import files, weights
 
-    return (weights.load_optimizer_state if path.suffix == ".pdopt" else weights.load_state_dict)(path)
+    if path.suffix == ".pdopt":
+        return weights.parse_optimizer_state(files.read_bytes(path, weights.MAX_FILE_BYTES), path)
+    return weights.load_state_dict(path)
 
 
 def watch(path: Path) -> dict[str, object]:

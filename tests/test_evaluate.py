@@ -12,7 +12,7 @@ from paddle_mnist import console, evaluate, learners, plot, train
 from paddle_mnist.engine import evaluate as measure
 from paddle_mnist.loader import batches
 from paddle_mnist.recipes import settings_for
-from paddle_mnist.runs import checkpoint
+from paddle_mnist.storage.weights import save_state_dict
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_run_is_measured_as_its_training_said(asked, data_file, net):
 def test_a_bare_file_tells_its_net_and_head(asked, splits, net, task, suffix):
     settings = settings_for(net, task, seed=5)
     learner = learners.build(settings)
-    checkpoint.save_state_dict(f"weights.{suffix}", learner.state_dict())
+    save_state_dict(f"weights.{suffix}", learner.state_dict())
     answer = asked(f"weights.{suffix}", "--split", "valid")
     expected = measure(learner, batches(splits.valid, 100, task))
     assert (answer["net"], answer["task"], answer["loss"]) == (net, task, pytest.approx(expected.loss, rel=1e-5))
@@ -72,7 +72,7 @@ def test_weights_that_plain_paddle_saved_are_measured(asked, splits):
 
 @pytest.mark.parametrize("net", ["two-layer", "three-layer", "nielsen"])
 def test_a_numpy_nets_file_tells_its_net(asked, net):
-    checkpoint.save_state_dict("weights.npz", learners.build(settings_for(net)).state_dict())
+    save_state_dict("weights.npz", learners.build(settings_for(net)).state_dict())
     assert asked("weights.npz")["net"] == net
 
 
@@ -94,7 +94,7 @@ def wrong_shape():
     ],
 )
 def test_weights_of_no_net_are_refused_by_name(data_file, capfd, state, words):
-    checkpoint.save_state_dict("weights.pdparams", state())
+    save_state_dict("weights.pdparams", state())
     assert console.run(evaluate.main, ["weights.pdparams", "--data", str(data_file)]) == 2
     err = capfd.readouterr().err
     assert words in err and "weights.pdparams" in err

@@ -13,12 +13,13 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.storage.weights import (
     check_optimizer_state,
     check_state_dict,
-    load_optimizer_state,
+    dump_optimizer_state,
     load_state_dict,
-    save_optimizer_state,
+    parse_optimizer_state,
     save_state_dict,
 )
 
+PDOPT = "o.pdopt"
 SUFFIXES = (".pdparams", ".safetensors", ".npz")
 
 
@@ -91,7 +92,7 @@ def test_numpys_own_npz_opens(tmp_path, weights, save):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite_are_not_saved(tmp_path, suffix, value):
-    with pytest.raises(UserError, match=r"'fc\.weight' has 1 of 4 values that are NaN or infinite"):
+    with pytest.raises(UserError, match=r"'fc\.weight' has 1 of 4 values that are NaN"):
         save_state_dict(tmp_path / f"model{suffix}", {"fc.weight": np.array([0, 1, value, 2], np.float32)})
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
@@ -104,25 +105,25 @@ def test_numbers_that_are_not_finite_are_not_loaded(tmp_path):
 
     save_file(bad, tmp_path / "m.safetensors")
     for suffix in SUFFIXES:
-        with pytest.raises(UserError, match=r"m\..*'fc\.bias' has 2 of 3 values that are NaN or infinite"):
+        with pytest.raises(UserError, match=r"m\..*'fc\.bias' has 2 of 3 values that are NaN"):
             load_state_dict(tmp_path / f"m{suffix}")
 
 
 @pytest.mark.parametrize("array", [np.array([None]), np.array(["a"]), np.array([1j]), np.array([1], "M8[s]")])
 def test_arrays_of_no_real_numbers_are_refused(tmp_path, array):
     for suffix in SUFFIXES:
-        with pytest.raises(UserError, match=r"'x' holds .*, where an array of real numbers is needed"):
+        with pytest.raises(UserError, match=r"'x' must hold real numbers, got the dtype"):
             save_state_dict(tmp_path / f"m{suffix}", {"x": array})
     np.savez(tmp_path / "m.npz", x=array, allow_pickle=True)
-    with pytest.raises(UserError, match=r"'x(\.npy)?' holds"):
+    with pytest.raises(UserError, match=r"'x\.npy' must hold real numbers"):
         load_state_dict(tmp_path / "m.npz")
 
 
 def test_an_unknown_suffix_is_named(tmp_path, weights):
     (tmp_path / "model.onnx").write_bytes(b"")
-    with pytest.raises(UserError, match=r"model\.onnx ends in '\.onnx', where one of \.pdparams, \.safetensors, \.npz"):
+    with pytest.raises(UserError, match=r"one of \.pdparams, \.pkl, \.safetensors, \.npz, got '\.onnx'"):
         load_state_dict(tmp_path / "model.onnx")
-    with pytest.raises(UserError, match="ends in 'nothing'"):
+    with pytest.raises(UserError, match=r"must end in one of \.pdparams, \.safetensors, \.npz, got ''"):
         save_state_dict(tmp_path / "model", weights)
 
 
@@ -166,21 +167,25 @@ def test_flipped_bits_end_in_one_sentence_or_in_arrays(tmp_path, weights, suffix
 # What a net expects.
 
 
-def test_weights_that_fit_pass(weights):
-    check_state_dict(weights, weights)
-    check_state_dict(weights, {name: (array.shape, array.dtype.name) for name, array in weights.items()})
+def test_check_state_dict_accepts_arrays_and_pairs_that_fit(weights):
+    pairs = {name: (array.shape, array.dtype.name) for name, array in weights.items()}
+    for expected in (weights, pairs):
+        assert check_state_dict(weights, expected) is None
+        for name in weights:
+            with pytest.raises(UserError, match=f"lacks '{name}'"):
+                check_state_dict({other: weights[other] for other in weights if other != name}, expected)
 
 
 def test_weights_of_another_net_are_named(weights):
     expected = {"fc.weight": ((4, 3), "float32"), "fc1.bias": ((3,), "float32")}
-    with pytest.raises(UserError, match=r"^model lacks 'fc1\.bias' and has 'fc\.bias', .* too many"):
+    with pytest.raises(UserError, match=r"^model lacks 'fc1\.bias' and has the unknown 'fc\.bias', "):
         check_state_dict(weights, expected, "model")
 
 
 def test_another_shape_or_dtype_is_named(weights):
     for change, message in (
-        (np.zeros((3, 4), np.float32), r"'fc\.weight' has the shape \[4, 3\], where the net needs \[3, 4\]"),
-        (np.zeros((4, 3), np.float64), r"'fc\.weight' is float32, where the net needs float64"),
+        (np.zeros((3, 4), np.float32), r"'fc\.weight' must have the shape \[3, 4\], got \[4, 3\]"),
+        (np.zeros((4, 3), np.float64), r"'fc\.weight' must be float64, got float32"),
     ):
         with pytest.raises(UserError, match=message):
             check_state_dict(weights, {**weights, "fc.weight": change})
@@ -221,45 +226,43 @@ def test_dense_tensors_of_static_programs_are_read_without_eval(tmp_path, weight
 
 def test_a_training_state_is_not_taken_for_weights(tmp_path, weights):
     (tmp_path / "m.pdparams").write_bytes(pickle.dumps({"model": weights, "epoch": 3}))
-    with pytest.raises(UserError, match="'model' is of type dict, where an array is needed"):
+    with pytest.raises(UserError, match="'model' must be an array, got the type dict"):
         load_state_dict(tmp_path / "m.pdparams")
     (tmp_path / "m.pdparams").write_bytes(pickle.dumps([1, 2]))
-    with pytest.raises(UserError, match="holds an object of type list, where a dict of named arrays is needed"):
+    with pytest.raises(UserError, match="must hold a dict of named arrays, got an object of type list"):
         load_state_dict(tmp_path / "m.pdparams")
 
 
 # The optimizer's state.
 
 
-def test_an_optimizers_state_goes_in_and_out(tmp_path, weights):
+def test_an_optimizers_state_goes_in_and_out(weights):
     state = {
         "fc.w_0_moment1_0": weights["fc.weight"],
         "LR_Scheduler": {"last_epoch": 3, "last_lr": 0.1, "milestones": [1, 2], "verbose": False, "best": None},
         "master_weights": {"fc.w_0": weights["double"]},
     }
-    save_optimizer_state(tmp_path / "o.pdopt", state)
-    found = load_optimizer_state(tmp_path / "o.pdopt")
+    data = dump_optimizer_state(state, PDOPT)
+    found = parse_optimizer_state(data, PDOPT)
     assert found["LR_Scheduler"] == state["LR_Scheduler"]
     assert_same(found["master_weights"], state["master_weights"])
     assert_same({"a": found["fc.w_0_moment1_0"]}, {"a": weights["fc.weight"]})
-    first = (tmp_path / "o.pdopt").read_bytes()
-    save_optimizer_state(tmp_path / "o.pdopt", found)
-    assert (tmp_path / "o.pdopt").read_bytes() == first
+    assert dump_optimizer_state(found, PDOPT) == data
 
 
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"LR_Scheduler": {"last_lr": float("nan")}}, r"'LR_Scheduler\.last_lr' is nan"),
+        ({"LR_Scheduler": {"last_lr": float("nan")}}, r"'LR_Scheduler\.last_lr' must be a finite number, got nan"),
         ({"moment": np.array([np.inf])}, "'moment' has 1 of 1 values that are NaN"),
-        ({"function": print}, "'function' is of type builtin_function_or_method"),
-        ({1: 2}, "names an entry 1, where a text"),
+        ({"function": print}, "'function' must be an array, got the type builtin_function_or_method"),
+        ({1: 2}, "an entry's name must be a text of 1 to 256 characters, got 1"),
         ({"deep": [[[[[[[[[[1]]]]]]]]]]}, "nests more than 8 levels deep"),
     ],
 )
-def test_what_no_optimizer_has_is_refused(tmp_path, state, message):
+def test_what_no_optimizer_has_is_refused(state, message):
     with pytest.raises(UserError, match=message):
-        save_optimizer_state(tmp_path / "o.pdopt", state)
+        dump_optimizer_state(state, PDOPT)
 
 
 ADAM = ("moment1_0", "moment2_0", "beta1_pow_acc_0")
@@ -275,25 +278,33 @@ def adam_state(**changes):
     return {name: value for name, value in (state | changes).items() if value is not None}
 
 
-def test_an_optimizers_state_that_fits_passes():
+@pytest.mark.parametrize(
+    ("state", "accumulators", "unfit"),
+    [
+        (adam_state(), ADAM, {"linear_0.w_0_velocity_0": np.zeros((4, 3), np.float32)}),
+        ({}, ADAM, {"linear_0.w_0_moment1_0": np.zeros((4, 3), np.float32)}),
+        ({"LR_Scheduler": {"last_lr": 0.1}}, (), {"linear_0.w_0_moment1_0": np.zeros((4, 3), np.float32)}),
+    ],
+)
+def test_check_optimizer_state_accepts_what_fits_and_nothing_more(state, accumulators, unfit):
     parameters = {"linear_0.w_0": ((4, 3), "float32")}
-    check_optimizer_state(adam_state(), parameters, ADAM)
-    check_optimizer_state({}, parameters, ADAM)
-    check_optimizer_state({"LR_Scheduler": {"last_lr": 0.1}}, parameters, ())
+    assert check_optimizer_state(state, parameters, accumulators) is None
+    with pytest.raises(UserError, match="so it belongs to another net"):
+        check_optimizer_state({**state, **unfit}, parameters, accumulators)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"linear_0.w_0_moment2_0": None}, r"o\.pdopt lacks 'linear_0\.w_0_moment2_0'"),
-        ({"linear_1.w_0_moment1_0": np.zeros(1)}, r"has 'linear_1\.w_0_moment1_0' too many"),
-        ({"linear_0.w_0_moment1_0": np.zeros((3, 4), np.float32)}, r"shape \[3, 4\], where the net needs \[4, 3\]"),
-        ({"linear_0.w_0_moment1_0": np.zeros(1, np.float32)}, r"shape \[1\], where the net needs \[4, 3\]"),
-        ({"linear_0.w_0_moment1_0": np.zeros((4, 3))}, "is float64, where the net needs float32"),
-        ({"linear_0.w_0_beta1_pow_acc_0": np.ones(1, np.int64)}, "is int64, where the net needs float32"),
+        ({"linear_1.w_0_moment1_0": np.zeros(1)}, r"has the unknown 'linear_1\.w_0_moment1_0'"),
+        ({"linear_0.w_0_moment1_0": np.zeros((3, 4), np.float32)}, r"must have the shape \[4, 3\], got \[3, 4\]"),
+        ({"linear_0.w_0_moment1_0": np.zeros(1, np.float32)}, r"must have the shape \[4, 3\], got \[1\]"),
+        ({"linear_0.w_0_moment1_0": np.zeros((4, 3))}, "must be float32, got float64"),
+        ({"linear_0.w_0_beta1_pow_acc_0": np.ones(1, np.int64)}, "must be float32, got int64"),
         ({"master_weights": {"linear_0.w_0": np.zeros(1)}}, "has 'master_weights', which this optimizer does not keep"),
-        ({"LR_Scheduler": np.zeros(1)}, "'LR_Scheduler' is no dict of plain values"),
-        ({"LR_Scheduler": {"last_lr": np.zeros(1)}}, "'LR_Scheduler' is no dict of plain values"),
+        ({"LR_Scheduler": np.zeros(1)}, "'LR_Scheduler' must be a dict of plain values"),
+        ({"LR_Scheduler": {"last_lr": np.zeros(1)}}, "'LR_Scheduler' must be a dict of plain values"),
     ],
 )
 def test_an_optimizers_state_of_another_net_is_named(changes, message):
@@ -344,7 +355,7 @@ def test_what_paddle_saves_is_read(tmp_path, name, protocol):
     paddle.save(net.state_dict(), str(tmp_path / "m.pdparams"), protocol=protocol)
     paddle.save(optimizer.state_dict(), str(tmp_path / "o.pdopt"), protocol=protocol)
     assert_same(load_state_dict(tmp_path / "m.pdparams"), as_numpy(net.state_dict()))
-    found, expected = load_optimizer_state(tmp_path / "o.pdopt"), as_numpy(optimizer.state_dict())
+    found, expected = parse_optimizer_state((tmp_path / PDOPT).read_bytes(), PDOPT), as_numpy(optimizer.state_dict())
     assert found.pop("LR_Scheduler") == expected.pop("LR_Scheduler")
     assert_same(found, expected)
 
@@ -356,9 +367,11 @@ def test_tensors_that_paddle_saves_one_by_one_are_read(tmp_path, protocol):
     # A tuple keeps Paddle from seeing a state dict, and it writes each tensor as a pair.
     paddle.save({"a": paddle.ones([2, 3]), "extra": ()}, str(tmp_path / "m.pdopt"), protocol=protocol)
     paddle.save({"a": paddle.ones([2, 3]), "b": [paddle.zeros([1])]}, str(tmp_path / "o.pdopt"), protocol=protocol)
-    np.testing.assert_array_equal(load_optimizer_state(tmp_path / "o.pdopt")["a"], np.ones((2, 3), np.float32))
-    with pytest.raises(UserError, match="'extra' is of type tuple, where an array is needed"):
-        load_optimizer_state(tmp_path / "m.pdopt")
+    np.testing.assert_array_equal(
+        parse_optimizer_state((tmp_path / PDOPT).read_bytes(), PDOPT)["a"], np.ones((2, 3), np.float32)
+    )
+    with pytest.raises(UserError, match="'extra' must be an array, got the type tuple"):
+        parse_optimizer_state((tmp_path / "m.pdopt").read_bytes(), PDOPT)
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
@@ -373,7 +386,7 @@ def test_paddle_goes_on_from_what_is_saved_here(tmp_path, name):
         steps(net, optimizer, schedule, 3)
         save_state_dict(tmp_path / "m.pdparams", as_numpy(net.state_dict()))
         save_state_dict(tmp_path / "m.safetensors", as_numpy(net.state_dict()))
-        save_optimizer_state(tmp_path / "o.pdopt", as_numpy(optimizer.state_dict()))
+        (tmp_path / PDOPT).write_bytes(dump_optimizer_state(as_numpy(optimizer.state_dict()), PDOPT))
         uninterrupted = steps(net, optimizer, schedule, 3)
     with paddle.utils.unique_name.guard():
         net = FC()

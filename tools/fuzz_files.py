@@ -45,6 +45,7 @@ from paddle_mnist.runs import checkpoint, trainer
 from paddle_mnist.runs.run import open_run
 from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
+from paddle_mnist.storage.weights import load_state_dict
 
 SECONDS = 3.0  # for one file, small or large
 MEGABYTES = 300.0  # likewise, beside what the process has already
@@ -312,7 +313,7 @@ def damaged_weights(path: Path, data: bytes, chance: random.Random) -> bytes:
     """Return a file of weights that is damaged in its bytes, or that holds other arrays than it should."""
     if chance.random() < 0.5 or path.suffix == ".pdopt":
         return mutated(data, chance)
-    state: dict[str, Any] = checkpoint.load_state_dict(path)
+    state: dict[str, Any] = load_state_dict(path)
     name = chance.choice(list(state))
     array = state[name]
     kind = chance.randrange(9)
@@ -422,7 +423,7 @@ class Fuzzer:
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(whole, run)
         numpy = whole == self.runs[0]
-        weights = "model.npz" if numpy else self.chance.choice(["model.pdparams", "model.safetensors"])
+        weights = "model.npz" if numpy else "model.pdparams"
         newest = f"checkpoints/{checkpoint.checkpoints(run)[-1].name}"
         names = ["run.json", "history.jsonl", "best.npz" if numpy else "best.pdparams"]
         names += [f"{newest}/{part}" for part in ("state.json", weights, "optimizer.pdopt")]
@@ -449,7 +450,7 @@ class Fuzzer:
                 return self.resumed(run)
             damaged: list[str] = []
             try:
-                found = checkpoint.latest(run, say=damaged.append)
+                found = checkpoint.latest(run, log=damaged.append)
             except UserError as error:
                 return self.judged(str(error), run)
             if any(self.judged(sentence, run) != "refused" for sentence in damaged):

@@ -1,19 +1,21 @@
-"""A run's state on disk: whole or not there, verified when read, safe to load from strangers.
+"""A run's state on disk: complete or absent, verified when read, safe to load from strangers.
 
 A checkpoint is a folder of its own under ``checkpoints/`` in the run folder:
 
-    epoch-003/                three epochs are done (epoch-003-batch-0200: and 200 batches of the next)
+    epoch-003/                after three epochs (epoch-003-batch-0200: and 200 batches of the next)
       model.pdparams          the weights, for ``paddle.load``; a net written in NumPy has model.npz instead
-      model.safetensors       the same weights, for readers that do not want pickles
-      optimizer.pdopt         what the optimizer remembers
-      state.json              what the run remembers, and the sha256 of every part, itself included
+      optimizer.pdopt         the optimizer's state
+      state.json              the run's state, and the sha256 of every file, itself included
 
-It is built under a temporary name, brought to the disk, and then renamed into place in one step. A process that is
+It is built under a temporary name, flushed to the disk, and then renamed into place in one step. A process that is
 killed at any moment therefore leaves every earlier checkpoint, and of the one it was writing either all or nothing:
 
     .new-epoch-003-1f2e…      being built, or left by a writer that was killed: removed by the next save
     .old-epoch-003-1f2e…      was in place when the same point was saved again: stands in until its successor is there
     .del-epoch-001-1f2e…      pruned, and being removed
+
+Nothing outside the run folder is created, changed or deleted, whatever links it holds: ``checkpoints`` must not be a
+link, a link is never taken for a checkpoint, and a folder is removed only if it holds nothing but the files above.
 """
 
 from __future__ import annotations
@@ -24,56 +26,42 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from paddle_mnist.errors import UserError
+from paddle_mnist import console
+from paddle_mnist.errors import UserError, quote
 from paddle_mnist.storage import bounded_json
-from paddle_mnist.storage.files import PathLike, os_errors_as, read_bytes, sync_folder
+from paddle_mnist.storage.files import PathLike, is_link, os_errors_as, read_bytes, sync_folder
 from paddle_mnist.storage.weights import (
     MAX_FILE_BYTES,
     StateDict,
-    check_optimizer_state,
-    check_state_dict,
     dump_optimizer_state,
     dump_state_dict,
-    load_optimizer_state,
-    load_state_dict,
     parse_optimizer_state,
     parse_state_dict,
-    save_optimizer_state,
-    save_state_dict,
 )
-
-__all__ = [
-    "check_optimizer_state",
-    "check_state_dict",
-    "latest",
-    "load",
-    "load_optimizer_state",
-    "load_state_dict",
-    "lock",
-    "prune",
-    "save",
-    "save_optimizer_state",
-    "save_state_dict",
-]
 
 FOLDER = "checkpoints"
 OPTIMIZER = "optimizer.pdopt"
 STATE = "state.json"
 # Folder names have up to nine digits.
 MAX_COUNT = 10**9
-# What a net's weights are written as; the first is the one that is read back.
-PADDLE_WEIGHTS = ("model.pdparams", "model.safetensors")
-NUMPY_WEIGHTS = ("model.npz",)
+# The file of a net's weights.
+PADDLE_WEIGHTS = "model.pdparams"
+NUMPY_WEIGHTS = "model.npz"
+PARTS = frozenset((PADDLE_WEIGHTS, NUMPY_WEIGHTS, OPTIMIZER, STATE))
+
+Log = Callable[[str], None]
 
 _NAME = re.compile(r"(\.old-)?(epoch-(\d{3,9})(?:-batch-(\d{4,9}))?)(?(1)-[0-9a-f]{8})")
 _LEFTOVER = re.compile(r"\.(new|del)-epoch-.*-[0-9a-f]{8}")
+# Folders that were reported as not removed; each is reported once.
+_REPORTED: set[Path] = set()
 
 
 def save(
@@ -83,7 +71,8 @@ def save(
     state: Mapping[str, Any],
     *,
     keep: int | None = 3,
-    weights: tuple[str, ...] = PADDLE_WEIGHTS,
+    weights: str = PADDLE_WEIGHTS,
+    log: Log = console.note,
 ) -> Path:
     """Write a checkpoint, then prune the older ones.
 
@@ -96,33 +85,37 @@ def save(
         state: what else the run needs to go on, in values that JSON has. ``state["epoch"]`` epochs are done and
             ``state["batch"]`` (0 if missing) batches of the next; the folder is named after them.
         keep: how many checkpoints remain, as ``prune`` has it; ``None`` for all.
-        weights: the files of the weights, ``PADDLE_WEIGHTS`` or ``NUMPY_WEIGHTS``.
+        weights: the file of the weights, ``PADDLE_WEIGHTS`` or ``NUMPY_WEIGHTS``.
+        log: called with one sentence for each folder that is not removed because it holds files of somebody else.
 
     Returns:
         The checkpoint's folder.
 
     Raises:
-        UserError: a value is not finite, or the operating system refused (no space, no permission). The earlier
-            checkpoints are intact and nothing of this one is left.
+        UserError: a value is not finite, ``checkpoints`` is a link, or the operating system refused (no space, no
+            permission). The earlier checkpoints are intact and nothing of this one is left.
     """
     name = checkpoint_name(state["epoch"], state.get("batch", 0))
     folder = Path(run_folder) / FOLDER
     place = folder / name
-    parts = {part: dump_state_dict(model, place / part) for part in weights}
-    parts[OPTIMIZER] = dump_optimizer_state(optimizer, place / OPTIMIZER)
+    parts = {
+        weights: dump_state_dict(model, place / weights),
+        OPTIMIZER: dump_optimizer_state(optimizer, place / OPTIMIZER),
+    }
     parts[STATE] = _sealed_state(state, parts, place / STATE)
     with os_errors_as(f"cannot save the checkpoint {place} (the earlier ones are intact)"):
         _make_folder(folder)
-        _sweep(folder)
+        _remove_leftovers(folder, log)
         new = folder / f".new-{name}-{secrets.token_hex(4)}"
         try:
             _write_parts(new, parts)
-            _move_into_place(new, place)
+            _move_into_place(new, place, log)
         except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _remove(new, log)
             raise
     if keep is not None:
-        prune(run_folder, keep, best=_best_name(state), newest=name)
+        prune(run_folder, keep, best=_best_name(state), newest=name, log=log)
     return place
 
 
@@ -136,7 +129,7 @@ def load(folder: PathLike) -> tuple[StateDict, dict[str, Any], dict[str, Any]]:
         The weights by parameter name, the optimizer's state, and the run's state as it was saved.
 
     Raises:
-        UserError: a part is missing, differs from its sha256, or is not what its name says; the part is named.
+        UserError: a part is missing, differs from its sha256, or is not what its name says; it is named.
     """
     folder = Path(folder)
     state = bounded_json.read_json(folder / STATE)
@@ -146,38 +139,38 @@ def load(folder: PathLike) -> tuple[StateDict, dict[str, Any], dict[str, Any]]:
         raise UserError(f"{folder / STATE} is damaged: it does not match its own sha256")
     for name in ("epoch", "batch"):
         if type(state.get(name, 0)) is not int or not 0 <= state.get(name, 0) < MAX_COUNT:
-            raise UserError(f"{folder / STATE}: {name} is no whole number from 0 to {MAX_COUNT - 1:,}")
+            raise UserError(
+                f"{folder / STATE}: {name} must be an integer from 0 to {MAX_COUNT - 1:,}, got {quote(state.get(name))}"
+            )
     parts = {}
     for part in digests.keys() - {STATE}:
         parts[part] = read_bytes(folder / part, MAX_FILE_BYTES)
         if _digest(parts[part]) != digests[part]:
             raise UserError(f"{folder / part} is damaged: it does not match its sha256 in state.json")
-    weights = next(part for part in (*PADDLE_WEIGHTS, *NUMPY_WEIGHTS) if part in parts)
+    weights = PADDLE_WEIGHTS if PADDLE_WEIGHTS in parts else NUMPY_WEIGHTS
     model = parse_state_dict(parts[weights], folder / weights)
     return model, parse_optimizer_state(parts[OPTIMIZER], folder / OPTIMIZER), state
 
 
-def latest(
-    run_folder: PathLike, say: Callable[[str], None] = print
-) -> tuple[StateDict, dict[str, Any], dict[str, Any]] | None:
-    """Read the newest checkpoint of a run that is whole.
+def latest(run_folder: PathLike, log: Log = console.note) -> tuple[StateDict, dict[str, Any], dict[str, Any]] | None:
+    """Read the newest undamaged checkpoint of a run.
 
     Args:
         run_folder: the run.
-        say: told of each damaged checkpoint that is passed over.
+        log: called with one sentence for each damaged checkpoint that is skipped.
 
     Returns:
         What ``load`` returns, or ``None`` when the run has no checkpoint.
 
     Raises:
-        UserError: there are checkpoints, and every one of them is damaged.
+        UserError: there are checkpoints, and every one of them is damaged; or ``checkpoints`` is a link.
     """
     found = checkpoints(run_folder)
     for folder in reversed(found):
         try:
             return load(folder)
         except UserError as error:
-            say(f"{error}; the checkpoint before it is tried")
+            log(f"{error}; trying the checkpoint before it")
     if found:
         raise UserError(
             f"every checkpoint in {Path(run_folder) / FOLDER} is damaged: restore one of them, or train a new run"
@@ -186,46 +179,57 @@ def latest(
 
 
 def checkpoints(run_folder: PathLike) -> list[Path]:
-    """List a run's checkpoint folders, oldest first, without opening them."""
+    """List a run's checkpoint folders, oldest first, without opening them.
+
+    Raises:
+        UserError: ``checkpoints`` is a link, or cannot be read.
+    """
     folder = Path(run_folder) / FOLDER
+    _check_no_link(folder)
     if not folder.is_dir():
         return []
     with os_errors_as(f"cannot read {folder}"):
-        named = [(match, folder / entry) for entry in os.listdir(folder) if (match := _NAME.fullmatch(entry))]
+        entries = [folder / name for name in sorted(os.listdir(folder)) if _NAME.fullmatch(name)]
     found: dict[str, tuple[tuple[int, int], Path]] = {}
     # Sorted, a folder that stands in for a missing one comes first, and gives way to the one in place.
-    for match, path in sorted(named, key=lambda pair: pair[1].name):
-        found[match[2]] = ((int(match[3]), int(match[4] or 0)), path)
+    for path in entries:
+        match = _NAME.fullmatch(path.name)
+        if match and path.is_dir() and not is_link(path):
+            found[match[2]] = ((int(match[3]), int(match[4] or 0)), path)
     return [path for _, path in sorted(found.values())]
 
 
-def prune(run_folder: PathLike, keep: int, best: str | None = None, newest: str | None = None) -> None:
+def prune(
+    run_folder: PathLike,
+    keep: int,
+    best: str | None = None,
+    newest: str | None = None,
+    log: Log = console.note,
+) -> None:
     """Remove old checkpoints.
 
     What stays: the newest ``keep`` of them, so never none, and the one named ``best``. Checkpoints of a later point
-    than ``newest`` stay too, and do not count: a run that writes ``newest`` after them has passed over them because
-    they are damaged.
+    than ``newest`` stay too, and do not count: a run that writes ``newest`` after them has skipped them because they
+    are damaged. A folder that holds anything but a checkpoint's files stays as well.
 
     Args:
         run_folder: the run.
         keep: at least 1.
         best: the folder name of the checkpoint with the best validation loss, as ``checkpoint_name`` gives it.
         newest: the folder name of the checkpoint that was saved last; by default the one of the latest point.
+        log: called with one sentence for each folder that is not removed because it holds files of somebody else.
 
     Raises:
-        UserError: ``keep`` is below 1, or the operating system refused.
+        UserError: ``keep`` is below 1, ``checkpoints`` is a link, or the operating system refused.
     """
     if keep < 1:
-        raise UserError(f"keep is {keep}, where at least 1 checkpoint must be kept")
+        raise UserError(f"keep must be at least 1, got {keep}")
     found = checkpoints(run_folder)
     last = next((number for number, path in enumerate(found, start=1) if path.name == newest), len(found))
     for path in found[: max(0, last - keep)]:
         if path.name != best:
             with os_errors_as(f"cannot remove the old checkpoint {path}"):
-                # Renamed first: a folder with a checkpoint's name is never half there.
-                doomed = path.with_name(f".del-{path.name}-{secrets.token_hex(4)}")
-                os.rename(path, doomed)
-                shutil.rmtree(doomed)
+                _remove(path, log)
 
 
 @contextlib.contextmanager
@@ -249,7 +253,7 @@ def lock(run_folder: PathLike) -> Iterator[None]:
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                 raise UserError(
-                    f"another process is training in {folder}: wait for it, or choose another --out"
+                    f"another process is training in {folder}: wait until it ends, or choose another --out"
                 ) from error
             raise UserError(f"cannot lock the run folder {folder}: {error.strerror or error}") from error
         yield
@@ -281,20 +285,52 @@ def _sealed_state(state: Mapping[str, Any], parts: Mapping[str, bytes], place: P
 
 
 def _make_folder(folder: Path) -> None:
+    _check_no_link(folder)
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
 
 
-def _sweep(folder: Path) -> None:
+def _remove_leftovers(folder: Path, log: Log) -> None:
     """Finish what killed writers left: half-built folders go, and a checkpoint without its successor comes back."""
     for entry in sorted(os.listdir(folder)):
         path = folder / entry
         match = _NAME.fullmatch(entry)
-        if match and match[1] and not (folder / match[2]).exists():
+        if match and match[1] and not os.path.lexists(folder / match[2]):
             os.rename(path, folder / match[2])
         elif (match and match[1]) or _LEFTOVER.fullmatch(entry):
-            shutil.rmtree(path)
+            _remove(path, log)
+
+
+def _remove(folder: Path, log: Log) -> None:
+    """Remove a checkpoint's folder, if it holds nothing but files that are written here."""
+    if not os.path.lexists(folder):
+        return
+    foreign = _first_foreign(folder)
+    if foreign is not None:
+        if folder not in _REPORTED:
+            _REPORTED.add(folder)
+            log(f"{folder} is not removed because {foreign} is not part of a checkpoint: move it elsewhere")
+        return
+    doomed = folder
+    if not folder.name.startswith("."):
+        # Renamed first: a folder with a checkpoint's name is never incomplete.
+        doomed = folder.with_name(f".del-{folder.name}-{secrets.token_hex(4)}")
+        os.rename(folder, doomed)
+    for name in os.listdir(doomed):
+        os.unlink(doomed / name)
+    os.rmdir(doomed)
+
+
+def _first_foreign(folder: Path) -> Path | None:
+    """Return what keeps a folder from being removed: the folder itself, or something in it that no save writes."""
+    if is_link(folder) or not folder.is_dir():
+        return folder
+    for name in sorted(os.listdir(folder)):
+        path = folder / name
+        if name not in PARTS or not stat.S_ISREG(os.lstat(path).st_mode):
+            return path
+    return None
 
 
 def _write_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
@@ -307,21 +343,21 @@ def _write_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
     sync_folder(folder)
 
 
-def _move_into_place(new: Path, place: Path) -> None:
+def _move_into_place(new: Path, place: Path, log: Log) -> None:
     """Rename a complete folder to its name; one that is there already stands in until that is done."""
     old = None
-    if place.exists():
+    if os.path.lexists(place):
         old = place.with_name(f".old-{place.name}-{secrets.token_hex(4)}")
         os.rename(place, old)
     try:
         os.rename(new, place)
         sync_folder(place.parent)
     except BaseException:
-        if old is not None and not place.exists():
+        if old is not None and not os.path.lexists(place):
             os.rename(old, place)
         raise
     if old is not None:
-        shutil.rmtree(old)
+        _remove(old, log)
 
 
 def _best_name(state: Mapping[str, Any]) -> str | None:
@@ -334,13 +370,17 @@ def _best_name(state: Mapping[str, Any]) -> str | None:
 # Reading.
 
 
+def _check_no_link(folder: Path) -> None:
+    if is_link(folder):
+        raise UserError(f"{folder} must be a folder in the run folder, got a link to elsewhere: remove the link")
+
+
 def _check_digests(digests: Any, folder: Path) -> None:
-    """Make sure that ``state.json`` lists known parts with their digests, and all that a checkpoint needs."""
-    known = {*PADDLE_WEIGHTS, *NUMPY_WEIGHTS, OPTIMIZER, STATE}
+    """Make sure that ``state.json`` lists the files of a checkpoint, each with its digest, and no others."""
     if not isinstance(digests, dict) or not all(isinstance(digest, str) for digest in digests.values()):
-        raise UserError(f"{folder / STATE} has no sha256 of the checkpoint's parts, so it is damaged")
-    if not digests.keys() <= known or not {OPTIMIZER, STATE} <= digests.keys() or len(digests) < 3:
-        raise UserError(f"{folder / STATE} lists other parts than a checkpoint has, so it is damaged")
+        raise UserError(f"{folder / STATE} has no sha256 of the checkpoint's files, so it is damaged")
+    if digests.keys() not in ({weights, OPTIMIZER, STATE} for weights in (PADDLE_WEIGHTS, NUMPY_WEIGHTS)):
+        raise UserError(f"{folder / STATE} lists other files than a checkpoint has, so it is damaged")
 
 
 def _digest(data: bytes) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 from paddle_mnist import learners
 from paddle_mnist.errors import UserError, quote
 from paddle_mnist.recipes import NET_NAMES, Settings, settings_for
-from paddle_mnist.runs import checkpoint, trainer
+from paddle_mnist.runs import trainer
 from paddle_mnist.runs.run import open_run
-from paddle_mnist.scratch.three_layer_net import load_weights
+from paddle_mnist.storage.weights import load_state_dict
 
 # The parameter whose last axis is as wide as the net's output, for each net; the other names and shapes
 # are checked against the net itself once this has told which net it is.
@@ -48,9 +48,7 @@ def restore(
         run = open_run(path)
         settings, state, where = run.settings, trainer.best_state(run), str(run.best_path)
     else:
-        # The book that the three-layer net comes from ships its weights as a pickle.
-        load = load_weights if path.suffix == ".pkl" else checkpoint.load_state_dict
-        state, where = load(path), str(path)
+        state, where = load_state_dict(path), str(path)
         settings = recognise(state, where)
     if pixel_range is not None:
         settings = dataclasses.replace(settings, pixel_range=pixel_range)

@@ -13,6 +13,7 @@ from paddle_mnist.recipes import Settings
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.storage.bounded_json import append_history, dump, read_history, read_json
 from paddle_mnist.storage.files import atomic_write, os_errors_as
+from paddle_mnist.storage.weights import load_state_dict
 
 # Beyond these no run goes: its checkpoints could not be named.
 MAX_COUNT = checkpoint.MAX_COUNT
@@ -215,7 +216,7 @@ def reproducible_state(path: str | os.PathLike[str]) -> dict[str, Any]:
         "weights": weights,
         "optimizer": optimizer,
         "progress": state["progress"],
-        "best": checkpoint.load_state_dict(run.best_path),
+        "best": load_state_dict(run.best_path),
         "history": [{k: v for k, v in line.items() if k not in ("ms_per_step", "seconds")} for line in run.history()],
         "result": run.document.get("result"),
     }

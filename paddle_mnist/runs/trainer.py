@@ -25,6 +25,7 @@ from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import Run
 from paddle_mnist.splits import Split, Splits
 from paddle_mnist.storage.bounded_json import truncate_history
+from paddle_mnist.storage.weights import load_state_dict, save_state_dict
 
 # Epochs in a row with a rising validation loss after which the run says so.
 RISING = 3
@@ -77,7 +78,7 @@ class Trainer:
     def resume(self) -> bool:
         """Take up the run's newest whole checkpoint; return whether there was one."""
         self.run.sweep()
-        found = checkpoint.latest(self.run.path, say=console.note)
+        found = checkpoint.latest(self.run.path)
         if found is None:
             truncate_history(self.run.history_path, epoch=0, batch=0)
             return False
@@ -141,9 +142,9 @@ class Trainer:
         chosen_by_loss = self.settings.train_on == "train"
         if self.best is None or not chosen_by_loss or record["valid_loss"] < self.best["valid_loss"]:
             self.best = {"epoch": record["epoch"], "valid_loss": record["valid_loss"]}
-            checkpoint.save_state_dict(self.run.best_path, self.learner.state_dict())
+            save_state_dict(self.run.best_path, self.learner.state_dict())
             if not self.settings.is_numpy:
-                checkpoint.save_state_dict(self.run.best_path.with_suffix(".safetensors"), self.learner.state_dict())
+                save_state_dict(self.run.best_path.with_suffix(".safetensors"), self.learner.state_dict())
         self._save()
         if not self.quiet:
             self.bar.write(epoch_line(record, self.settings.epochs))
@@ -274,4 +275,4 @@ def best_state(run: Run) -> dict[str, Any]:
     """Return the weights that the run serves: the best by validation loss."""
     if not Path(run.best_path).is_file():
         raise UserError(f"{run.path} has no {run.best_path.name} yet: let it finish an epoch, by --resume {run.path}")
-    return checkpoint.load_state_dict(run.best_path)
+    return load_state_dict(run.best_path)

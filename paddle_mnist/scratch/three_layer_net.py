@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -28,8 +27,7 @@ from paddle_mnist.scratch.checks import (
 )
 from paddle_mnist.scratch.layers import Affine, Sigmoid, SoftmaxWithLoss, sigmoid, softmax
 from paddle_mnist.scratch.mnist import load_mnist
-from paddle_mnist.storage import unpickle
-from paddle_mnist.storage.weights import MAX_FILE_BYTES, load_state_dict
+from paddle_mnist.storage.weights import load_state_dict
 
 __all__ = ["ThreeLayerNet", "WalkThrough", "accuracy", "load_mnist", "load_weights", "predict", "walk_through"]
 
@@ -42,7 +40,7 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the weights of a 784-50-100-10 net.
 
     Args:
-        path: a ``.npz`` archive, or a pickled dict of arrays such as the book's ``sample_weight.pkl``. A pickle is
+        path: a ``.npz``, or a ``.pkl`` such as the book's ``sample_weight.pkl``: a pickled dict of arrays, which is
             read as data; nothing in it is run.
 
     Returns:
@@ -50,11 +48,9 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         the file's own dtype.
 
     Raises:
-        UserError: the file is neither, or holds other than finite floats of these names and shapes.
-        OSError: the file cannot be read.
+        UserError: the file cannot be read, is neither, or holds other than finite floats of these names and shapes.
     """
-    path = Path(path)
-    found = load_state_dict(path) if path.suffix == ".npz" else unpickle.load(path, max_bytes=MAX_FILE_BYTES)
+    found = load_state_dict(path)
     check_weights(found, shapes(SIZES), str(path))
     return {name: found[name] for name in shapes(SIZES)}
 

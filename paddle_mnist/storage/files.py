@@ -80,6 +80,16 @@ def read_bytes(path: PathLike, max_bytes: int) -> bytes:
     return data
 
 
+def is_link(path: PathLike) -> bool:
+    """Tell whether a path is a symbolic link or, on Windows, a junction, whatever it points to."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0xA0000003)
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == junction
+
+
 @contextlib.contextmanager
 def os_errors_as(what: str) -> Iterator[None]:
     """Turn an ``OSError`` of the block into a ``UserError`` of one sentence that begins with ``what``."""

@@ -134,10 +134,8 @@ class _Machine:
                 return self.result()
             if name in _LITERALS:
                 self.stack.append(argument)
-            elif name in _STEPS:
-                _STEPS[name](self, argument)
             else:
-                self.refuse(f"the instruction {name} is not allowed ({ALLOWED})")
+                _STEPS[name](self, argument)
         self.refuse(f"it has more than {MAX_STEPS} instructions")
 
     def decode(self) -> tuple[str, Any]:
@@ -147,14 +145,14 @@ class _Machine:
         if code not in _OPCODES:
             self.refuse(f"{code!r} is not an instruction" if code else "it ends before its last instruction")
         opcode = _OPCODES[code]
+        if opcode.name not in _ALLOWED_NAMES:
+            self.refuse(f"the instruction {opcode.name} is not allowed ({ALLOWED})")
         if opcode.arg is None:
             return opcode.name, None
         if opcode.name in _LINES and self.data.find(b"\n", self.position, self.position + MAX_LINE) < 0:
             self.refuse("a number or a name has no end, or is longer than any can be")
         try:
-            # pickletools takes Python 2's strings for ASCII.
-            read = _read_python2_string if opcode.name == "STRING" else opcode.arg.reader
-            argument = read(self.stream)
+            argument = _READERS.get(opcode.name, opcode.arg.reader)(self.stream)
         except ValueError as error:
             self.refuse(f"the instruction {opcode.name} is damaged: {quote(error, 120)}")
         if type(argument) is int and argument.bit_length() > MAX_INTEGER_BITS:
@@ -397,6 +395,11 @@ class _Machine:
             self.refuse("it ends before the frame that it announces")
 
 
+def _read_names(stream: io.BytesIO) -> tuple[str, ...]:
+    """Return a module and a name, a line each."""
+    return tuple(stream.readline().removesuffix(b"\n").decode("latin-1") for _ in range(2))
+
+
 def _read_python2_string(stream: io.BytesIO) -> str:
     """Undo Python 2's ``repr`` of a byte string, each byte a character."""
     line = stream.readline()
@@ -417,14 +420,18 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b"'": b"'", b'"': b'"'}
 
+# pickletools undoes escapes with warnings, and takes Python 2's strings for ASCII.
+_READERS = {"GLOBAL": _read_names, "STRING": _read_python2_string}
+
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 # Instructions that push their argument, those whose argument is a short line of text, and what the others do.
-_LITERALS = frozenset(
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 "
-    "BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 FLOAT BINFLOAT NONE".split()  # noqa: SIM905
-)
-_LINES = frozenset("INT LONG FLOAT GET PUT GLOBAL INST PERSID".split())  # noqa: SIM905
+_NUMBERS = frozenset(("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"))
+_TEXTS = frozenset(("STRING", "BINSTRING", "SHORT_BINSTRING"))  # of Python 2
+_UNICODE = frozenset(("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"))
+_BYTES = frozenset(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"))
+_LITERALS = _NUMBERS | _TEXTS | _UNICODE | _BYTES | {"NONE"}
+_LINES = frozenset(("INT", "LONG", "FLOAT", "GET", "PUT", "GLOBAL"))
 _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     "NEWTRUE": lambda m, _: m.stack.append(True),
     "NEWFALSE": lambda m, _: m.stack.append(False),
@@ -452,10 +459,11 @@ _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     "GET": _Machine.get,
     "BINGET": _Machine.get,
     "LONG_BINGET": _Machine.get,
-    "GLOBAL": lambda m, names: m.push_name(*names.split(" ", 1)),
+    "GLOBAL": lambda m, names: m.push_name(*names),
     "STACK_GLOBAL": lambda m, _: m.push_popped_name(),
     "REDUCE": lambda m, _: m.reduce(),
     "BUILD": lambda m, _: m.build(),
     "PROTO": _Machine.check_protocol,
     "FRAME": _Machine.check_frame,
 }
+_ALLOWED_NAMES = _LITERALS | _STEPS.keys() | {"STOP"}

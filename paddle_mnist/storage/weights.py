@@ -1,11 +1,11 @@
-"""Bare files of arrays: ``.pdparams``, ``.pdopt``, ``.safetensors`` and ``.npz``, read without trusting them.
+"""Files of arrays: ``.pdparams``, ``.pdopt``, ``.pkl``, ``.safetensors`` and ``.npz``, read without trusting them.
 
-A ``.pdparams`` or ``.pdopt`` is a pickle, and unpickling as Python does it lets a file run any code. Here such files
-go through ``paddle_mnist.storage.unpickle``, which can build arrays and plain containers and nothing else. Whatever the
-format, a file is first read whole, up to ``MAX_FILE_BYTES``; the sizes that it declares are compared with what is
-there before memory is taken for them; and arrays must be numbers, all of them finite.
+A ``.pdparams``, ``.pdopt`` or ``.pkl`` is a pickle, and unpickling as Python does it lets a file run any code. Here
+such files go through ``paddle_mnist.storage.unpickle``, which builds arrays and plain containers and nothing else.
+Whatever the format, a file is first read whole, up to ``MAX_FILE_BYTES``; the sizes that it declares are compared with
+what is there before memory is taken for them; and arrays must hold real numbers, all of them finite.
 
-Nothing here imports Paddle, and what is written opens with plain ``paddle.load``.
+Nothing here imports Paddle, and a ``.pdparams`` or ``.pdopt`` that is written here opens with ``paddle.load``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import re
 import struct
 import sys
-import tokenize
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
@@ -37,11 +36,16 @@ MAX_ENTRIES = 4096
 MAX_NAME = 256
 MAX_SAFETENSORS_HEADER = 1 << 20
 MAX_NPY_HEADER = 4096
+MAX_DIMENSIONS = 32
 MAX_STATE_DEPTH = 8
 
-# What unpacking, and parsing a header as Python does, may raise on damaged bytes.
-_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError)
-_NPY_ERRORS = (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
+# What unpacking may raise on damaged bytes.
+_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OverflowError)
+
+# How every writer of .npy files spells a header; what Python's own parser would make of another is not asked.
+_NPY_HEADER = re.compile(
+    rb"\s*\{\s*'descr':\s*'([^']{1,40})',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([\d, ]*)\),?\s*\}\s*"
+)
 
 # Where ``paddle.save`` notes which parameter each name stands for; no net needs it to be loaded.
 NAME_TABLE = "StructuredToParameterName@@"
@@ -51,8 +55,9 @@ def load_state_dict(path: PathLike) -> StateDict:
     """Read a net's parameters from a file that may come from anywhere.
 
     Args:
-        path: a ``.pdparams`` as ``paddle.save`` of Paddle 2.0 to 3.3 writes it (pickle protocols 2 to 4), a
-            ``.safetensors``, or an ``.npz``. The suffix decides how it is read.
+        path: a ``.pdparams`` as ``paddle.save`` of Paddle 2.0 to 3.3 writes it (pickle protocols 2 to 4), a ``.pkl``
+            that holds a dict of arrays in any protocol, a ``.safetensors``, or an ``.npz``. The suffix decides how it
+            is read.
 
     Returns:
         The arrays by parameter name, in the file's order, C-contiguous and in the machine's byte order.
@@ -72,7 +77,7 @@ def parse_state_dict(data: bytes, path: PathLike) -> StateDict:
 
 
 def save_state_dict(path: PathLike, state: Mapping[str, np.ndarray]) -> None:
-    """Write a net's parameters to a file that appears only when it is whole.
+    """Write a net's parameters to a file that appears only when it is complete.
 
     The same arrays under the same names give the same bytes.
 
@@ -90,54 +95,52 @@ def save_state_dict(path: PathLike, state: Mapping[str, np.ndarray]) -> None:
 
 def dump_state_dict(state: Mapping[str, np.ndarray], path: PathLike) -> bytes:
     """Return the bytes that ``save_state_dict`` would write under the name ``path``."""
-    where = f"what shall be saved as {path}"
-    return _by_suffix(Path(path), _WRITERS)(_arrays(state, where))
+    source = f"the state to save as {path}"
+    return _by_suffix(Path(path), _WRITERS)(_arrays(state, source))
 
 
-def check_state_dict(state: Mapping[str, np.ndarray], expected: Mapping[str, Any], where: str = "the state") -> None:
+def check_state_dict(state: Mapping[str, np.ndarray], expected: Mapping[str, Any], source: str = "the state") -> None:
     """Make sure that arrays fit a net, before any of them is assigned.
 
     Args:
         state: the arrays by name.
         expected: for each name an array of the right shape and dtype, or a pair ``(shape, dtype)``.
-        where: names the file in the error.
+        source: names the file in the error.
 
     Raises:
-        UserError: names what is missing, what is not expected, or whose shape or dtype is another.
+        UserError: names what is missing or unknown, or has another shape or dtype.
     """
     missing = [name for name in expected if name not in state]
     surplus = [name for name in state if name not in expected]
     if missing or surplus:
-        found = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has {_listed(surplus)} too many"] * bool(surplus)
-        raise UserError(f"{where} {' and '.join(found)}, so it belongs to another net")
+        found = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has the unknown {_listed(surplus)}"] * bool(surplus)
+        raise UserError(f"{source} {' and '.join(found)}, so it belongs to another net")
     for name, pattern in expected.items():
         shape, dtype = _shape_and_dtype(pattern)
         if state[name].shape != tuple(shape):
-            raise UserError(
-                f"{where}: {quote(name)} has the shape {list(state[name].shape)}, where the net needs {list(shape)}"
-            )
+            raise UserError(f"{source}: {quote(name)} must have the shape {list(shape)}, got {list(state[name].shape)}")
         if state[name].dtype != np.dtype(dtype):
-            raise UserError(f"{where}: {quote(name)} is {state[name].dtype}, where the net needs {np.dtype(dtype)}")
+            raise UserError(f"{source}: {quote(name)} must be {np.dtype(dtype)}, got {state[name].dtype}")
 
 
 def check_optimizer_state(
     state: Mapping[str, Any],
     parameters: Mapping[str, Any],
     accumulators: Collection[str],
-    where: str = "the optimizer's state",
+    source: str = "the optimizer's state",
 ) -> None:
     """Make sure that an optimizer's state fits a net, before any of it is assigned.
 
     Args:
-        state: what ``load_optimizer_state`` returned; an empty one, of an optimizer that has not stepped yet, fits.
+        state: what ``parse_optimizer_state`` returned; an empty one, of an optimizer that has not stepped yet, fits.
         parameters: for each of Paddle's own parameter names (``linear_0.w_0``) an array of the right shape and dtype,
             or a pair ``(shape, dtype)``.
         accumulators: what the optimizer keeps of each parameter, such as ``{"velocity_0"}`` of ``Momentum``; Paddle
             names the array of the first ``linear_0.w_0_velocity_0``.
-        where: names the file in the error.
+        source: names the file in the error.
 
     Raises:
-        UserError: names what is missing, what is not expected, or whose shape or dtype is another. An array has its
+        UserError: names what is missing or unknown, or has another shape or dtype. An array has its
             parameter's shape; the powers of Adam's betas (``…_pow_acc_0``) have one element.
     """
     arrays = {name: value for name, value in state.items() if name != "LR_Scheduler"}
@@ -146,105 +149,95 @@ def check_optimizer_state(
     }
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray):
-            raise UserError(f"{where} has {quote(name)}, which this optimizer does not keep")
+            raise UserError(f"{source} has {quote(name)}, which this optimizer does not keep")
     for name in patterns:
         if name.endswith("_pow_acc_0"):
             patterns[name] = ((1,), _shape_and_dtype(patterns[name])[1])
     if arrays:
-        check_state_dict(arrays, patterns, where)
+        check_state_dict(arrays, patterns, source)
     schedule = state.get("LR_Scheduler", {})
     if not isinstance(schedule, dict) or any(isinstance(value, (dict, np.ndarray)) for value in schedule.values()):
-        raise UserError(f"{where}: 'LR_Scheduler' is no dict of plain values")
+        raise UserError(f"{source}: 'LR_Scheduler' must be a dict of plain values")
 
 
-def load_optimizer_state(path: PathLike) -> dict[str, Any]:
-    """Read an optimizer's state from a ``.pdopt`` that may come from anywhere.
+def parse_optimizer_state(data: bytes, path: PathLike) -> dict[str, Any]:
+    """Read an optimizer's state from the bytes of a ``.pdopt`` that may come from anywhere.
+
+    Args:
+        data: the file's bytes.
+        path: the file, for error messages.
 
     Returns:
         The accumulators by name, and dicts of plain values or arrays such as ``"LR_Scheduler"``.
 
     Raises:
-        UserError: the file cannot be read, is damaged, or holds anything but arrays, plain values and dicts and
-            lists of them, or a number that is NaN or infinite.
+        UserError: the bytes are damaged, or hold anything but arrays, plain values and dicts and lists of them, or a
+            number that is NaN or infinite.
     """
-    return parse_optimizer_state(read_bytes(path, MAX_FILE_BYTES), path)
-
-
-def parse_optimizer_state(data: bytes, path: PathLike) -> dict[str, Any]:
-    """Read an optimizer's state from the bytes of the file ``path``; see ``load_optimizer_state``."""
     return _states(_unpickled(data, str(path)), str(path))
 
 
-def save_optimizer_state(path: PathLike, state: Mapping[str, Any]) -> None:
-    """Write an optimizer's state to a ``.pdopt`` that appears only when it is whole and opens with ``paddle.load``.
+def dump_optimizer_state(state: Mapping[str, Any], path: PathLike) -> bytes:
+    """Return an optimizer's state as the bytes of a ``.pdopt``, which opens with ``paddle.load``.
 
     Args:
-        path: the file.
         state: arrays, plain values, and dicts and lists of them, by name.
+        path: the file that they are for, for error messages.
 
     Raises:
-        UserError: something in it has another type or is not finite, or the file cannot be written.
+        UserError: something in it has another type or is not finite.
     """
-    data = dump_optimizer_state(state, path)
-    with os_errors_as(f"cannot write {path}"), atomic_write(path) as file:
-        file.write(data)
-
-
-def dump_optimizer_state(state: Mapping[str, Any], path: PathLike) -> bytes:
-    """Return the bytes that ``save_optimizer_state`` would write."""
-    return _pickled(_states(state, f"what shall be saved as {path}"))
+    return _pickled(_states(state, f"the state to save as {path}"))
 
 
 # Reading.
 
 
-def _unpickled(data: bytes, where: str) -> dict[Any, Any]:
-    content = unpickle.load(data, where)
+def _unpickled(data: bytes, source: str) -> dict[Any, Any]:
+    content = unpickle.load(data, source)
     if not isinstance(content, dict):
-        raise UserError(
-            f"{where} holds an object of type {type(content).__name__}, where a dict of named arrays is needed"
-        )
+        raise UserError(f"{source} must hold a dict of named arrays, got an object of type {type(content).__name__}")
     return {name: value for name, value in content.items() if name != NAME_TABLE}
 
 
-def _read_safetensors(data: bytes, where: str) -> StateDict:
+def _read_safetensors(data: bytes, source: str) -> StateDict:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     if len(data) < 8:
-        raise UserError(f"{where} has {len(data)} bytes, too few for a safetensors file, so it is cut off")
+        raise UserError(f"{source} has {len(data)} bytes, too few for a safetensors file, so it is truncated")
     (header,) = struct.unpack_from("<Q", data)
     if header > min(len(data) - 8, MAX_SAFETENSORS_HEADER):
-        raise UserError(f"{where} claims a header of {header:,} bytes, more than it has or than are read")
+        raise UserError(f"{source} claims a header of {header:,} bytes, more than it has or more than are read")
     try:
         # The library compares every declared offset with the bytes that are there before it copies any.
         return load(data)
     except KeyError as error:
-        raise UserError(f"{where} holds numbers of the type {error}, which NumPy does not have") from error
+        raise UserError(f"{source} holds numbers of the type {quote(error)}, which NumPy does not have") from error
     except (SafetensorError, ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"{where} is not a whole safetensors file: {quote(error, 160)}") from error
+        raise UserError(f"{source} is not a complete safetensors file: {quote(error, 160)}") from error
 
 
-def _read_npz(data: bytes, where: str) -> StateDict:
+def _read_npz(data: bytes, source: str) -> StateDict:
     # Entries of the directory at the end are counted before Python makes an object of each.
     if data.count(b"PK\1\2") > MAX_ENTRIES:
-        raise UserError(f"{where} holds more than the {MAX_ENTRIES:,} arrays that are read")
+        raise UserError(f"{source} holds more than the {MAX_ENTRIES:,} arrays that are read")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
             if declared > MAX_FILE_BYTES:
                 raise UserError(
-                    f"{where} would unpack to {declared:,} bytes, more than the {MAX_FILE_BYTES:,} that are read"
+                    f"{source} would unpack to {declared:,} bytes, more than the {MAX_FILE_BYTES:,} that are read"
                 )
             return {
-                member.filename.removesuffix(".npy"): _read_npy(_member(archive, member), member.filename, where)
+                member.filename.removesuffix(".npy"): _read_npy(_member(archive, member), member.filename, source)
                 for member in members
             }
     except UserError:
         raise
     except (*_ZIP_ERRORS, OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"{where} is not a whole .npz file: {quote(error, 160)}") from error
+        raise UserError(f"{source} is not a complete .npz file: {quote(error, 160)}") from error
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -255,25 +248,29 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         return file.read(member.file_size)
 
 
-def _read_npy(data: bytes, name: str, where: str) -> np.ndarray:
+def _read_npy(data: bytes, name: str, source: str) -> np.ndarray:
     """Read one array, comparing the size that it declares with the bytes that are there."""
-    stream = io.BytesIO(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy warns of headers written by Python 2, and then guesses
-            version = np.lib.format.read_magic(stream)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-            shape, fortran, dtype = read(stream, max_header_size=MAX_NPY_HEADER)
-    except (*_NPY_ERRORS, Warning) as error:
-        raise UserError(f"{where}: {quote(name)} is not an array: {quote(error, 160)}") from error
-    _check_dtype(dtype, name, where)
-    size = len(data) - stream.tell()
-    if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize != size:
+    size_of_length = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4}.get(data[:8], 0)
+    begin = 8 + size_of_length
+    end = begin + int.from_bytes(data[8:begin], "little")
+    header = _NPY_HEADER.fullmatch(data[begin:end]) if size_of_length and end <= begin + MAX_NPY_HEADER else None
+    if header is None or end > len(data):
+        raise UserError(f"{source}: {quote(name)} is not an array that NumPy has written, or is cut off")
+    descr = header[1].decode("latin-1")
+    if not re.fullmatch("[<>|=]?(b1|[iu][1248]|f[248])", descr):
+        raise UserError(f"{source}: {quote(name)} must hold real numbers, got the dtype {quote(descr)}")
+    dtype, lengths = np.dtype(descr), [length.strip() for length in header[3].split(b",")]
+    shape = [int(length) for length in lengths if length.isdigit() and len(length) < 20]
+    if len(shape) != len(list(filter(None, lengths))) or len(shape) > MAX_DIMENSIONS:
+        raise UserError(f"{source}: {quote(name)} has no shape that an array can have")
+    if math.prod(shape) * dtype.itemsize != len(data) - end:
         raise UserError(
-            f"{where}: {quote(name)} claims the shape {quote(list(shape))} of {dtype}, but has {size:,} bytes"
+            f"{source}: {quote(name)} claims the shape {quote(shape)} of {dtype}, but has {len(data) - end:,} bytes"
         )
-    numbers = np.frombuffer(data, dtype, offset=stream.tell()) if size else np.empty(0, dtype)
-    return numbers.reshape(shape, order="F" if fortran else "C")
+    try:
+        return np.ndarray(shape, dtype, data, end, order="F" if header[2] == b"True" else "C")
+    except ValueError as error:  # an empty array whose other lengths are beyond NumPy
+        raise UserError(f"{source}: {quote(name)} has no shape that an array can have") from error
 
 
 # Writing.
@@ -301,6 +298,7 @@ def _dump_npz(state: StateDict) -> bytes:
 
 _READERS: dict[str, Callable[[bytes, str], dict[Any, Any]]] = {
     ".pdparams": _unpickled,
+    ".pkl": _unpickled,
     ".safetensors": _read_safetensors,
     ".npz": _read_npz,
 }
@@ -316,16 +314,16 @@ def _by_suffix(path: Path, functions: dict[str, Callable]) -> Callable:
         return functions[path.suffix.lower()]
     except KeyError:
         known = ", ".join(functions)
-        raise UserError(f"{path} ends in {path.suffix or 'nothing'!r}, where one of {known} is needed") from None
+        raise UserError(f"{path} must end in one of {known}, got {quote(path.suffix)}") from None
 
 
 # What both directions demand of names and values.
 
 
-def _name(name: Any, where: str) -> str:
+def _name(name: Any, source: str) -> str:
     """Return the name, one object for equal names: a pickle notes which of its strings are the same object."""
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise UserError(f"{where} names an entry {quote(name)}, where a text of 1 to {MAX_NAME} letters is needed")
+        raise UserError(f"{source}: an entry's name must be a text of 1 to {MAX_NAME} characters, got {quote(name)}")
     return sys.intern(str(name))
 
 
@@ -335,8 +333,8 @@ class _Copier:
     A pickle can name one object many times, so a few bytes may stand for any number of copies.
     """
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, source: str) -> None:
+        self.source = source
         self.entries = MAX_ENTRIES
         self.bytes = MAX_FILE_BYTES
 
@@ -348,15 +346,15 @@ class _Copier:
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
             value = value[1]
         if not isinstance(value, np.ndarray):
-            raise UserError(f"{self.where}: {quote(name)} is of type {type(value).__name__}, where an array is needed")
-        _check_dtype(value.dtype, name, self.where)
+            raise UserError(f"{self.source}: {quote(name)} must be an array, got the type {type(value).__name__}")
+        _check_dtype(value.dtype, name, self.source)
         self._spend(name, value.nbytes)
         # A fresh array of a built-in dtype: shared or exotic objects would show in the bytes of a pickle.
         array = np.array(value, dtype=np.dtype(value.dtype.char), order="C", subok=False)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             count = int(np.count_nonzero(~np.isfinite(array)))
             raise UserError(
-                f"{self.where}: {quote(name)} has {count:,} of {array.size:,} values that are NaN or infinite"
+                f"{self.source}: {quote(name)} has {count:,} of {array.size:,} values that are NaN or infinite"
             )
         return array
 
@@ -364,17 +362,17 @@ class _Copier:
         """Return a copy of arrays, plain values, and dicts and lists of them."""
         self._spend(name, 0)
         if depth > MAX_STATE_DEPTH:
-            raise UserError(f"{self.where}: {quote(name)} nests more than {MAX_STATE_DEPTH} levels deep")
+            raise UserError(f"{self.source}: {quote(name)} nests more than {MAX_STATE_DEPTH} levels deep")
         if isinstance(value, dict):
             return {
-                _name(key, self.where): self.nested(f"{name}.{key}", item, depth + 1) for key, item in value.items()
+                _name(key, self.source): self.nested(f"{name}.{key}", item, depth + 1) for key, item in value.items()
             }
         if isinstance(value, list):
             return [self.nested(f"{name}.{index}", item, depth + 1) for index, item in enumerate(value)]
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{self.where}: {quote(name)} is {value}, where a finite number is needed")
+            raise UserError(f"{self.source}: {quote(name)} must be a finite number, got {value}")
         if value is None or type(value) in (bool, int, float, str):
             return sys.intern(value) if isinstance(value, str) else value
         return self.array(name, value)
@@ -384,28 +382,28 @@ class _Copier:
         self.bytes -= size
         if self.entries < 0 or self.bytes < 0:
             raise UserError(
-                f"{self.where} holds more than {MAX_ENTRIES:,} entries or {MAX_FILE_BYTES:,} bytes of numbers "
+                f"{self.source} holds more than {MAX_ENTRIES:,} entries or {MAX_FILE_BYTES:,} bytes of numbers "
                 f"(at {quote(name)})"
             )
 
 
-def _arrays(entries: Mapping[Any, Any], where: str) -> StateDict:
-    copier = _Copier(where)
-    return {_name(name, where): copier.array(name, value) for name, value in entries.items()}
+def _arrays(entries: Mapping[Any, Any], source: str) -> StateDict:
+    copier = _Copier(source)
+    return {_name(name, source): copier.array(name, value) for name, value in entries.items()}
 
 
-def _states(entries: Mapping[Any, Any], where: str) -> dict[str, Any]:
-    copier = _Copier(where)
-    return {_name(name, where): copier.nested(name, value) for name, value in entries.items()}
+def _states(entries: Mapping[Any, Any], source: str) -> dict[str, Any]:
+    copier = _Copier(source)
+    return {_name(name, source): copier.nested(name, value) for name, value in entries.items()}
 
 
 def _shape_and_dtype(pattern: Any) -> tuple[Any, Any]:
     return (pattern.shape, pattern.dtype) if hasattr(pattern, "shape") else pattern
 
 
-def _check_dtype(dtype: np.dtype, name: str, where: str) -> None:
+def _check_dtype(dtype: np.dtype, name: str, source: str) -> None:
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise UserError(f"{where}: {quote(name)} holds {quote(dtype)}, where an array of real numbers is needed")
+        raise UserError(f"{source}: {quote(name)} must hold real numbers, got the dtype {quote(dtype)}")
 
 
 def _listed(names: list[str], most: int = 4) -> str:
