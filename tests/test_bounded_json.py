@@ -27,7 +27,7 @@ def history(epochs, batches):
 
 
 def test_an_object_is_read(tmp_path):
-    value = {"a": [1, 2.5, None, True, "é"], "seed": 2**127, "nested": {"b": -1e-300}}
+    value = {"a": [1, 2.5, None, True, "é"], "seed": 2**64 - 1, "nested": {"b": -1e-300}}
     (tmp_path / "run.json").write_text(json.dumps(value), encoding="utf-8")
     assert read_json(tmp_path / "run.json") == value
 
@@ -35,24 +35,26 @@ def test_an_object_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not whole JSON"),
-        (b'{"a": 1', "not whole JSON"),
-        (b'{"a": 1} {"b": 2}', "not whole JSON"),
-        (b"[1, 2]", "holds a list, where a JSON object is needed"),
-        (b'"text"', "holds a string"),
-        (b"null", "holds null"),
-        (b"true", "holds true or false"),
-        (b"12", "holds a number"),
-        (b'{"a": NaN}', "the number NaN is not finite"),
-        (b'{"a": -Infinity}', "the number -Infinity is not finite"),
-        (b'{"a": 1e999}', "the number 1e999 is too large"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "an integer of 5000 digits"),
-        (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "nests deeper than the 32 levels"),
-        (b'{"a": ' * 40 + b"1" + b"}" * 40, "nests deeper than the 32 levels"),
-        (b'{"a": ' + b"[" * 200_000, "nests deeper|not whole JSON"),
-        (b"\xff\xfe{\x00}\x00", "not UTF-8"),
-        (b"\x1f\x8b\x08\x00", "not UTF-8"),
-        (b"\x00" * 100, "not whole JSON"),
+        (b'{"a": "\\ud800"}', "not valid JSON"),
+        (b'{"a": "\xed\xa0\x80"}', "not valid JSON"),
+        (b"", "not valid JSON"),
+        (b'{"a": 1', "not valid JSON"),
+        (b'{"a": 1} {"b": 2}', "not valid JSON"),
+        (b"[1, 2]", "must hold a JSON object, got a list"),
+        (b'"text"', "must hold a JSON object, got a string"),
+        (b"null", "must hold a JSON object, got null"),
+        (b"true", "must hold a JSON object, got true or false"),
+        (b"12", "must hold a JSON object, got a number"),
+        (b'{"a": NaN}', "not valid JSON"),
+        (b'{"a": -Infinity}', "not valid JSON"),
+        (b'{"a": 1e999}', "number is infinity"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "number is infinity"),
+        (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "must nest at most 32 levels deep"),
+        (b'{"a": ' * 40 + b"1" + b"}" * 40, "must nest at most 32 levels deep"),
+        (b'{"a": ' + b"[" * 200_000, "nests deeper|not valid JSON"),
+        (b"\xff\xfe{\x00}\x00", "not valid JSON"),
+        (b"\x1f\x8b\x08\x00", "not valid JSON"),
+        (b"\x00" * 100, "not valid JSON"),
         (b" " * (1 << 20) + b"{}", r"must have at most 1,048,576 bytes, got 1,048,578"),
     ],
 )
@@ -135,14 +137,14 @@ def test_a_torn_last_line_is_left_out(path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"garbage", "line 2 is not whole JSON"),
-        (b"[1]", "line 2 holds a list"),
-        (b'{"epoch": [1]}', "line 2 holds a list or an object, where a history has plain values"),
-        (b'{"loss": 1e999}', "line 2 is not whole JSON: the number 1e999 is too large"),
-        (b"\xff", "line 2 is not UTF-8"),
-        (b"", "line 2 is not whole JSON"),
-        (b'{"a": "' + b"x" * 5000 + b'"}', "line 2 has 5,010 bytes"),
-        (b'{"a": ' + b"[" * 3000 + b"]" * 3000 + b"}", "line 2 has"),
+        (b"garbage", "line 2 is not valid JSON"),
+        (b"[1]", "line 2 must hold a JSON object, got a list"),
+        (b'{"epoch": [1]}', "line 2 must hold plain values, got a list or an object"),
+        (b'{"loss": 1e999}', "line 2 is not valid JSON: number is infinity"),
+        (b"\xff", "line 2 is not valid JSON"),
+        (b"", "line 2 is not valid JSON"),
+        (b'{"a": "' + b"x" * 5000 + b'"}', "line 2 must have at most 4,096 bytes, got 5,010"),
+        (b'{"a": ' + b"[" * 3000 + b"]" * 3000 + b"}", "line 2 must have at most 4,096 bytes"),
     ],
 )
 def test_any_other_damaged_line_is_named(path, line, message):
@@ -153,10 +155,19 @@ def test_any_other_damaged_line_is_named(path, line, message):
         truncate_history(path, 1, 0)
 
 
-def test_a_history_of_a_million_empty_records_is_refused(path, monkeypatch):
-    monkeypatch.setattr(bounded_json, "MAX_HISTORY_VALUES", 1000)
-    path.write_bytes(b"{}\n" * 1001)
-    with pytest.raises(UserError, match="line 1001 is beyond the 1,000 values"):
+def test_read_history_refuses_more_lines_values_and_bytes_than_a_run_writes(path):
+    path.write_bytes(b"{}\n" * 250_000)
+    assert len(read_history(path)) == 250_000
+    path.write_bytes(b"{}\n" * 250_001)
+    with pytest.raises(UserError, match=r"history\.jsonl must have at most 250,000 lines"):
+        read_history(path)
+    line = b"{" + b",".join(b'"%d":0' % number for number in range(400)) + b"}\n"
+    path.write_bytes(line * 5001)
+    with pytest.raises(UserError, match=r"must have at most 2,000,000 values, passed in line 5001"):
+        read_history(path)
+    with open(path, "wb") as file:
+        file.truncate((32 << 20) + 1)
+    with pytest.raises(UserError, match=r"must have at most 33,554,432 bytes"):
         read_history(path)
 
 
@@ -195,7 +206,7 @@ def test_a_full_disk_leaves_the_history_as_it_was(path, monkeypatch):
         return write(descriptor, bytes(data)[: len(data) // 2])
 
     monkeypatch.setattr(os, "write", partly)
-    with pytest.raises(UserError, match=r"cannot add to .*history\.jsonl: No space left"):
+    with pytest.raises(UserError, match=r"cannot add to .*history\.jsonl, which is unchanged: No space left"):
         append_history(path, history(2, 2))
     assert path.read_bytes() == before
     monkeypatch.undo()
@@ -210,3 +221,27 @@ def test_nothing_is_added_through_a_link(path, tmp_path):
     with pytest.raises(UserError, match=r"cannot add to .*history\.jsonl"):
         append_history(path, [{"epoch": 0}])
     assert (tmp_path / "elsewhere").read_text() == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links take a right of their own on Windows")
+def test_nothing_is_added_to_a_file_that_has_another_name(path, tmp_path):
+    (tmp_path / "elsewhere").write_text("")
+    os.link(tmp_path / "elsewhere", path)
+    with pytest.raises(UserError, match=r"history\.jsonl must have one name, got a hard link"):
+        append_history(path, [{"epoch": 0}])
+    assert (tmp_path / "elsewhere").read_text() == ""
+
+
+# Writing.
+
+
+def test_dump_escapes_bytes_of_names_that_are_not_utf_8():
+    text = bounded_json.dump({"command": ["--out", "runs/x\udcff", "é"]})
+    assert bounded_json.parse_object(text.encode(), "run.json") == {"command": ["--out", "runs/x\\udcff", "é"]}
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 10**100])
+def test_dump_refuses_integers_that_would_come_back_as_floats(value):
+    with pytest.raises(ValueError, match="does not fit into 64 bits"):
+        bounded_json.dump({"seed": value})
+    assert bounded_json.parse_object(bounded_json.dump({"a": 2**64 - 1, "b": -(2**63)}).encode(), "x")["b"] == -(2**63)

@@ -34,14 +34,14 @@ def test_damaged_files_end_in_a_sentence_or_a_right_answer(fuzz_files, fuzzer, c
     assert min(counts[f"{kind} {end}"] for kind in ("pictures", "run folders") for end in ("read", "refused")) > 20
 
 
-@pytest.mark.parametrize("harm", ["a crash", "two lines", "no name", "a wrong answer"])
+@pytest.mark.parametrize("harm", ["a crash", "no name", "a wrong answer"])
 def test_what_goes_wrong_is_found(fuzz_files, fuzzer, monkeypatch, harm):
     def read_picture(path, read, kind):
         if harm == "a crash":
             raise KeyError("step")
         if harm == "a wrong answer":
             return {"digit": 11, "probabilities": [0.0] * 10, "boxes": [[0, 0, 1, 1]]}
-        raise UserError(f"{path}: damaged\nand more" if harm == "two lines" else "the file is damaged")
+        raise UserError("the file is damaged")
 
     monkeypatch.setattr(predict, "read_picture", read_picture)
     counts, failures, *_ = fuzz_files.throw(fuzzer, count=1, seed=0, commands=0)

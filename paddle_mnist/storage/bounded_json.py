@@ -1,32 +1,33 @@
-"""The small text files of a run: JSON objects, and the history as one JSON object a line.
+"""The small text files of a run: JSON objects, and the history as one JSON object per line.
 
-They are read as what a stranger may have written: in bounded memory, without following nesting into the ground, and
-with one sentence for whatever is wrong. The last line of a history may be torn, because a run can be killed while it
-writes one; every other line has to be whole.
+They may come from strangers, so their size, depth and number of values are bounded, and whatever is wrong is one
+sentence. ``orjson`` refuses damaged text, numbers that are not finite and halves of characters. The last line of a
+history may be incomplete, because a run can be killed while it writes one; every other line must be complete.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
-from paddle_mnist.errors import UserError
-from paddle_mnist.storage.files import PathLike, atomic_write, read_bytes
+from paddle_mnist.errors import UserError, quote
+from paddle_mnist.storage.files import PathLike, atomic_write, os_errors_as, read_bytes
 
 MAX_JSON_BYTES = 1 << 20
-MAX_HISTORY_BYTES = 64 << 20
+MAX_DEPTH = 32
+# A run of 150,000 logged steps takes 16 MB.
+MAX_HISTORY_BYTES = 32 << 20
+MAX_HISTORY_LINES = 250_000
 MAX_HISTORY_VALUES = 2_000_000
 MAX_LINE_BYTES = 4096
-MAX_DEPTH = 32
-# Longer integers are nobody's measurement; the longest honest one is a random generator's 128-bit state.
-MAX_DIGITS = 80
 
 
 def read_json(path: PathLike, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
@@ -36,74 +37,76 @@ def read_json(path: PathLike, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, A
         path: ``run.json``, ``state.json`` or the like, in UTF-8.
         max_bytes: the largest size accepted.
 
+    Returns:
+        The object. An integer that does not fit into 64 bits becomes a float.
+
     Raises:
-        UserError: the file cannot be read, is too large, is not JSON or no object, nests deeper than ``MAX_DEPTH``,
-            or holds a number that is not finite or has more than ``MAX_DIGITS`` digits.
+        UserError: the file cannot be read, is too large, is not JSON or not an object, nests deeper than
+            ``MAX_DEPTH``, or holds a number that is not finite.
     """
     return parse_object(read_bytes(path, max_bytes), str(path))
 
 
-def parse_object(data: bytes, where: str) -> dict[str, Any]:
-    """Parse one JSON object as ``read_json`` does; ``where`` names the place in the error."""
+def parse_object(data: bytes, source: str) -> dict[str, Any]:
+    """Parse one JSON object as ``read_json`` does; ``source`` names it in the error."""
     try:
-        value = json.loads(
-            data.decode("utf-8"), parse_float=_finite, parse_int=_bounded_integer, parse_constant=_refuse_constant
-        )
-    except RecursionError as error:
-        raise UserError(f"{where} nests deeper than the {MAX_DEPTH} levels that are read") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where} is not UTF-8 text (byte {error.start}), so it is damaged or no JSON file") from error
-    except ValueError as error:
-        raise UserError(f"{where} is not whole JSON: {_shorten(str(error))}") from error
-    if b"\\ud" in data.lower() and not _is_text(value):
-        raise UserError(f"{where} holds half of a character, which is no text, so it is damaged")
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{source} is not valid JSON: {quote(error, 120)}") from error
     if not isinstance(value, dict):
-        raise UserError(f"{where} holds {_json_kind(value)}, where a JSON object is needed")
+        raise UserError(f"{source} must hold a JSON object, got {_json_kind(value)}")
     if not _is_shallow(value):
-        raise UserError(f"{where} nests deeper than the {MAX_DEPTH} levels that are read")
+        raise UserError(f"{source} must nest at most {MAX_DEPTH} levels deep")
     return value
 
 
 def dump(value: Any, *, indent: int | None = None) -> str:
-    """Write a value as JSON: keys as they stand, NumPy scalars as plain numbers, nothing that is not finite.
+    """Write a value as JSON that ``parse_object`` reads back: keys in their order, NumPy scalars as plain numbers.
+
+    A byte of a file name that is not UTF-8, which Python keeps as half a character, is written as an escape.
 
     Raises:
-        ValueError: a number is not finite.
+        ValueError: a number is not finite, or an integer does not fit into 64 bits.
         TypeError: something has no form in JSON.
     """
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent, default=_plain)
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent, default=_plain)
+    text = re.sub("[\ud800-\udfff]", lambda match: f"\\\\u{ord(match[0]):04x}", text)
+    json.loads(text, parse_int=_check_integer)
+    return text
 
 
 def append_history(path: PathLike, records: Sequence[dict[str, Any]]) -> None:
-    """Add records to a history, each a line, all in one write; they are on the disk when this returns.
+    """Add records to a history, one per line, all in one write; they are on the disk when this returns.
 
-    A run that is killed meanwhile tears at most the last line. A write that fails, on a full disk, leaves nothing.
+    A run that is killed meanwhile leaves at most the last line incomplete. A write that fails, on a full disk, leaves
+    nothing.
 
     Raises:
-        UserError: the operating system refused; the history is as it was.
+        UserError: the history is a link or not a regular file, or the operating system refused; it is as it was.
         ValueError: a number is not finite.
     """
     data = "".join(dump(record) + "\n" for record in records).encode()
-    # A link in a stranger's folder would have the records added to some other file.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    try:
+    # Through a link, or another name of the same file, the records would be added to a file outside the run folder.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with os_errors_as(f"cannot add to {path}, which is unchanged"):
         descriptor = os.open(path, flags, 0o666)
         try:
+            if os.fstat(descriptor).st_nlink > 1:
+                raise UserError(f"{path} must have one name, got a hard link: replace it with a copy")
             _append(descriptor, data)
         finally:
             os.close(descriptor)
-    except OSError as error:
-        raise UserError(f"cannot add to {path}: {_reason(error)}; what it held is intact") from error
 
 
 def read_history(path: PathLike, *, max_bytes: int = MAX_HISTORY_BYTES) -> list[dict[str, Any]]:
-    """Read a history, leaving out a last line that was torn while it was written.
+    """Read a history without its last line if that is incomplete.
 
     Returns:
         The records in the order they were written; none when the file does not exist.
 
     Raises:
-        UserError: the file cannot be read or is too large, or a line before the last is damaged.
+        UserError: the file cannot be read or has too many bytes, lines or values, or a complete line is damaged.
     """
     if not os.path.lexists(path):
         return []
@@ -111,9 +114,9 @@ def read_history(path: PathLike, *, max_bytes: int = MAX_HISTORY_BYTES) -> list[
 
 
 def truncate_history(path: PathLike, epoch: int, batch: int) -> None:
-    """Cut a history back to a checkpoint, so that a resumed run writes on where the checkpoint was saved.
+    """Cut a history back to a checkpoint, so that a resumed run continues it from where the checkpoint was saved.
 
-    What stays is kept to the byte. The file is replaced in one step.
+    What stays is unchanged to the byte. The file is replaced in one step.
 
     Args:
         path: the history; nothing is done when it does not exist.
@@ -121,39 +124,37 @@ def truncate_history(path: PathLike, epoch: int, batch: int) -> None:
         batch: batches that it has done of the next epoch; the lines of those stay too.
 
     Raises:
-        UserError: a line before the last is damaged, or the operating system refused; the file is as it was.
+        UserError: a complete line is damaged, or the operating system refused; the file is as it was.
     """
     if not os.path.lexists(path):
         return
     data = read_bytes(path, MAX_HISTORY_BYTES)
     kept = [line for line, record in _lines(Path(path), data) if _is_before(record, epoch, batch)]
     if b"".join(kept) != data:
-        try:
-            with atomic_write(path) as file:
-                file.writelines(kept)
-        except OSError as error:
-            raise UserError(f"cannot cut {path} back to the checkpoint: {_reason(error)}; it is as it was") from error
+        with os_errors_as(f"cannot cut {path} back to the checkpoint"), atomic_write(path) as file:
+            file.writelines(kept)
 
 
 def _lines(path: Path, data: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield each whole line, its line feed included, with the record in it."""
-    lines = io.BytesIO(data)
+    """Yield each complete line, its line feed included, with the record in it."""
     values = 0
-    for number, line in enumerate(lines, start=1):
-        where = f"{path}, line {number}"
+    for number, line in enumerate(io.BytesIO(data), start=1):
+        source = f"{path}, line {number}"
         if not line.endswith(b"\n"):
-            return  # torn: only the last line can lack its end
+            return  # only the last line can lack its end
+        if number > MAX_HISTORY_LINES:
+            raise UserError(f"{path} must have at most {MAX_HISTORY_LINES:,} lines: log fewer steps by --log-every")
         if len(line) > MAX_LINE_BYTES:
-            raise UserError(f"{where} has {len(line):,} bytes, more than the {MAX_LINE_BYTES:,} of a history's line")
+            raise UserError(f"{source} must have at most {MAX_LINE_BYTES:,} bytes, got {len(line):,}")
         try:
-            record = parse_object(line, where)
+            record = parse_object(line, source)
         except UserError as error:
-            raise UserError(f"{error}; delete that line to go on without it") from error
+            raise UserError(f"{error}; delete that line to continue without it") from error
         if any(isinstance(value, (dict, list)) for value in record.values()):
-            raise UserError(f"{where} holds a list or an object, where a history has plain values")
-        values += len(record) + 1
+            raise UserError(f"{source} must hold plain values, got a list or an object")
+        values += len(record)
         if values > MAX_HISTORY_VALUES:
-            raise UserError(f"{where} is beyond the {MAX_HISTORY_VALUES:,} values that are read of a history")
+            raise UserError(f"{path} must have at most {MAX_HISTORY_VALUES:,} values, passed in line {number}")
         yield line, record
 
 
@@ -178,21 +179,9 @@ def _append(descriptor: int, data: bytes) -> None:
         raise
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {_shorten(text)} is too large")
-    return value
-
-
-def _bounded_integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"an integer of {len(text)} digits, where at most {MAX_DIGITS} are read")
-    return int(text)
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"the number {text} is not finite")
+def _check_integer(text: str) -> None:
+    if not -(1 << 63) <= int(text) < 1 << 64:
+        raise ValueError(f"the integer {text} does not fit into 64 bits")
 
 
 def _is_shallow(value: Any) -> bool:
@@ -209,15 +198,6 @@ def _is_shallow(value: Any) -> bool:
     return False
 
 
-def _is_text(value: Any) -> bool:
-    """Tell whether every string in a value can be written; JSON can escape one half of a character alone."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError):
-        return False
-    return True
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
@@ -227,11 +207,3 @@ def _plain(value: Any) -> Any:
 def _json_kind(value: Any) -> str:
     names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def _shorten(text: str, length: int = 120) -> str:
-    return text if len(text) <= length else text[:length] + "…"
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
