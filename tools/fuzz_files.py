@@ -7,10 +7,10 @@ so are the files of a run: run.json, history.jsonl, the best weights, and each p
 checksums as they were or made to match. JSON is damaged in its meaning as well: values replaced, keys left out or
 doubled. Some files become a folder, a pipe, a link to themselves, or nothing at all.
 
-What a damaged file was given to is then called as the commands call it, a few times as a process of its own. Right is
-a sentence on one line that names the file, within 3 seconds of CPU time, or an answer that can be: a digit with its probabilities,
-a finite figure, a checkpoint that is to the bit the one that was saved. Anything else is a failure: the file is kept,
-and the exit status is 1. On Linux none may take more than 300 MB.
+Each damaged file is given to what the commands call for it, and a few times to the command itself. It must end in one
+sentence that names the file, within 3 seconds of CPU time, or in an answer that can be right: a digit with its
+probabilities, a finite figure, a checkpoint that is bit-identical to the one that was saved. Anything else is a
+failure: the file is kept, and the exit status is 1. On Linux none may take more than 300 MB.
 """
 
 from __future__ import annotations
@@ -598,7 +598,8 @@ def throw(fuzzer: Fuzzer, count: int, seed: int, commands: int) -> tuple[Counter
     """Have so many damaged files read, some of them by commands of their own.
 
     Returns:
-        What came of them, how many failed, the longest that one took, in seconds of CPU time, and the most memory, in megabytes.
+        What came of them, how many failed, the most CPU time that one took, in seconds, and the most memory, in
+        megabytes.
     """
     counts: Counter[str] = Counter()
     failures, longest, most = 0, 0.0, 0.0
