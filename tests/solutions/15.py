@@ -1,7 +1,8 @@
 """Right answers to lab 15."""
 
 import hashlib
-import os
+
+import numpy as np
 
 
 def resume_point(steps, samples, batch_size):
@@ -13,13 +14,6 @@ def newest_whole(checkpoints):
     return max(whole, default=None)
 
 
-def replace_file(path, data):
-    new = path.with_name(path.name + ".new")
-    try:
-        with open(new, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
+def batches_left(samples, batch_size, seed, epoch, done):
+    order = np.random.default_rng([seed, epoch]).permutation(samples)
+    return [order[first : first + batch_size] for first in range(done * batch_size, samples, batch_size)]

@@ -17,7 +17,12 @@ def smallest_time(work, clock, repeats):
     return min(times)
 
 
-def im2col(images, size):
-    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(2, 3))
-    n, channels, height, width = windows.shape[:4]
-    return windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, channels * size * size)
+def col2im(patches, shape, size):
+    n, channels, height, width = shape
+    rows, columns = height - size + 1, width - size + 1
+    blocks = patches.reshape(n, rows, columns, channels, size, size)
+    images = np.zeros(shape)
+    for r in range(rows):
+        for c in range(columns):
+            images[:, :, r : r + size, c : c + size] += blocks[:, r, c]
+    return images

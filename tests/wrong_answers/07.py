@@ -23,59 +23,6 @@ def square_error__returns_one_for_each_sample(outputs, labels):
     return (outputs - labels.reshape(-1, 1)) ** 2
 
 
-def _pairs(parameters, gradients):
-    return zip(parameters, gradients, strict=True)
-
-
-def sgd_step__does_not_clip(parameters, gradients, lr, clip_norm):
-    """the gradients are not clipped"""
-    return [p - lr * g for p, g in _pairs(parameters, gradients)]
-
-
-def sgd_step__climbs(parameters, gradients, lr, clip_norm):
-    """it goes uphill: subtract lr times the gradient"""
-    return [p + lr * g for p, g in _pairs(parameters, gradients)]
-
-
-def sgd_step__lengthens_short_gradients(parameters, gradients, lr, clip_norm):
-    """gradients shorter than clip_norm stay unchanged, and 0 means no clipping"""
-    norm = np.sqrt(sum((g**2).sum() for g in gradients)) or 1.0
-    scale = clip_norm / norm if clip_norm else 1.0
-    return [p - lr * scale * g for p, g in _pairs(parameters, gradients)]
-
-
-def sgd_step__clips_each_array(parameters, gradients, lr, clip_norm):
-    """each array is clipped by its own norm: the norm is that of all arrays together"""
-    stepped = []
-    for p, g in _pairs(parameters, gradients):
-        norm = np.linalg.norm(g)
-        stepped.append(p - lr * g * (clip_norm / norm if 0 < clip_norm < norm else 1.0))
-    return stepped
-
-
-def sgd_step__clips_each_element(parameters, gradients, lr, clip_norm):
-    """each element is clipped separately, which changes the direction: scale the whole gradient"""
-    limit = clip_norm or np.inf
-    return [p - lr * np.clip(g, -limit, limit) for p, g in _pairs(parameters, gradients)]
-
-
-def sgd_step__divides_by_no_norm(parameters, gradients, lr, clip_norm):
-    """it divides by a norm of 0"""
-    norm = np.float64(np.sqrt(sum((g**2).sum() for g in gradients)))
-    with np.errstate(all="ignore"):
-        scale = min(1.0, clip_norm / norm) if clip_norm and norm != 0 else (1.0 if not clip_norm else np.nan)
-    return [p - lr * scale * g for p, g in _pairs(parameters, gradients)]
-
-
-def sgd_step__works_in_place(parameters, gradients, lr, clip_norm):
-    """an operator such as -= or x[...] = works in place; the caller still needs its list: make a new one"""
-    norm = np.sqrt(sum((g**2).sum() for g in gradients))
-    scale = clip_norm / norm if 0 < clip_norm < norm else 1.0
-    for p, g in _pairs(parameters, gradients):
-        p -= lr * scale * g
-    return parameters
-
-
 def _fit(x, t, lr, steps, clear=True, reduce="mean"):
     import paddle
 
@@ -118,3 +65,49 @@ def fit_line__solves_by_least_squares(x, t, lr, steps):
     """w and b begin at 0, w has shape [k, 1]; compute one step by hand and compare"""
     solved = np.linalg.lstsq(np.hstack([x, np.ones((len(x), 1))]), t, rcond=None)[0]
     return solved[:-1], solved[-1]
+
+
+def _epoch(net, optimizer, batches, column=True, clear=True, late=False, number=float):
+    import paddle
+    import paddle.nn.functional as F
+
+    losses = []
+    for x, t in batches:
+        labels = paddle.to_tensor(t.reshape(-1, 1) if column else t)
+        loss = F.square_error_cost(net(paddle.to_tensor(x)), labels).mean()
+        if late:
+            optimizer.step()
+        if late and clear:
+            optimizer.clear_grad()
+        loss.backward()
+        if not late:
+            optimizer.step()
+        if clear and not late:
+            optimizer.clear_grad()
+        losses.append(number(loss))
+    return losses
+
+
+def train_epoch__broadcasts(net, optimizer, batches):
+    """[n, 1] minus [n] is broadcast to [n, n]"""
+    return _epoch(net, optimizer, batches, column=False)
+
+
+def train_epoch__never_clears(net, optimizer, batches):
+    """clear them after each step"""
+    return _epoch(net, optimizer, batches, clear=False)
+
+
+def train_epoch__steps_before_backward(net, optimizer, batches):
+    """the step comes before backward"""
+    return _epoch(net, optimizer, batches, late=True)
+
+
+def train_epoch__keeps_tensors(net, optimizer, batches):
+    """keep float(loss)"""
+    return _epoch(net, optimizer, batches, number=lambda loss: loss)
+
+
+def train_epoch__is_as_given(net, optimizer, batches):
+    """the step comes before backward"""
+    return _epoch(net, optimizer, batches, column=False, clear=False, late=True)

@@ -8,36 +8,6 @@ def _softmax(scores):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def softmax__overflows(scores):
-    """exp of 1000 is infinite, that of -1000 is 0: subtract each row's largest score first"""
-    powers = np.exp(scores)
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def softmax__takes_off_the_largest_of_all(scores):
-    """exp of 1000 is infinite, that of -1000 is 0: subtract each row's largest score first"""
-    powers = np.exp(scores - scores.max())
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def softmax__adds_up_the_whole_array(scores):
-    """the whole array has sum 1: sum over axis 1"""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum()
-
-
-def softmax__adds_up_columns(scores):
-    """each column has sum 1: sum over axis 1"""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=0)
-
-
-def softmax__subtracts_in_place(scores):
-    """an operator such as -= or x[...] = works in place; the caller still needs its array: make a new one"""
-    scores -= scores.max(axis=1, keepdims=True)
-    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-
-
 def _label_probabilities(scores, labels):
     return _softmax(scores)[np.arange(len(labels)), labels]
 
@@ -114,3 +84,18 @@ def cross_entropy__clips_the_probability(scores, labels):
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     p = powers / powers.sum(axis=1, keepdims=True)
     return -np.log(np.clip(p[np.arange(len(labels)), labels], 1e-12, 1)).mean()
+
+
+def predictions__thinks_that_scores_have_a_zero():
+    """exp(s + 5) is exp(s) times exp(5)"""
+    return {1: "a", 2: "a", 3: "b", 4: "a"}
+
+
+def predictions__multiplies_without_effect():
+    """multiplying makes the leads ten times as large"""
+    return {1: "b", 2: "b", 3: "b", 4: "a"}
+
+
+def predictions__sees_two_softmaxes():
+    """that floor comes from a second softmax"""
+    return {1: "b", 2: "a", 3: "b", 4: "b"}

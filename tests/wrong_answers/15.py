@@ -1,7 +1,8 @@
 """Wrong answers to lab 15, each with a slip that its name tells."""
 
 import hashlib
-import os
+
+import numpy as np
 
 
 def resume_point__drops_the_last_batch(steps, samples, batch_size):
@@ -63,34 +64,40 @@ def newest_whole__takes_step_0_for_none(checkpoints):
     return max(_whole(checkpoints), default=0) or None
 
 
-def replace_file__writes_in_place(path, data):
-    """a process killed in the middle leaves a part: write a new file beside it, then use os.replace"""
-    path.write_bytes(data)
+def _left(samples, batch_size, generator, first):
+    order = generator.permutation(samples)
+    return [order[start : start + batch_size] for start in range(first, samples, batch_size)]
 
 
-def replace_file__removes_the_old_first(path, data):
-    """write everything under another name before you touch this file"""
-    path.unlink(missing_ok=True)
-    path.write_bytes(data)
+def batches_left__gives_every_epoch_the_same_order(samples, batch_size, seed, epoch, done):
+    """the epoch has no influence"""
+    return _left(samples, batch_size, np.random.default_rng(seed), done * batch_size)
 
 
-def replace_file__writes_a_half(path, data):
-    """write all of data in binary mode, and close the file before it is renamed"""
-    new = path.with_name(path.name + ".new")
-    with open(new, "wb") as file:
-        file.write(data[: len(data) // 2])
-    os.replace(new, path)
+def batches_left__adds_seed_and_epoch(samples, batch_size, seed, epoch, done):
+    """seed and epoch are added"""
+    return _left(samples, batch_size, np.random.default_rng(seed + epoch), done * batch_size)
 
 
-def replace_file__leaves_the_copy(path, data):
-    """rename the new file with os.replace, or remove it"""
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(data)
-    path.unlink(missing_ok=True)
-    os.link(new, path)
+def batches_left__begins_again(samples, batch_size, seed, epoch, done):
+    """batches that were done come again"""
+    return _left(samples, batch_size, np.random.default_rng([seed, epoch]), 0)
 
 
-def replace_file__appends(path, data):
-    """it appends to the old content: open with 'wb'"""
-    with open(path, "ab") as file:
-        file.write(data)
+def batches_left__uses_the_global_state(samples, batch_size, seed, epoch, done):
+    """use a generator of your own"""
+    np.random.seed([seed, epoch])
+    order = np.random.permutation(samples)
+    return [order[start : start + batch_size] for start in range(done * batch_size, samples, batch_size)]
+
+
+def batches_left__drops_the_last(samples, batch_size, seed, epoch, done):
+    """the last, smaller batch is missing"""
+    parts = _left(samples, batch_size, np.random.default_rng([seed, epoch]), done * batch_size)
+    return [part for part in parts if len(part) == batch_size]
+
+
+def batches_left__shuffles_the_rest(samples, batch_size, seed, epoch, done):
+    """shuffle all samples first, then skip"""
+    rest = np.random.default_rng([seed, epoch]).permutation(np.arange(done * batch_size, samples))
+    return [rest[start : start + batch_size] for start in range(0, len(rest), batch_size)]

@@ -67,39 +67,35 @@ def smallest_time__never_calls_after_the_first(work, clock, repeats):
     return min(times)
 
 
-def _rows(images, size, order):
-    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(2, 3))
-    return windows.transpose(order).reshape(-1, images.shape[1] * size * size)
+def _col2im(patches, shape, size, add=True, transpose=False, columns_first=False):
+    n, channels, height, width = shape
+    images, number = np.zeros(shape), 0
+    for i in range(n):
+        for a in range((width if columns_first else height) - size + 1):
+            for b in range((height if columns_first else width) - size + 1):
+                r, c = (b, a) if columns_first else (a, b)
+                block = patches[number].reshape(channels, size, size)
+                block = block.transpose(0, 2, 1) if transpose else block
+                number += 1
+                images[i, :, r : r + size, c : c + size] = block + add * images[i, :, r : r + size, c : c + size]
+    return images
 
 
-def im2col__without_transpose(images, size):
-    """reshape does not exchange axes: transpose first"""
-    return _rows(images, size, (0, 1, 2, 3, 4, 5))
+def col2im__overwrites(patches, shape, size):
+    """a later patch overwrites"""
+    return _col2im(patches, shape, size, add=False)
 
 
-def im2col__channels_last(images, size):
-    """in a row, one channel follows the other; here they alternate pixel by pixel"""
-    return _rows(images, size, (0, 2, 3, 4, 5, 1))
+def col2im__averages(patches, shape, size):
+    """this is the average of the patches"""
+    return _col2im(patches, shape, size) / _col2im(np.ones_like(patches), shape, size)
 
 
-def im2col__columns_first(images, size):
-    """the patches go from left to right first, then to the next line"""
-    return _rows(images, size, (0, 3, 2, 1, 4, 5))
+def col2im__exchanges_rows_and_columns_of_a_patch(patches, shape, size):
+    """rows before columns"""
+    return _col2im(patches, shape, size, transpose=True)
 
 
-def im2col__places_before_images(images, size):
-    """all patches of one image come before those of the next"""
-    return _rows(images, size, (2, 3, 0, 1, 4, 5))
-
-
-def im2col__leaves_out_the_last_places(images, size):
-    """patches at the right or lower edge are missing: there are height - size + 1 rows of them"""
-    n, _, height, width = images.shape
-    return np.stack(
-        [
-            images[i, :, row : row + size, column : column + size].ravel()
-            for i in range(n)
-            for row in range(height - size)
-            for column in range(width - size)
-        ]
-    )
+def col2im__goes_down_first(patches, shape, size):
+    """from left to right first, then the next line"""
+    return _col2im(patches, shape, size, columns_first=True)

@@ -1,4 +1,4 @@
-"""Exercises of lab 7: the squared error, a clipped step of descent, and training by Paddle's autograd."""
+"""Exercises of lab 7: the square error, a loop to correct, and training by Paddle's autograd."""
 
 from __future__ import annotations
 
@@ -16,16 +16,28 @@ def square_error(outputs, labels):
     """
 '''
 
-_STEP = '''
-def sgd_step(parameters, gradients, lr, clip_norm):
-    """Return the parameters after one step of gradient descent: p - lr * g for each.
+_EPOCH = '''
+def train_epoch(net, optimizer, batches):
+    """Train a Paddle net on every batch once; correct the three mistakes in the lines below.
 
-    If the global norm of the gradients (the square root of the sum of all squares, over all arrays) is above clip_norm,
-    all gradients are first multiplied by clip_norm / norm. Shorter gradients stay unchanged; 0 means no clipping.
-    parameters, gradients: lists of arrays, in pairs of the same shape.  lr, clip_norm: numbers.
-    Returns: a list of new arrays.
+    The loss of a batch is the mean of (output - label)². Gradients are clear at first, and shall be at the end.
+    net: maps a tensor [n, k] to outputs [n, 1].  optimizer: one of Paddle's, for the net's parameters.
+    batches: a list of pairs (x, t): float32 [n, k] and float32 [n].
+    Returns: a list with the loss of each batch before its step, as floats.
     """
+    import paddle
+    import paddle.nn.functional as F
 '''
+
+_EPOCH_BODY = """    raise NotImplementedError  # delete this line, and correct those below
+    losses = []
+    for x, t in batches:
+        loss = F.square_error_cost(net(paddle.to_tensor(x)), paddle.to_tensor(t)).mean()
+        optimizer.step()
+        loss.backward()
+        losses.append(float(loss))
+    return losses
+"""
 
 _FIT = '''
 def fit_line(x, t, lr, steps):
@@ -63,72 +75,63 @@ def _check_error(answer: Answer) -> None:
         expect(call(answer, y, t, on=on), float((gap**2).mean()), on, slips)
 
 
-def _check_step(answer: Answer) -> None:
-    parameters = [np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([0.0, 1.0])]
-    gradients = [np.array([[2.0, 0.0], [-4.0, 4.0]]), np.array([-8.0, 0.0])]  # norms 6 and 8, together 10
-    for lr, clip_norm, on in (
-        (0.1, 0.0, "gradients of global norm 10, no clipping"),
-        (0.1, 20.0, "gradients of global norm 10, clip_norm 20"),
-        (0.1, 5.0, "gradients of global norm 10 (6 and 8 by array), clip_norm 5"),
-        (0.5, 7.0, "gradients of global norm 10 (6 and 8 by array), clip_norm 7"),
-    ):
-        where = f"{on}, lr {lr}"
-        found = call(answer, parameters, gradients, lr, clip_norm, on=where)
-        if isinstance(found, (list, tuple)) and any(a is b for a in found for b in parameters):
-            raise Wrong("it returns the arrays that it was given", where, "make new arrays: p - lr * g")
-        slips = [
-            (_stepped(parameters, gradients, -lr, clip_norm), "it goes uphill: subtract lr times the gradient"),
-            (_stepped(parameters, gradients, lr, 0), "the gradients are not clipped"),
-            (
-                _stepped_by_array(parameters, gradients, lr, clip_norm),
-                "each array is clipped by its own norm: the norm is that of all arrays together",
-            ),
-            (
-                [p - lr * g * clip_norm / 10 for p, g in zip(parameters, gradients, strict=True)],
-                "gradients shorter than clip_norm stay unchanged, and 0 means no clipping",
-            ),
-            (
-                [
-                    p - lr * (np.clip(g, -clip_norm, clip_norm) if clip_norm else g)
-                    for p, g in zip(parameters, gradients, strict=True)
-                ],
-                "each element is clipped separately, which changes the direction: scale the whole gradient",
-            ),
-            (
-                [p - lr * g * (clip_norm / 14 if clip_norm else 1) for p, g in zip(parameters, gradients, strict=True)],
-                "norms do not add up; their squares do",
-            ),
-            (
-                [
-                    p - lr * g * (clip_norm / 100 if clip_norm else 1)
-                    for p, g in zip(parameters, gradients, strict=True)
-                ],
-                "the norm is the square root of the sum of squares",
-            ),
+def _check_epoch(answer: Answer) -> None:
+    cpu.tune()  # the answer is about to import Paddle
+    import paddle
+
+    rng = np.random.default_rng(0)
+    w0, b0 = np.array([[0.5], [-1.0]], np.float32), np.array([0.25], np.float32)
+    for count, samples in ((1, 1), (1, 3), (2, 3), (5, 4)):
+        batches = [
+            (rng.standard_normal((samples, 2)).astype(np.float32), rng.standard_normal(samples).astype(np.float32))
+            for _ in range(count)
         ]
-        expect(
-            list(found) if isinstance(found, tuple) else found,
-            _stepped(parameters, gradients, lr, clip_norm),
-            where,
-            slips,
-        )
-    zeros = [np.zeros(3)]
-    on = "gradients that are all 0, clip_norm 5"
-    expect(call(answer, [np.ones(3)], zeros, 0.1, 5.0, on=on), [np.ones(3)], on, why="it divides by a norm of 0")
+        net = paddle.nn.Linear(2, 1)
+        net.weight.set_value(w0)
+        net.bias.set_value(b0)
+        optimizer = paddle.optimizer.SGD(0.1, parameters=net.parameters())
+        on = f"a Linear layer, SGD of rate 0.1, batches: {count}, samples in each: {samples}"
+        losses = call(lambda net=net, o=optimizer, b=batches: answer(net, o, b), on=on)
+        if losses is None:
+            raise Wrong("it returns nothing (None)", on, "return the list of losses")
+        if not all(isinstance(loss, float) for loss in losses):
+            raise Wrong(
+                f"the losses are of type {type(losses[0]).__name__}", on, "keep float(loss): a tensor keeps its graph"
+            )
+        found = (list(losses), net.weight.numpy(), net.bias.numpy())
+        slips = [
+            (_epoch(w0, b0, batches, **slip), why)
+            for slip, why in (
+                ({"broadcast": True}, "[n, 1] minus [n] is broadcast to [n, n]: bring labels to [n, 1] first"),
+                ({"keep": True}, "the gradients are not cleared, so they add up from batch to batch"),
+                ({"late": True}, "the step comes before backward: it uses the gradient of the batch before, or none"),
+                ({"late": True, "keep": True}, "the step comes before backward, and the gradients are not cleared"),
+                ({"broadcast": True, "keep": True}, "labels are broadcast, and the gradients are not cleared"),
+                ({"broadcast": True, "late": True, "keep": True}, "all three mistakes are still there"),
+            )
+        ]
+        expect(found, _epoch(w0, b0, batches), f"{on}; losses, weights, bias", slips, "follow one batch", 1e-4)
+        if any(p.grad is not None and float(p.grad.abs().sum()) for p in net.parameters()):
+            raise Wrong("gradients are left at the end", on, "clear them after each step")
 
 
-def _stepped(
-    parameters: list[np.ndarray], gradients: list[np.ndarray], lr: float, clip_norm: float
-) -> list[np.ndarray]:
-    norm = np.sqrt(sum(float((g**2).sum()) for g in gradients))
-    scale = clip_norm / norm if 0 < clip_norm < norm else 1.0
-    return [p - lr * scale * g for p, g in zip(parameters, gradients, strict=True)]
-
-
-def _stepped_by_array(
-    parameters: list[np.ndarray], gradients: list[np.ndarray], lr: float, clip_norm: float
-) -> list[np.ndarray]:
-    return [_stepped([p], [g], lr, clip_norm)[0] for p, g in zip(parameters, gradients, strict=True)]
+def _epoch(w, b, batches, broadcast=False, keep=False, late=False):
+    """Do by hand what the exercise asks of Paddle; the other arguments do it wrongly."""
+    dw, db, losses = 0 * w, 0 * b, []
+    for x, t in batches:
+        y = x @ w + b  # [n, 1]
+        gap = y - (t[np.newaxis] if broadcast else t[:, np.newaxis])
+        losses.append(float((gap**2).mean()))
+        dy = 2 * gap.sum(axis=1, keepdims=True) / gap.size
+        gradient = x.T @ dy, dy.sum(axis=0)
+        if not late:
+            dw, db = dw + gradient[0], db + gradient[1]
+        w, b = w - 0.1 * dw, b - 0.1 * db
+        if not keep:
+            dw, db = 0 * dw, 0 * db
+        if late:
+            dw, db = dw + gradient[0], db + gradient[1]
+    return losses, w, b
 
 
 def _check_fit(answer: Answer) -> None:
@@ -184,19 +187,19 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        _STEP,
-        _check_step,
+        _EPOCH,
+        _check_epoch,
         (
             (
-                "First compute one number, the norm over all arrays; then the steps.",
-                "先算一个数：所有数组的总范数；再更新。",
+                "Compare the order of the lines with the loop of the lab, and print the shape of outputs - labels.",
+                "把各行的顺序与实验里的循环对照，并打印损失中差的形状。",
             ),
             (
-                "norm is the square root of the sum of all (g ** 2).sum(); scale is min(1, clip_norm / norm).",
-                "norm 是所有 (g ** 2).sum() 之和的平方根；"
-                "当 0 < clip_norm < norm 时 scale = clip_norm / norm，否则为 1。",
+                "labels.reshape(-1, 1) before the loss; then backward, step, clear_grad; and keep float(loss).",
+                "先用 labels.reshape(-1, 1)；然后 backward、step、clear_grad；保存 float(loss)。",
             ),
         ),
+        _EPOCH_BODY,
     ),
     Exercise(
         _FIT,

@@ -1,19 +1,56 @@
-"""Exercises of lab 9: softmax, cross-entropy, and their gradient, with one softmax and with two."""
+"""Exercises of lab 9: what changes a loss, cross-entropy, and its gradient, with one softmax and with two."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, Slip, Wrong, call, expect
+from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 
-_SOFTMAX = '''
-def softmax(scores):
-    """Return the softmax of scores: exp(s[c]) / sum of exp(s[d]), row by row.
+_PREDICTIONS = '''
+def predictions():
+    """Return a letter for each question. Answer first, then try it.
 
-    scores: float64 [n, k], of any size, 1000 included.
-    Returns: an array [n, k], each row adding up to 1.
+    1. All ten scores of every sample grow by 5. The cross-entropy   a) grows   b) stays the same   c) gets smaller
+    2. A net reads every digit right. All its scores are multiplied by 10. The cross-entropy
+       a) gets smaller   b) stays the same   c) gets larger
+    3. A net that knows nothing chooses between 100 classes. Its first loss is about   a) 2.3   b) 4.6   c) 23
+    4. The net ends in a softmax, and the loss is F.cross_entropy(..., use_softmax=False). It learns ten digits by
+       heart. The loss comes close to   a) 0   b) 1.46   c) 2.3
     """
 '''
+
+_QUESTIONS = (
+    Question(
+        "5 added to all scores",
+        "b",
+        {
+            "a": "exp(s + 5) is exp(s) times exp(5), above and below the fraction line: what becomes of p?",
+            "c": "exp(s + 5) is exp(s) times exp(5), above and below the fraction line: what becomes of p?",
+        },
+    ),
+    Question(
+        "scores times 10, all digits right",
+        "a",
+        {
+            "b": "adding changes nothing, but multiplying makes the leads ten times as large",
+            "c": "the label's score leads in every sample: with ten times the lead, what is p[label]?",
+        },
+    ),
+    Question(
+        "100 classes",
+        "b",
+        {"a": "that is log 10, for ten classes", "c": "the loss is a logarithm: ten times the classes add log 10"},
+    ),
+    Question(
+        "softmax in the net, none in the loss",
+        "a",
+        {
+            "b": "that floor comes from a second softmax; use_softmax=False leaves it out",
+            "c": "that is the loss of knowing nothing: this net learns",
+        },
+    ),
+)
 
 _ENTROPY = '''
 def cross_entropy(scores, labels):
@@ -34,36 +71,6 @@ def score_gradient(scores, labels, twice):
     Returns: an array [n, k].
     """
 '''
-
-
-def _check_softmax(answer: Answer) -> None:
-    for scores, on in (
-        ([[0.0, 0.0]], "scores [[0, 0]]"),
-        ([[1.0, 2.0, 3.0], [3.0, 3.0, -1.0]], "scores [[1, 2, 3], [3, 3, -1]]"),
-        ([[1000.0, 1001.0], [-1000.0, -1000.0]], "scores [[1000, 1001], [-1000, -1000]]"),
-        ([[1000.0, 1.0], [1.0, 2.0]], "scores [[1000, 1], [1, 2]]"),
-    ):
-        s = np.array(scores)
-        with np.errstate(all="ignore"):  # an overflow shows in the result, as NaN
-            found = call(answer, s, on=on)
-            powers = np.exp(np.minimum(s, 700))
-        if np.shape(found) == s.shape and np.asarray(found).dtype.kind == "f" and np.isnan(found).any():
-            raise Wrong(
-                "there are values that are not numbers (nan)",
-                on,
-                "exp of 1000 is infinite, that of -1000 is 0: subtract each row's largest score first",
-            )
-        slips = [
-            (powers / powers.sum(), "the whole array has sum 1: sum over axis 1"),
-            (powers / powers.sum(axis=0), "each column has sum 1: sum over axis 1"),
-            (powers, "the powers are not divided by their sum"),
-            (
-                s / np.where(s.sum(axis=1) == 0, 1, s.sum(axis=1))[:, np.newaxis],
-                "exp is missing: divide exp of the scores by its sum",
-            ),
-            (np.log(_softmax(s) + 1e-300), "these are logarithms of the probabilities"),
-        ]
-        expect(found, _softmax(s), on, slips)
 
 
 _LOG = "log p = s[label] - log(sum of exp(s)) needs neither"
@@ -169,18 +176,19 @@ def _gradient(scores: np.ndarray, labels: np.ndarray, twice: bool) -> np.ndarray
 
 EXERCISES = (
     Exercise(
-        _SOFTMAX,
-        _check_softmax,
+        _PREDICTIONS,
+        lambda answer: check_choices(answer, _QUESTIONS),
         (
             (
-                "Subtract each row's largest score first: the result does not change, the numbers get small.",
-                "先减去每行最大的得分：结果不变，数却小了。",
+                "Try each with F.cross_entropy on a few random scores; it takes three lines.",
+                "用几个随机得分试 F.cross_entropy，每题只要三行。",
             ),
             (
-                "scores.max(axis=1, keepdims=True) has shape [n, 1], which is subtracted from every column.",
-                "scores.max(axis=1, keepdims=True) 的形状是 [n, 1]，会从每一列里减去。",
+                "Only differences of scores count. Knowing nothing costs the log of the number of classes.",
+                "只有得分之差起作用。什么都不懂时，损失是类别数的对数。",
             ),
         ),
+        body(4),
     ),
     Exercise(
         _ENTROPY,

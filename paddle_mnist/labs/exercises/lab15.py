@@ -1,11 +1,10 @@
-"""Exercises of lab 15: where to resume, which checkpoint to trust, and replacing a file atomically."""
+"""Exercises of lab 15: where to resume, which checkpoint to trust, and which batches are left."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from pathlib import Path
+
+import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
 
@@ -29,12 +28,14 @@ def newest_whole(checkpoints):
     """
 '''
 
-_REPLACE = '''
-def replace_file(path, data):
-    """Replace a file so that, whenever the process is killed, it holds the old content or the new one, never a part.
+_LEFT = '''
+def batches_left(samples, batch_size, seed, epoch, done):
+    """Return the batches of an epoch that are left for a training run that was interrupted.
 
-    path: a pathlib.Path; the file may exist already.  data: bytes.
-    No other file is left in the folder. If writing fails, the old file stays unchanged.
+    The order of an epoch is numpy.random.default_rng([seed, epoch]).permutation(samples), whatever happened before; the
+    last batch of an epoch may be smaller. NumPy's global random state stays as it is.
+    samples, batch_size: at least 1.  seed, epoch: integers.  done: how many batches of this epoch were done.
+    Returns: a list of integer arrays, the numbers of the samples in each batch; empty if nothing is left.
     """
 '''
 
@@ -113,64 +114,50 @@ def _check_newest(answer: Answer) -> None:
         expect(call(answer, tuple(given), on=on), wanted, on, slips)
 
 
-def _check_replace(answer: Answer) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = folder / "weights.bin"
-        for on, data in (
-            ("a file that does not exist yet, 5 bytes", b"first"),
-            ("a file that exists, with shorter data", b"2nd"),
-            ("a file that exists, 200,000 bytes", bytes(range(250)) * 800),
-            ("a file that exists, no bytes at all", b""),
-        ):
-            _check_one_replacement(answer, path, data, on)
-        path.write_bytes(b"the old content")
-        on = "data that cannot be written: a number in place of bytes"
-        try:
-            answer(path, 12.5)
-        except NotImplementedError:
-            raise
-        except Exception:
-            pass  # it must fail; what it leaves is checked
-        if not path.exists() or path.read_bytes() != b"the old content":
-            raise Wrong("the old content is gone", on, "write everything under another name before you touch this file")
-
-
-def _check_one_replacement(answer: Answer, path: Path, data: bytes, on: str) -> None:
-    existed, witness = path.exists(), path.with_name("witness")
-    before = path.read_bytes() if existed else b""
-    if existed:
-        # A second name of the same file: an answer that writes into the file, and does not replace it, changes it too.
-        os.link(path, witness)
-    call(answer, path, data, on=on)
-    if not path.exists():
-        raise Wrong("the file does not exist afterwards", on, "os.replace(new, path) gives the new file its name")
-    _expect_content(path.read_bytes(), data, on)
-    if existed:
-        kept = witness.read_bytes()
-        witness.unlink()
-        if kept != before:
-            raise Wrong(
-                "the old file itself is overwritten",
-                on,
-                "a process killed in the middle leaves a part: write a new file beside it, then use os.replace",
-            )
-    left = sorted(entry.name for entry in path.parent.iterdir() if entry != path)
-    if left:
-        raise Wrong(
-            f"it leaves {', '.join(left)} in the folder", on, "rename the new file with os.replace, or remove it"
+def _check_left(answer: Answer) -> None:
+    for samples, batch_size, seed, epoch, done in (
+        (6, 2, 0, 0, 0),
+        (6, 2, 0, 3, 0),
+        (6, 2, 0, 3, 1),
+        (7, 3, 5, 1, 2),
+        (7, 3, 5, 1, 3),
+        (4, 10, 1, 0, 0),
+    ):
+        on = f"samples {samples}, batch_size {batch_size}, seed {seed}, epoch {epoch}, done {done}"
+        before = np.random.get_state()[1].copy()
+        found = call(answer, samples, batch_size, seed, epoch, done, on=on)
+        if not np.array_equal(before, np.random.get_state()[1]):
+            raise Wrong("NumPy's global random state has changed", on, "use a generator of your own: default_rng")
+        slips = [
+            (_left(samples, batch_size, [seed], done), "the epoch has no influence: every epoch gets the same order"),
+            (_left(samples, batch_size, [seed + epoch], done), "seed and epoch are added: use [seed, epoch]"),
+            (_left(samples, batch_size, [seed, epoch], 0), "batches that were done come again"),
+            (_left(samples, batch_size, [seed, epoch], done / batch_size), "done counts batches, not samples"),
+            (_left(samples, batch_size, [seed, epoch], done, whole=True), "the last, smaller batch is missing"),
+            (_in_file_order(samples, batch_size, done), "the samples come in the file's order: shuffle them"),
+            (_reshuffled(samples, batch_size, seed, epoch, done), "shuffle all samples first, then skip: not the rest"),
+        ]
+        wanted = _left(samples, batch_size, [seed, epoch], done)
+        expect(
+            list(found) if isinstance(found, tuple) else found, wanted, on, slips, "write down the whole epoch first"
         )
 
 
-def _expect_content(found: bytes, data: bytes, on: str) -> None:
-    if found != data:
-        raise Wrong(
-            f"the file holds {len(found):,} bytes; expected the {len(data):,} bytes of data",
-            on,
-            "it appends to the old content: open with 'wb'"
-            if found.endswith(data) and data and found != data
-            else "write all of data in binary mode, and close the file before it is renamed",
-        )
+def _left(samples: int, batch_size: int, seeds: list[int], done: float, whole: bool = False) -> list[np.ndarray]:
+    order = np.random.default_rng(seeds).permutation(samples)
+    parts = [order[first : first + batch_size] for first in range(int(done * batch_size), samples, batch_size)]
+    return [part for part in parts if len(part) == batch_size or not whole]
+
+
+def _in_file_order(samples: int, batch_size: int, done: int) -> list[np.ndarray]:
+    return [
+        np.arange(first, min(first + batch_size, samples)) for first in range(done * batch_size, samples, batch_size)
+    ]
+
+
+def _reshuffled(samples: int, batch_size: int, seed: int, epoch: int, done: int) -> list[np.ndarray]:
+    rest = np.random.default_rng([seed, epoch]).permutation(np.arange(done * batch_size, samples))
+    return [rest[first : first + batch_size] for first in range(0, len(rest), batch_size)]
 
 
 EXERCISES = (
@@ -200,16 +187,16 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        _REPLACE,
-        _check_replace,
+        _LEFT,
+        _check_left,
         (
             (
-                "Write a new file in the same folder; then one call renames it.",
-                "先写入同一文件夹里的新文件，然后用一个调用给它正确的名字。",
+                "Draw the whole epoch's order first, from the seed and the epoch alone; then leave out what is done.",
+                "先只由种子和轮次得到整轮的顺序，再去掉已经完成的部分。",
             ),
             (
-                "path.with_name(path.name + '.new') names it; file.flush(), os.fsync(file.fileno()), then os.replace.",
-                "用 path.with_name(path.name + '.new') 命名；file.flush()、os.fsync(file.fileno())，最后 os.replace。",
+                "Start at sample done * batch_size and take batch_size at a time: the last slice may be shorter.",
+                "从第 done * batch_size 个样本开始，每次取 batch_size 个：最后一段可以较短。",
             ),
         ),
     ),

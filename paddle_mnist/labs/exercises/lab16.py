@@ -1,4 +1,4 @@
-"""Exercises of lab 16: counting operations, measuring a time, and im2col."""
+"""Exercises of lab 16: counting operations, measuring a time, and the way back through im2col."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ def smallest_time(work, clock, repeats):
     """
 '''
 
-_IM2COL = '''
-def im2col(images, size):
-    """Return all patches of size × size pixels, each as a row.
+_COL2IM = '''
+def col2im(patches, shape, size):
+    """Return the gradient of the images, given that of their patches: the way back through the lab's im2col.
 
-    The patches lie entirely inside the images (no padding), one pixel apart. Order of the rows: image by image, in each
-    from top to bottom, and in each line from left to right. In a row: channel by channel, each channel line by line.
-    images: [n, channels, height, width].  size: not larger than height and width.
-    Returns: [n * (height - size + 1) * (width - size + 1), channels * size * size], of the images' dtype.
+    A pixel lies in several patches, and a value that is used several times adds its gradients (lab 3). Patches lie
+    wholly inside the images (no padding), one pixel apart. Rows: image by image, in each from the top down, and in each
+    line from left to right. In a row: channel by channel, and each channel's pixels line by line.
+    patches: [n * (height - size + 1) * (width - size + 1), channels * size * size].
+    shape: (n, channels, height, width) of the images.  size: of a patch.
+    Returns: an array of that shape.
     """
 '''
 
@@ -110,35 +112,47 @@ def _check_time(answer: Answer) -> None:
             )
 
 
-def _check_im2col(answer: Answer) -> None:
+def _check_col2im(answer: Answer) -> None:
     rng = np.random.default_rng(0)
-    for n, channels, height, width, size in ((1, 1, 3, 3, 2), (1, 1, 4, 5, 3), (1, 2, 3, 4, 2), (3, 2, 5, 4, 3)):
-        images = rng.permutation(n * channels * height * width).astype(np.float32)
-        images = images.reshape(n, channels, height, width)
-        windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(2, 3))  # [n, c, h, w, s, s]
-
-        def rows(*order, windows=windows, patch=channels * size * size):
-            return windows.transpose(order).reshape(-1, patch)
-
-        wanted = rows(0, 2, 3, 1, 4, 5)
+    for shape, size in (((1, 1, 3, 3), 2), ((1, 1, 4, 5), 3), ((1, 2, 3, 4), 2), ((3, 2, 5, 4), 3)):
+        n, channels, height, width = shape
+        rows, columns = height - size + 1, width - size + 1
+        patches = rng.integers(1, 100, (n * rows * columns, channels * size * size)).astype(float)
+        wanted = _col2im(patches, shape, size)
+        counts = _col2im(np.ones_like(patches), shape, size)
         slips = [
-            (rows(0, 2, 3, 4, 5, 1), "in a row, one channel follows the other; here they alternate pixel by pixel"),
-            (rows(0, 3, 2, 1, 4, 5), "the patches go from left to right first, then to the next line"),
-            (rows(0, 2, 3, 1, 5, 4), "within a patch, the pixels go line by line"),
-            (rows(2, 3, 0, 1, 4, 5), "all patches of one image come before those of the next"),
-            (windows.reshape(-1, channels * size * size), "reshape does not exchange axes: transpose first"),
-            (wanted.T, "each patch is a row: this is transposed"),
+            (_col2im(patches, shape, size, add=False), "a later patch overwrites: add, since gradients add up"),
+            (wanted / counts, "this is the average of the patches: add them up"),
+            (
+                _col2im(patches, shape, size, order=(0, 1, 3, 2)),
+                "each channel's pixels line by line: rows before columns",
+            ),
+            (_col2im(patches, shape, size, across=False), "from left to right first, then the next line"),
+            (
+                _col2im(patches, shape, size, last=True),
+                "in a row, channel by channel: reshape to [channels, size, size]",
+            ),
         ]
-        on = f"images of shape {[n, channels, height, width]}, size = {size}"
-        found = call(answer, images, size, on=on)
-        left_out = "patches at the right or lower edge are missing: there are height - size + 1 rows of them"
-        expect(
-            found,
-            wanted,
-            on,
-            slips,
-            left_out if np.ndim(found) == 2 and len(found) < len(wanted) else "follow the first two patches by hand",
-        )
+        on = f"shape = {shape}, size = {size}"
+        expect(call(answer, patches, shape, size, on=on), wanted, on, slips, "follow the first two patches by hand")
+
+
+def _col2im(patches, shape, size, add=True, order=(0, 1, 2, 3), across=True, last=False):
+    """Add the patches up; the other arguments do it wrongly."""
+    n, channels, height, width = shape
+    rows, columns = height - size + 1, width - size + 1
+    if last:
+        blocks = patches.reshape(-1, size, size, channels).transpose(0, 3, 1, 2)
+    else:
+        blocks = patches.reshape(-1, channels, size, size).transpose(order)
+    images = np.zeros(shape)
+    places = [(i, r, c) for i in range(n) for r in range(rows) for c in range(columns)]
+    if not across:
+        places = [(i, r, c) for i in range(n) for c in range(columns) for r in range(rows)]
+    for (i, r, c), block in zip(places, blocks, strict=True):
+        target = images[i, :, r : r + size, c : c + size]
+        target[...] = target + block if add else block
+    return images
 
 
 EXERCISES = (
@@ -168,16 +182,17 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        _IM2COL,
-        _check_im2col,
+        _COL2IM,
+        _check_col2im,
         (
             (
-                "Loops are fine: for each image, each line, each column, cut out the patch and ravel it.",
-                "用循环即可：对每张图像、每一行、每一列，取出小块并展平（ravel）。",
+                "Begin with zeros, walk over the patches in order, and add each one where it came from.",
+                "从全零开始，按顺序遍历小块，把每一块加回它原来的位置。",
             ),
             (
-                "images[i, :, row : row + size, column : column + size].ravel() is a row; numpy.stack joins them.",
-                "images[i, :, row : row + size, column : column + size].ravel() 是一行；用 numpy.stack 合并。",
+                "images[i, :, row : row + size, column : column + size] += patch.reshape(channels, size, size).",
+                "对每个小块：images[i, :, row : row + size, column : column + size] += "
+                "patch.reshape(channels, size, size)。",
             ),
         ),
     ),
