@@ -10,7 +10,7 @@
 # > 神经网络从样本中学习。我们的样本是手写数字：一张张小灰度图，每张都带一个标签，说明它是哪个数字。
 # > 本实验打开存放它们的文件，看一看里面的图像，打乱顺序，再一批一批地取出来。
 # >
-# > 文中有时会出现**先猜，再运行**。请停下来，写下你的答案，然后再运行下一个单元。
+# > 文中有时会出现**先预测，再运行**。请停下来，写下你的答案，然后再运行下一个单元。
 # > 猜错比直接读答案更有用：你会记住自己为什么错。
 
 # %% [markdown]
@@ -152,7 +152,7 @@ print("eval, for evaluation, holds the test digits")
 # > 数一数标签。自带样本的每个部分里，每个数字恰好占十分之一，因为样本就是这样抽取的。
 # > 在完整的 MNIST 中，1 稍多一些，5 稍少一些。
 # >
-# > 这为什么重要？**先猜，再运行：**假设十个数字里有九个是 1。一个偷懒的网络不管看到什么都回答 1。
+# > 这为什么重要？**先预测，再运行**：假设十个数字里有九个是 1。一个偷懒的网络不管看到什么都回答 1。
 # > 它的准确率（答对的比例）是多少？
 
 # %%
@@ -226,7 +226,7 @@ assert shuffled_labels[5] == digits.train.labels[order[5]]
 # **Predict, then run:** what happens if images and labels are shuffled separately, each in an order of its own? Does
 # the program crash? Are the shapes still right? What share of the labels still belongs to its image?
 #
-# > **先猜，再运行：**如果图像和标签分别打乱，各用各的顺序，会怎样？程序会报错吗？形状还对吗？
+# > **先预测，再运行**：如果图像和标签分别打乱，各用各的顺序，会怎样？程序会报错吗？形状还对吗？
 # > 还有多大比例的标签属于自己的图像？
 
 # %%
@@ -250,7 +250,7 @@ assert still_right < 0.15
 # > 一份按排好的顺序，先是所有的 0，最后是所有的 9；另一份按打乱的顺序。网络来自软件包，
 # > 实验 2 到 4 会搭建类似的网络；这里只需知道，它每看二十个数字就把权重调整一点。
 # >
-# > **先猜，再运行：**看过排序数字的那个网络会回答什么？
+# > **先预测，再运行**：看过排序数字的那个网络会回答什么？
 
 
 # %%
@@ -325,7 +325,7 @@ assert x.min() >= 0 and x.max() <= 1
 # One pass over all samples is called an *epoch*. **Predict, then run:** how many batches of 64 does an epoch of 500
 # samples have, and how many samples are in the last one?
 #
-# > 遍历全部样本一次称为一*轮*（epoch）。**先猜，再运行：**500 个样本，每批 64 个，一轮有多少批？最后一批有几个样本？
+# > 遍历全部样本一次称为一*轮*（epoch）。**先预测，再运行**：500 个样本，每批 64 个，一轮有多少批？最后一批有几个样本？
 
 # %%
 sizes = [len(t) for _, t in batches(digits.valid.images, digits.valid.labels, 64, np.arange(500))]

@@ -39,7 +39,7 @@ digits = dataset.open_dataset("auto", log=print)
 # neuron fires. **Predict, then run:** what is z for the numbers below? Do it in your head.
 #
 # > 大的正权重表示“这个输入支持我”，负权重表示“反对我”。偏置表示这个神经元有多容易被激活。
-# > **先猜，再运行：**对下面这些数，z 等于多少？请心算。
+# > **先预测，再运行**：对下面这些数，z 等于多少？请心算。
 
 # %%
 lab.section("One neuron")
@@ -164,7 +164,7 @@ assert not np.allclose(sigmoid(x @ W1) @ W2, x @ (W1 @ W2)), "with a curve they 
 # The highest score gets the highest probability. **Predict, then run:** what happens to the probabilities if we add 100
 # to every score? And if we multiply every score by 10?
 #
-# > 得分最高的，概率也最大。**先猜，再运行：**如果给每个得分都加上 100，概率会怎样？如果每个得分都乘以 10 呢？
+# > 得分最高的，概率也最大。**先预测，再运行**：如果给每个得分都加上 100，概率会怎样？如果每个得分都乘以 10 呢？
 
 # %%
 lab.section("Softmax")
@@ -416,7 +416,7 @@ assert right.mean() > 0.8
 # > 换一批数字，准确率就会不同。差多少呢？设想一个网络，它恰好能读对世界上 90 % 的数字；
 # > 用其中 500 个来测试它，一次又一次。
 # >
-# > **先猜，再运行：**一次这样的测试通常偏离 90 % 多少：0.1、1 还是 5 个百分点？
+# > **先预测，再运行**：一次这样的测试通常偏离 90 % 多少：0.1、1 还是 5 个百分点？
 
 # %%
 lab.section("How sure is an accuracy?")

@@ -42,7 +42,7 @@ digits = dataset.open_dataset("auto", log=print)
 # > 前向时，每一步把值往后传。反向时，每一步得到 L 对自己输出的梯度，乘以自己的斜率，
 # > 就得到 L 对自己每个输入的梯度。这就是链式法则。
 # >
-# > **先猜，再运行：**当 x = 3、w = 2、b = -1 时，dL/dw 是多少？请在纸上倒着走完这三步。
+# > **先预测，再运行**：当 x = 3、w = 2、b = -1 时，dL/dw 是多少？请在纸上倒着走完这三步。
 
 # %%
 lab.section("A computation graph")
@@ -89,9 +89,9 @@ assert abs(measured - dw) < 1e-6
 # **Predict, then run:** what is dL/da for a = 2?
 #
 # > 把 a 移动一个很小的 h，p 就增加 3 h，q 增加 2 a h。两个变化都传到 L，所以 L 增加它们的和。
-# > **一个值用了几次，它的梯度就是各次使用的梯度之和。**记住这句话：本实验余下的部分，以及整个实验 6，都靠它。
+# > **一个值用了几次，它的梯度就是各次使用的梯度之和**。记住这句话：本实验余下的部分，以及整个实验 6，都靠它。
 # >
-# > **先猜，再运行：**当 a = 2 时，dL/da 是多少？
+# > **先预测，再运行**：当 a = 2 时，dL/da 是多少？
 
 # %%
 lab.section("A value used twice")
@@ -286,7 +286,7 @@ assert relu.backward(np.array([10.0, 10.0, 10.0])).tolist() == [0, 0, 10]
 # > 网络说的减去真实的，没有比这更简单的梯度了。把真实答案写成一行，标签处为 1，其余为 0（*one-hot*），
 # > 梯度就是 p - one-hot。一批的损失是 n 个样本的平均，所以还要除以 n。
 # >
-# > **先猜，再运行：**网络给十个数字同样的得分，标签是 3。十个梯度各是多少？
+# > **先预测，再运行**：网络给十个数字同样的得分，标签是 3。十个梯度各是多少？
 
 
 # %%
@@ -323,13 +323,13 @@ assert np.allclose(ours.backward().sum(axis=1), 0), "what one score gains the ot
 # Affine, ReLU, Affine, then softmax with loss. Forward through the chain, backward through the reversed chain:
 # `loss_and_gradient` is all of backpropagation.
 #
-# The weights begin random, with a spread of √(2 / inputs). A sum of many random terms grows with the root of their
-# number, and ReLU removes half of them; this spread makes up for both. Lab 10 measures it.
+# The weights begin random, with a spread of √(2 / n) for n inputs. A sum of many random terms grows with the root of
+# their number, and ReLU removes half of them; this spread makes up for both. Lab 10 measures it.
 #
 # > Affine、ReLU、Affine，最后是 Softmax 与损失。前向沿着链走，反向倒着走：
 # > `loss_and_gradient` 就是反向传播的全部。
 # >
-# > 权重从随机数开始，标准差是 √(2 / 输入数)。许多随机项之和随项数的平方根增长，ReLU 又去掉其中一半；
+# > 权重从随机数开始，标准差是 √(2 / n)，n 是输入数。许多随机项之和随项数的平方根增长，ReLU 又去掉其中一半；
 # > 这个标准差恰好把两者抵消。实验 10 会测量它。
 
 
@@ -407,7 +407,7 @@ assert max(errors.values()) < 1e-7
 #
 # > 漏掉一处：让 ReLU 的反向把所有梯度都放过去，包括输入为负的地方。程序不报错，形状也都对。
 # >
-# > **先猜，再运行：**检查会发现 W1、b1、W2、b2 四个梯度中的哪几个是错的？
+# > **先预测，再运行**：检查会发现 W1、b1、W2、b2 四个梯度中的哪几个是错的？
 
 
 # %%
@@ -445,8 +445,8 @@ assert errors["W1"] > 0.1 and errors["b1"] > 0.1
 #
 #     W ← W - rate · dL/dW
 #
-# We train three nets from the same start: one with the right backward pass, two with the wrong ones. Nothing here is
-# chosen by the result, so validation digits are all we need.
+# We train three nets from the same start: one with the right backward pass, two with the wrong ones. We
+# judge them on the validation digits.
 #
 # > 我们从相同的起点训练三个网络：一个反向正确，另外两个各有一处错误。用验证数字来评判它们。
 

@@ -37,7 +37,7 @@ digits = dataset.open_dataset("auto", log=print)
 # **Predict, then run:** from w = 1, where do eight steps lead with a rate of 0.01, 0.45, 0.9, 1 and 1.05? The factor
 # 1 - 2 rate tells it all.
 #
-# > **先猜，再运行：**从 w = 1 出发，学习率为 0.01、0.45、0.9、1 和 1.05 时，八步之后各走到哪里？
+# > **先预测，再运行**：从 w = 1 出发，学习率为 0.01、0.45、0.9、1 和 1.05 时，八步之后各走到哪里？
 # > 因子 1 - 2 rate 决定一切。
 
 
@@ -126,16 +126,17 @@ assert forward(*random_net(0), x[:5])[-1].shape == (5, 10)
 # %% [markdown]
 # ## Delta · 误差项 δ
 #
-# Call δ the gradient of L with respect to a layer's sums z, before the sigmoid. The slope of the sigmoid is a (1 - a),
-# so for the last layer the chain rule gives δ in one line. The gradients of W and b follow as in lab 3. Going back one
-# layer, each activation `below` is used once for every output k, and then its own sigmoid multiplies by its slope:
+# Call δ the gradient of L with respect to a layer's sums z, before the sigmoid. In the last layer z[k] acts on L only
+# by way of a[k]: the slope of ½ (a - y)² is a - y, and that of the sigmoid is a (1 - a). The gradients of W and b
+# follow as in lab 3. Going back one layer, each activation `below` is used once for every output k, so its gradient is
+# a sum over k. Then its own sigmoid multiplies by its slope:
 #
-# > 用 δ 表示 L 对一层的和 z（Sigmoid 之前）的梯度。Sigmoid 的斜率是 a (1 - a)，
-# > 所以对最后一层，链式法则一行就给出 δ。W 和 b 的梯度与实验 3 相同。往回走一层，
-# > 每个激活值 `below` 对每个输出 k 用一次，然后再乘以它自己那个 Sigmoid 的斜率：
+# > 用 δ 表示 L 对一层的和 z（Sigmoid 之前）的梯度。在最后一层，z[k] 只通过 a[k] 影响 L：
+# > ½ (a - y)² 的斜率是 a - y，Sigmoid 的斜率是 a (1 - a)。W 和 b 的梯度与实验 3 相同。往回走一层，
+# > 每个激活值 `below` 对每个输出 k 用一次，所以它的梯度是对 k 求和，再乘以它自己那个 Sigmoid 的斜率：
 #
-#     δ[s, k]      = (a[s, k] - y[s, k]) · a[s, k] (1 - a[s, k])
-#     dW[j, k]     = Σ_s below[s, j] δ[s, k],   db[k] = Σ_s δ[s, k]
+#     δ[s, k]       = (a[s, k] - y[s, k]) · a[s, k] (1 - a[s, k])
+#     dW[j, k]      = Σ_s below[s, j] δ[s, k],   db[k] = Σ_s δ[s, k]
 #     δ_below[s, j] = (Σ_k δ[s, k] W[j, k]) · below[s, j] (1 - below[s, j])
 #
 # The gradient of a batch is the *mean* over its samples, so we divide δ by n at once.
@@ -208,7 +209,7 @@ assert np.isclose(measured, dW[0][place], rtol=1e-5)
 # > 实验 3 中 0.1 的学习率很合适。这对眼下的网络说明不了什么：一步等于学习率*乘以梯度*，损失不同、层不同，
 # > 梯度也就不同。所以要试一系列的值，每次大约增大到三倍，用验证数字来看效果。在一切都选定之前，不看测试数字。
 # >
-# > **先猜，再运行：**每批 10 个时，学习率取 0.01 会怎样？取 100 呢？
+# > **先预测，再运行**：每批 10 个时，学习率取 0.01 会怎样？取 100 呢？
 
 
 # %%
@@ -274,7 +275,7 @@ assert again[-1] < 0.3
 # > 真正的梯度是对*所有*数字求平均：精确，但代价高。单个数字的梯度便宜，但大多是噪声。小批量介于两者之间。
 # > 它们指得准不准？我们测量两个方向夹角的余弦：1 表示方向相同，0 表示毫无关系。
 # >
-# > **先猜，再运行：**在随机的起点，30 个数字的一批，余弦是 0.1、0.5 还是 0.9？网络学会之后，它会变大还是变小？
+# > **先预测，再运行**：在随机的起点，30 个数字的一批，余弦是 0.1、0.5 还是 0.9？网络学会之后，它会变大还是变小？
 
 
 # %%
@@ -314,11 +315,11 @@ axes.legend()
 lab.save(figure, "batch_direction.png")
 
 # %% [markdown]
-# Why? At the start the net answers about a half for every digit, where nine of ten answers should be 0. So all digits
+# Why? At the start each of the ten outputs is about a half, while nine of them should be 0. So all digits
 # ask for the same thing, "answer less", and a few of them show the way. Once that is done, each digit asks for
 # something else, and what they agree on is small beside that.
 #
-# > 为什么？起初，网络对每个数字都大约回答二分之一，而十个输出中有九个应该是 0。所以所有数字要求的都一样：
+# > 为什么？起初，十个输出都大约是二分之一，而其中九个应该是 0。所以所有数字要求的都一样：
 # > “回答小一点”，少数几个数字就能指出方向。这一步完成之后，每个数字要求的各不相同，
 # > 它们的共同之处相比之下很小。
 
@@ -337,7 +338,7 @@ assert mean_start > 0.3 and abs(mean_after - 0.1) < 0.05
 # > 不过，许多粗略的步子也许仍胜过少数精确的步子，因为它们便宜得多。是这样吗？
 # > 要公平比较，每种批次大小都要用它自己最好的学习率，用验证数字来选。每个网络看到的数字一样多。
 # >
-# > **先猜，再运行：**哪种批次大小胜出？哪种的最佳学习率最大？
+# > **先预测，再运行**：哪种批次大小胜出？哪种的最佳学习率最大？
 
 # %%
 lab.section("Batch sizes, each at its best rate")
@@ -365,9 +366,11 @@ figure.suptitle("Many rough steps beat a few exact ones, even if each has its be
 lab.save(figure, "rates_and_batches.png")
 
 # %% [markdown]
-# Batch size and rate are chosen now. Look at the test digits, once.
+# Batch size and rate are chosen now. The winner's result on the validation digits is a little too good, since the
+# winner was chosen for it. So look at the test digits, once.
 #
-# > 批次大小和学习率都选定了。现在看测试数字，只看一次。
+# > 批次大小和学习率都选定了。胜者在验证数字上的成绩会偏高一点，因为它正是凭这个成绩选出来的。
+# > 所以现在看测试数字，只看一次。
 
 # %%
 tested = is_right(*tens[best_rate][1], rows(digits.eval.images), digits.eval.labels)

@@ -137,7 +137,7 @@ lab.save(figure, "threshold.png")
 # > 相邻的墨点属于一体。从任何一个还没有编号的墨点开始，给它编号，再走到它的八个邻居，然后是邻居的邻居，
 # > 直到没有能走到的墨为止。每一个这样的“岛”就是一个*连通分量*。0 和 8 里面的洞仍然是洞：那是纸。
 # >
-# > **先猜，再运行：**下面单元中的小图有几个岛？
+# > **先预测，再运行**：下面单元中的小图有几个岛？
 
 
 # %%
@@ -277,13 +277,13 @@ assert np.all(middle.std(axis=0) > 2 * mass.std(axis=0)), "the box is not what w
 # %% [markdown]
 # They do. A net that was trained on such digits has never seen others, so ours must be made in the same way.
 #
-# In `cut_out`, paper becomes 0 and the darkest ink 255. The paper's noise, and its darker side, leave up to a tenth of
-# full ink everywhere. So whatever is below a quarter is taken for paper.
+# In `cut_out`, paper becomes 0 and the darkest ink 255. The noise of the paper, and its darker side, leave a little
+# grey everywhere. It is well below a quarter of full ink, so whatever is below a quarter is taken for paper.
 #
 # > 确实遵守。用这样的数字训练出来的网络没有见过别的，所以我们的数字也必须这样制作。
 # >
-# > 在 `cut_out` 中，纸变成 0，最浓的墨变成 255。纸的噪声和较暗的一边到处留下最多十分之一的墨色，
-# > 所以低于四分之一的都当作纸。
+# > 在 `cut_out` 中，纸变成 0，最浓的墨变成 255。纸的噪声和较暗的一边到处留下一点灰色，
+# > 远低于最浓墨色的四分之一，所以低于四分之一的都当作纸。
 
 
 # %%
@@ -435,8 +435,8 @@ assert max(right - left for _, left, _, right in ours) > 250, "our largest box i
 # %% [markdown]
 # ## Does the centring matter? · 居中重要吗？
 #
-# Take many pictures, and prepare each digit in five ways. The net is the same, the ink is the same, and each way
-# differs from MNIST's in one thing:
+# Take many pictures, and prepare each digit in five ways. The net is the same, and the ink is the same. Ways 2 to 4
+# change one thing each:
 #
 # 1. as MNIST does it: longer side 20, centre of mass in the middle
 # 2. only the centring changed: the middle of the *box* in the middle
@@ -444,9 +444,10 @@ assert max(right - left for _, left, _, right in ours) > 250, "our largest box i
 # 4. only the size changed: longer side 28, so that the digit fills the square
 # 5. stretched to 28 by 28: size, shape and place changed together
 #
-# **Predict, then run:** the first is read right about as often as single validation digits. Which share of the others?
+# **Predict, then run:** the first is read right about as often as single validation digits are. What share of the
+# others is?
 #
-# > 取许多图片，每个数字用五种方式处理。网络相同，墨迹也相同，每种方式与 MNIST 的做法只差一处：
+# > 取许多图片，每个数字用五种方式处理。网络相同，墨迹也相同。第 2 至 4 种各只改变一处：
 # >
 # > 1. 按 MNIST 的做法：较长一边 20 像素，质心居中
 # > 2. 只改居中方式：*外框*的中心居中
@@ -454,7 +455,7 @@ assert max(right - left for _, left, _, right in ours) > 250, "our largest box i
 # > 4. 只改大小：较长一边 28 像素，数字充满方格
 # > 5. 拉伸到 28×28：大小、形状、位置一起改变
 # >
-# > **先猜，再运行：**第一种读对的比例与单个验证数字差不多。其余几种各是多少？
+# > **先预测，再运行**：第一种读对的比例与单个验证数字差不多。其余几种各是多少？
 
 
 # %%
@@ -470,11 +471,11 @@ ways = {
     "as MNIST:\ncentre of mass": centre,
     "centre of\nthe box": by_box,
     "as MNIST, then\n2 pixels aside": lambda cut: np.roll(centre(cut), 2, axis=1),
-    "filling\n28 pixels": lambda cut: place(scaled(cut, 28), *middle_of_box(scaled(cut, 28))),
+    "filling\n28 pixels": lambda cut: place(scaled(cut, 28), *centre_of_mass(scaled(cut, 28))),
     "stretched to\n28 by 28": lambda cut: resize(np.ascontiguousarray(cut), 28, 28),
 }
 right = {name: [] for name in ways}
-pictures = lab.budget(80, 40)
+pictures = lab.budget(80, 25)
 come_apart = 0
 for _ in range(pictures):
     chosen = rng.choice(len(digits.valid.labels), 5, replace=False)

@@ -73,7 +73,7 @@ assert L.uses[1][0] is a, "a is used a second time, in the sum"
 # > L 自己的梯度是 1。每个数把传来的梯度加到自己的梯度上，再乘以斜率，传给它用过的每个数。
 # > 为什么是*加*？实验 3 说过：一个值用了几次，它的梯度就是各次使用的梯度之和。
 # >
-# > **先猜，再运行：**当 a = 2、b = 5 时，L = a b + a 的 dL/da 和 dL/db 是多少？
+# > **先预测，再运行**：当 a = 2、b = 5 时，L = a b + a 的 dL/da 和 dL/db 是多少？
 # > 如果第二次使用覆盖了第一次，dL/da 会变成多少？
 
 
@@ -105,7 +105,7 @@ print(f"overwritten instead of added, dL/da would be {second_use} or {first_use}
 #
 # > 答案是对的，但看看代价。把一个数翻倍 n 次，y = y + y。每个和用了两次 y，所以把梯度传了两次。
 # >
-# > **先猜，再运行：**翻倍 15 次，`push` 会被调用多少次？
+# > **先预测，再运行**：翻倍 15 次，`push` 会被调用多少次？
 
 
 # %%
@@ -125,14 +125,14 @@ assert calls == 2**16 - 1, "one for each path from the end to a number"
 # %% [markdown]
 # ## The right order · 正确的顺序
 #
-# `push` walks every *path*, and the number of paths grows without bounds. There is a better way: let a number wait
-# until all its uses have reported, and then pass its gradient on once. For that we need an order in which every number
-# comes before the numbers it used: a *topological order*.
+# `push` walks every *path*, and here the number of paths doubles with every sum. There is a better way: let a number
+# wait until all its uses have reported, and then pass its gradient on once. For that we need an order in which every
+# number comes before the numbers it used: a *topological order*.
 #
 # It is easy to find. Visit a number only once; visit what it used first; then write it down. Each number is written
 # down after everything it used. Read the list from its end.
 #
-# > `push` 走遍每一条*路径*，而路径的数目会无限增长。有更好的办法：让一个数等到它的所有使用都汇报完毕，
+# > `push` 走遍每一条*路径*，而这里每多一个和，路径的数目就翻一倍。有更好的办法：让一个数等到它的所有使用都汇报完毕，
 # > 再把自己的梯度传一次。为此需要一个顺序，使每个数都排在它用过的数之前：这就是*拓扑顺序*。
 # >
 # > 它很容易找到：每个数只访问一次；先访问它用过的数；然后把它记下来。这样，每个数都记在它用过的数之后。
@@ -179,7 +179,7 @@ assert calls == 16
 #
 # > 网络用数组计算。NumPy 把偏置 `[3]` 加到 `[5, 3]` 的每一行上：偏置被*广播*了。所以每个偏置用了五次。
 # >
-# > **先猜，再运行：**y = x + b 的形状是 `[5, 3]`，梯度 dy 处处为 1。db 是什么？
+# > **先预测，再运行**：y = x + b 的形状是 `[5, 3]`，梯度 dy 处处为 1。db 是什么？
 
 
 # %%
@@ -497,7 +497,7 @@ tensors["W1"].clear_grad()
 # > 要用实验 3 的方法训练它，就得重写反向传播。它多了一层，还有一条绕过这一层的捷径：
 # > 隐藏值用了两次，一次给这一层，一次给求和。
 # >
-# > **先猜，再运行：**为了第三个网络，引擎的哪几行需要修改？
+# > **先预测，再运行**：为了第三个网络，引擎的哪几行需要修改？
 
 
 # %%
@@ -564,11 +564,11 @@ axes.legend()
 lab.save(figure, "training.png")
 
 # %% [markdown]
-# None: the answer to the last question. The engine knows sums, products and rectifiers, and any net made of them.
+# The answer is: none. The engine knows sums, products and rectifiers, and any net made of them.
 #
 # Nothing was chosen by looking at results, so we can open the test digits.
 #
-# > 上一个问题的答案是：一行也不用改。引擎认识加法、乘法和 ReLU，也就认识由它们组成的任何网络。
+# > 答案是：一行也不用改。引擎认识加法、乘法和 ReLU，也就认识由它们组成的任何网络。
 # >
 # > 我们没有根据结果做过任何选择，所以可以看测试数字了。
 
