@@ -65,6 +65,18 @@ def test_right_answers_pass(number):
     assert [judge(exercise, names).kind for exercise in exercises(number)] == [RIGHT] * 3
 
 
+@pytest.mark.parametrize(("number", "name"), answers("right_answers"))
+def test_right_answers_in_other_styles_pass(number, name):
+    assert check_answer("right_answers", number, name)
+
+
+def test_the_corpus_is_large():
+    assert len(answers("wrong_answers")) >= 150
+    assert len(answers("right_answers")) >= 60
+    quoted = [bool(getattr(load("wrong_answers", number), name).__doc__) for number, name in answers("wrong_answers")]
+    assert sum(quoted) >= 0.95 * len(quoted)
+
+
 @pytest.mark.parametrize(("number", "name"), answers("wrong_answers"))
 def test_wrong_answers_are_told_their_own_mistake(number, name):
     with pytest.raises(Wrong) as caught:

@@ -111,8 +111,10 @@ def _check_start(answer: Answer) -> None:
 def _check_sizes(weights: list[np.ndarray], seed: int, on: str) -> None:
     x = np.random.default_rng(100 + seed).standard_normal((400, len(weights[0])))
     for place, w in enumerate(weights):
-        if len(np.unique(w.round(9))) < 0.5 * w.size:
-            raise Wrong(f"the weights of layer {place + 1} are alike", on, "equal units stay equal: draw every weight")
+        if len(np.unique(w, axis=1).T) < w.shape[1]:
+            raise Wrong(
+                f"layer {place + 1} has units with equal weights", on, "equal units stay equal: draw every weight"
+            )
         wanted = 1 / np.sqrt(len(w)) if place == 0 else np.sqrt(2 / len(w))
         u = x @ w
         found = np.sqrt(np.mean(u**2))
