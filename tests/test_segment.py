@@ -6,8 +6,9 @@ from PIL import Image
 
 from paddle_mnist import dataset
 from paddle_mnist.errors import UserError
+from paddle_mnist.pictures.picture import from_pixels
 from paddle_mnist.pictures.segment import split_digits
-from paddle_mnist.pictures.synthetic import synthetic_page
+from paddle_mnist.pictures.synthetic import PHONE_KINDS, phone_page, synthetic_page
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +107,32 @@ def test_a_classifier_has_a_say():
     assert len(split_digits(page, lambda images: 1.01 - bridged(images))) == 2
 
 
-def test_writing_on_two_lines_is_refused():
-    with pytest.raises(UserError, match="one line"):
-        split_digits(drawn(*((x, y, x + 12, y + 100) for y in (20, 180) for x in (100, 200, 300)), shape=(300, 500)))
+def test_lines_of_writing_come_in_order_each_from_left_to_right():
+    bars = [(x, y, x + 12, y + 100) for y in (180, 20) for x in (300, 100, 200)]
+    digits = split_digits(drawn(*bars, shape=(300, 500)))
+    assert [(digit.line, digit.box[0] // 100) for digit in digits] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+
+
+def test_lines_of_writing_may_rise_alike():
+    bars = [(100 * i, y - 12 * i, 100 * i + 12, y - 12 * i + 80) for y in (150, 300, 450) for i in range(1, 7)]
+    assert [digit.line for digit in split_digits(drawn(*bars, shape=(600, 800)))] == [0] * 6 + [1] * 6 + [2] * 6
+
+
+def test_shapes_that_stand_on_no_lines_are_refused():
+    rng = np.random.default_rng(0)
+    corners = [(60 * column, int(rng.integers(0, 500))) for column in range(1, 12) for _ in range(3)]
+    with pytest.raises(UserError, match="do not stand on lines"):
+        split_digits(drawn(*((x, y, x + 10, y + 60) for x, y in corners), shape=(600, 800)))
+
+
+@pytest.mark.parametrize("kind", PHONE_KINDS)
+def test_digits_are_found_on_phone_pages(held, kind):
+    rng = np.random.default_rng(1)
+    right = 0
+    for _ in range(4):
+        page = phone_page(*held, rng, kind)
+        right += tuple(digit.line for digit in split_digits(from_pixels(page.image))) == page.lines
+    assert right >= 3
 
 
 def test_a_line_may_rise():

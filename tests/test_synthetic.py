@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paddle_mnist.pictures.synthetic import synthetic_page
+from paddle_mnist.pictures.synthetic import PHONE_KINDS, phone_page, synthetic_page
 
 
 @pytest.mark.parametrize("touching", [False, True])
@@ -36,3 +36,14 @@ def test_one_pair_touches_if_it_is_asked_for(splits):
     for _ in range(20):
         assert min(gaps(synthetic_page(*splits.eval, rng))) > 0
         assert sum(gap <= 0 for gap in gaps(synthetic_page(*splits.eval, rng, touching=True))) == 1
+
+
+@pytest.mark.parametrize("kind", PHONE_KINDS)
+def test_phone_page_gives_colours_and_the_box_of_each_digit(splits, kind):
+    first, second = (phone_page(*splits.eval, np.random.default_rng(1), kind) for _ in range(2))
+    assert (first.image == second.image).all() and first.text == second.text
+    height, width, channels = first.image.shape
+    assert channels == 3 and first.image.dtype == np.uint8
+    assert len(first.boxes) == len(first.labels) == len(first.lines)
+    assert all(0 <= left < right <= width and 0 <= top < bottom <= height for left, top, right, bottom in first.boxes)
+    assert len(first.text.split("\n")) == max(first.lines) + 1

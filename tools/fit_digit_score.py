@@ -53,10 +53,10 @@ def examples(data: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
         page = synthetic_page(train.images, train.labels, rng, bool(rng.random() < TOUCHING))
         ink = find_ink(page.image)
         try:
-            pieces, slant, height = find_pieces(ink)
+            lines, slant, height = find_pieces(ink)
         except UserError:  # too small, or all noise
             continue
-        parts = [part for piece in pieces for part in candidates(piece, page, slant, height, rng)]
+        parts = [part for line in lines for piece in line for part in candidates(piece, page, slant, height, rng)]
         seen.append(digit_score.views(parts, ink > INK, height))
         shares += [overlap(part, page) for part in parts]
     return np.concatenate(seen), np.array(shares, np.float32)

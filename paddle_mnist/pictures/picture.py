@@ -84,6 +84,14 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
     return Picture(gray, max(width, height) / max(gray.shape), str(path))
 
 
+def from_pixels(pixels: np.ndarray, name: str = "the picture") -> Picture:
+    """Return grey values uint8 [h, w], or colours uint8 [h, w, 3], as a picture ready to be worked on."""
+    from PIL import Image
+
+    gray = _to_gray(Image.fromarray(pixels))
+    return Picture(gray, max(pixels.shape) / max(gray.shape), name)
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence Pillow's own warnings and log lines: sizes are checked here, and errors are one sentence."""

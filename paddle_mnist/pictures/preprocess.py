@@ -13,21 +13,26 @@ import numpy as np
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures.picture import Picture
+from paddle_mnist.pictures.rules import without_rules
 
 FIELD, BOX = 28, 20
+PAPER_SIDE = 128  # pixels of the longer side on which the paper's brightness is estimated
+PAPER_WINDOW = 0.4  # of the longer side: the window that it is the median of
+MAX_GAIN = 3.0  # of the contrast in a shadow
 MIN_CONTRAST = 24  # grey levels of 255 by which ink must differ from paper
 MIN_CONTRAST_TO_NOISE = 5  # how far ink must stand out of what else varies on the page
 EDGE = 0.25  # of full ink: where a stroke ends
 SPECK_AREA = 0.02  # of the largest stroke's area: what is smaller is dust
-MAX_SPOTS = 400  # more than any line of writing has: a texture
+MAX_SPOTS = 1000  # more than any page of writing has: a texture
 MAX_INK_SHARE = 0.5  # of a page; there is more paper than ink where somebody wrote
 
 
-def find_ink(picture: Picture | np.ndarray) -> np.ndarray:
+def find_ink(picture: Picture | np.ndarray, fine: bool = False) -> np.ndarray:
     """Tell ink from paper, whichever is the darker, under light that may vary over the page.
 
     Args:
         picture: what ``open_picture`` returned, or grey values uint8 [h, w].
+        fine: smooth less, for writing that is small in a large picture.
 
     Returns:
         float32 [h, w], from 0 (paper) to 1 (full ink).
@@ -38,12 +43,15 @@ def find_ink(picture: Picture | np.ndarray) -> np.ndarray:
     gray, name = (picture.gray, picture.name) if isinstance(picture, Picture) else (picture, "the picture")
     if min(gray.shape) < 4:
         raise UserError(f"no ink found: {name} has {gray.shape[1]} × {gray.shape[0]} pixels, where a digit needs more")
-    light = _smooth(gray.astype(np.float32))
-    difference = light - paper_of(light)
+    light = _smooth(gray.astype(np.float32), fine)
+    paper = paper_of(light)
+    difference = light - paper
     # Ink is the rarer of the two: it makes one tail of the histogram, and the third moment tells which.
     if (difference.astype(np.float64) ** 3).sum() < 0:
-        difference = -difference
+        # Ink takes a share of the light, so that it differs less from the paper in a shadow.
+        difference = -difference * np.clip(np.median(paper) / np.maximum(paper, 1), 1, MAX_GAIN)
     noise = 1.4826 * float(np.median(np.abs(difference - np.median(difference))))
+    difference = without_rules(difference, noise)
     level = _ink_level(difference)
     if level < MIN_CONTRAST:
         raise UserError(f"no ink found: {name} is nearly even, where a digit should stand out from the paper")
@@ -58,7 +66,7 @@ def find_ink(picture: Picture | np.ndarray) -> np.ndarray:
 
 
 def _without_specks(ink: np.ndarray, name: str) -> np.ndarray:
-    """Take off what is far smaller than the writing: dust, dead pixels, the grain of the paper."""
+    """Remove what is far smaller than the writing: dust, dead pixels, the grain of the paper."""
     from scipy import ndimage
 
     labels, count = ndimage.label(ink > EDGE, structure=np.ones((3, 3)))
@@ -73,10 +81,9 @@ def _without_specks(ink: np.ndarray, name: str) -> np.ndarray:
 
 
 def paper_of(light: np.ndarray) -> np.ndarray:
-    """Estimate the paper's own brightness at each pixel: the smooth surface that most pixels lie near.
+    """Estimate the paper's own brightness at each pixel: the median of a wide window, first along rows, then columns.
 
-    A polynomial of second degree is fitted to a reduced picture, then fitted again without the pixels that lie far
-    from it, which are ink.
+    A median follows slopes and the edges of shadows, and ignores ink wherever it covers less than half of the window.
 
     Args:
         light: brightness, float [h, w].
@@ -84,32 +91,28 @@ def paper_of(light: np.ndarray) -> np.ndarray:
     Returns:
         float32 [h, w].
     """
+    from PIL import Image
+    from scipy import ndimage
+
     height, width = light.shape
-    step = max(1, max(height, width) // 120)
-    sample = light[::step, ::step]
-    terms = _polynomial(np.arange(0, height, step) / height, np.arange(0, width, step) / width)
-    values = sample.ravel()
-    kept = np.abs(values - np.median(values)) <= np.quantile(np.abs(values - np.median(values)), 0.8)
-    for _ in range(5):
-        coefficients = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
-        distance = np.abs(values - terms @ coefficients)
-        kept = distance <= max(2.5 * float(np.median(distance)), 2.0)
-    return (_polynomial(np.arange(height) / height, np.arange(width) / width) @ coefficients).reshape(height, width)
+    factor = max(1, max(height, width) // PAPER_SIDE)
+    small = np.asarray(Image.fromarray(light).reduce(factor))
+    half = max(2, round(PAPER_WINDOW * max(small.shape) / 2))
+    for axis in (1, 0):
+        padded = np.pad(small, [(half, half) if axis == other else (0, 0) for other in (0, 1)], mode="edge")
+        small = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis), axis=-1)
+    small = ndimage.gaussian_filter(small.astype(np.float32), 1)
+    box = (0, 0, width / factor, height / factor)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
-def _polynomial(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return 1, x, y, x², xy, y² at each point of a grid, float32 [len(y) · len(x), 6]."""
-    y, x = (axis.astype(np.float32).ravel() for axis in np.meshgrid(y, x, indexing="ij"))
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
-
-
-def _smooth(light: np.ndarray) -> np.ndarray:
-    """Take fine noise off a large picture; a small one has no pixels to spare."""
+def _smooth(light: np.ndarray, fine: bool) -> np.ndarray:
+    """Remove fine noise from a large picture; a small one has no pixels to spare."""
     from scipy import ndimage
 
     if max(light.shape) < 100:
         return light
-    return ndimage.gaussian_filter(light, 0.8 if max(light.shape) < 400 else 1.2)
+    return ndimage.gaussian_filter(light, 0.4 if fine else 0.8 if max(light.shape) < 400 else 1.2)
 
 
 def _ink_level(difference: np.ndarray) -> float:
@@ -119,7 +122,7 @@ def _ink_level(difference: np.ndarray) -> float:
 
 
 def _otsu(values: np.ndarray) -> float:
-    """Return the threshold that parts values into two classes with the most distant means (N. Otsu, 1979)."""
+    """Return the threshold that separates values into two classes with the most distant means (N. Otsu, 1979)."""
     if values.max() <= 0:
         return np.inf  # an even page
     counts, edges = np.histogram(np.maximum(values, 0), bins=256)

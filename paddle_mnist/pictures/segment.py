@@ -1,6 +1,6 @@
 """Segments a picture of a number into digits.
 
-    ink -> connected components -> pieces of one digit joined -> touching digits split -> digits in reading order
+    ink -> connected components -> lines -> pieces of one digit joined -> touching digits split -> digits in order
 
 Everything is measured in the height of the digits themselves, so that the size of the picture does not matter.
 """
@@ -23,10 +23,12 @@ from paddle_mnist.pictures.components import (
     union,
     upright_columns,
 )
+from paddle_mnist.pictures.lines import find_lines
 from paddle_mnist.pictures.picture import Picture
 from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_digit
 
-MAX_COMPONENTS = 60  # of the size of writing
+MAX_COMPONENTS = 300  # of the size of writing
+SMALL = 40  # pixels: lower digits are smoothed less, since their strokes are thin
 ENOUGH_PIXELS = 100  # higher digits than twice this are reduced: what they show is prepared to 20 in the end
 MIN_PIXELS = 8  # a digit lower than this cannot be told from another
 
@@ -38,7 +40,6 @@ WHOLE = 0.7  # what reaches so high is no mere piece of a digit
 NEAR = 0.12  # pieces of a digit leave no wider gap between them
 TALL = 1.4  # no digit is higher
 RULE = 8.0  # what is wider is a line drawn across the page
-OFF_LINE = 0.7  # how far a digit's middle may lie above or below the line of writing
 
 CLASSIFIER_WEIGHT = 2.9  # of the classifier's log probability; fitted to the pairs on 700 pages of validation digits
 
@@ -72,7 +73,7 @@ def whole_digit(picture: Picture) -> Digit:
 
 
 def split_digits(picture: Picture | np.ndarray, confidence: Confidence | None = None) -> list[Digit]:
-    """Find the digits of a number written on one line, from left to right.
+    """Find the digits in a picture, in reading order: line by line from the top, each from left to right.
 
     Args:
         picture: what ``picture.open_picture`` returned, or grey values uint8 [h, w].
@@ -86,16 +87,23 @@ def split_digits(picture: Picture | np.ndarray, confidence: Confidence | None = 
     name = picture.name if isinstance(picture, Picture) else "the picture"
     scale = picture.scale if isinstance(picture, Picture) else 1.0
     ink = find_ink(picture)
-    factor = max(1, int(digit_height(connected_components(ink, name)) // ENOUGH_PIXELS))
+    height = digit_height(connected_components(ink, name))
+    factor = max(1, int(height // ENOUGH_PIXELS))
     if factor > 1:
         ink, scale = np.asarray(Image.fromarray(ink).reduce(factor)), scale * factor
+    elif height < SMALL:
+        ink = find_ink(picture, fine=True)
 
-    digits = find_digits(ink, name, confidence)
-    return [Digit(tuple(round(side * scale) for side in digit.box), _prepared(ink, digit)) for digit in digits]
+    digits = []
+    for line, found in enumerate(find_digits(ink, name, confidence)):
+        digits += [Digit(tuple(round(x * scale) for x in part.box), _prepared(ink, part), line) for part in found]
+    return digits
 
 
-def find_digits(ink: np.ndarray, name: str = "the picture", confidence: Confidence | None = None) -> list[Component]:
-    """Segment ink [h, w] into digits, from left to right."""
+def find_digits(
+    ink: np.ndarray, name: str = "the picture", confidence: Confidence | None = None
+) -> list[list[Component]]:
+    """Segment ink [h, w] into digits: for each line of writing, from top to bottom, its digits from left to right."""
     pieces, slant, height = find_pieces(ink, name)
 
     def score(parts: list[Component]) -> np.ndarray:
@@ -105,43 +113,33 @@ def find_digits(ink: np.ndarray, name: str = "the picture", confidence: Confiden
         probability = confidence(np.stack([_prepared(ink, part) for part in parts]))
         return value + CLASSIFIER_WEIGHT * np.log(np.maximum(probability, 1e-6))
 
-    digits = [part for piece in pieces for part in touching.split_touching(piece, slant, height, score)]
-    digits = [digit for digit in digits if digit.height >= MIN_DIGIT * height]
-    if not digits:
+    lines = []
+    for line in pieces:
+        parts = [part for piece in line for part in touching.split_touching(piece, slant, height, score)]
+        digits = [part for part in parts if part.height >= MIN_DIGIT * height]
+        lines.append(sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant))))
+    if not any(lines):
         raise UserError(f"no digits found in {name}: write larger, dark on light or light on dark")
-    if distance_from_line(digits) > OFF_LINE * height:
-        raise UserError(
-            f"no number found in {name}: the {len(digits)} shapes in it do not stand on one line; write a number on "
-            "one line, and nothing else on the page"
-        )
-    return sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant)))
+    return [line for line in lines if line]
 
 
-def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[Component], float, float]:
-    """Return the pieces of ink [h, w] that hold a digit or several, the slant of the writing and its digits' height."""
+def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[list[Component]], float, float]:
+    """Return what holds one digit or several, line by line, the slant of the writing and the height of a digit."""
     found = connected_components(ink, name)
     height = digit_height(found)
     if height < MIN_PIXELS:
         raise UserError(f"no digits found in {name}: what is there is {height:.0f} pixels high, less than {MIN_PIXELS}")
     found = [part for part in found if SPECK * height <= max(part.height, part.width) <= RULE * height]
     if not found or len(found) > MAX_COMPONENTS:
-        raise UserError(f"no digits found in {name}: found {len(found):,} strokes, where a number has a few")
+        raise UserError(f"no digits found in {name}: found {len(found):,} strokes, where a page has a few")
+    lines = find_lines(found, height)
+    if lines is None:
+        raise UserError(
+            f"no number found in {name}: the {len(found)} shapes in it do not stand on lines; write numbers on lines, "
+            "and nothing else on the page"
+        )
     slant = find_slant(union(found))
-    return join_pieces(found, slant, height), slant, height
-
-
-def distance_from_line(digits: list[Component]) -> float:
-    """Return how far in pixels the digit furthest from the line of writing lies above or below it.
-
-    The line may rise or fall. It goes through the medians, so that what lies off it does not draw it near.
-    """
-    from scipy import stats
-
-    left, top, right, bottom = np.array([digit.box for digit in digits]).T
-    x, y = (left + right) / 2, (top + bottom) / 2
-    slope = stats.theilslopes(y, x).slope if len(digits) > 2 and np.ptp(x) else 0.0
-    height = y - slope * x
-    return float(np.abs(height - np.median(height)).max())
+    return [join_pieces(line, slant, height) for line in lines], slant, height
 
 
 def join_pieces(parts: list[Component], slant: float, height: float) -> list[Component]:

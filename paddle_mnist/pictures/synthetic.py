@@ -14,16 +14,24 @@ class SyntheticPage:
     """A synthetic page with one number on it.
 
     Attributes:
-        image: uint8 [h, w], grey.
+        image: uint8 [h, w], grey, or uint8 [h, w, 3], in colours.
         labels: the digits in reading order.
         boxes: for each digit left, top, right, bottom in pixels, the last two exclusive.
         masks: where each digit's ink is, bool [digits, h, w]; where two touch, both have it.
+        lines: the line of writing that each digit stands on, from 0.
     """
 
     image: np.ndarray
     labels: tuple[int, ...]
     boxes: tuple[tuple[int, int, int, int], ...]
     masks: np.ndarray
+    lines: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        """What is written, with a line break between lines."""
+        pairs = list(zip(self.lines, self.labels, strict=True))
+        return "\n".join("".join(str(label) for at, label in pairs if at == line) for line in sorted(set(self.lines)))
 
 
 def synthetic_page(
@@ -49,7 +57,111 @@ def synthetic_page(
     pair = int(rng.integers(0, count - 1)) if touching else -1
     places = _lay_out(glyphs, size, pair, rng)
     ink, boxes, masks = _draw(glyphs, places, int(size))
-    return SyntheticPage(_photograph(ink, rng), tuple(int(labels[index]) for index in chosen), tuple(boxes), masks)
+    shown = tuple(int(labels[index]) for index in chosen)
+    return SyntheticPage(_photograph(ink, rng), shown, tuple(boxes), masks, (0,) * count)
+
+
+PHONE_KINDS = ("ruled", "squared", "shadow", "turned", "pencil", "small", "pens", "lines")
+PENS = {"black": (35, 35, 40), "blue": (40, 60, 150), "red": (190, 45, 50)}
+
+
+def phone_page(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator, kind: str) -> SyntheticPage:
+    """Write a number on a page as a phone would photograph it, in colours.
+
+    Args:
+        images: uint8 [n, 28, 28] to draw digits from, as MNIST has them.
+        labels: [n], what they show.
+        rng: the source of all randomness.
+        kind: one of ``PHONE_KINDS``: ruled or squared paper, a shadow across the page, a page turned by up to 6
+            degrees, pencil, digits 20 pixels high, a blue or red pen, or two to five lines of writing on plain, ruled
+            or squared paper that may be turned. Otherwise the pen is black or blue and the paper plain.
+    """
+    several = kind == "lines"
+    size = 20.0 if kind == "small" else rng.uniform(36, 60 if several else 90)
+    slant = rng.uniform(-0.2, 0.2)
+    pitch = size * rng.uniform(1.6, 2.3)  # between lines of writing
+    glyphs, places, lines, chosen = [], [], [], []
+    for line in range(int(rng.integers(2, 6)) if several else 1):
+        for place, glyph, index in _line(images, size, slant, rng):
+            glyphs.append(glyph)
+            places.append((place[0], place[1] + round(line * pitch)))
+            lines.append(line)
+            chosen.append(index)
+    ink, boxes, masks = _draw(glyphs, places, int(size * rng.uniform(1, 2)))
+    paper = rng.choice(["plain", "ruled", "squared"]) if several else kind
+    rules = _rules(ink.shape, paper, size, pitch, rng)
+    if kind == "turned" or (several and rng.random() < 0.5):
+        angle = rng.uniform(-6, 6)
+        ink, rules = _turned(ink, angle), _turned(rules, angle)
+        masks = np.array([_turned(mask.astype(float), angle) > 0.5 for mask in masks])
+        boxes = [_mask_box(mask) for mask in masks]
+    image = _phone_photo(ink, rules, kind, rng)
+    return SyntheticPage(image, tuple(int(labels[index]) for index in chosen), tuple(boxes), masks, tuple(lines))
+
+
+def _line(
+    images: np.ndarray, size: float, slant: float, rng: np.random.Generator
+) -> list[tuple[tuple[int, int], np.ndarray, int]]:
+    """Return a line of 3 to 8 digits: the top left corner, the ink and the index of each."""
+    chosen = rng.integers(0, len(images), int(rng.integers(3, 9)))
+    glyphs = [_glyph(images[index], size * rng.uniform(0.9, 1.1), slant) for index in chosen]
+    return list(zip(_lay_out(glyphs, size, -1, rng), glyphs, chosen.tolist(), strict=True))
+
+
+def _rules(shape: tuple[int, int], paper: str, size: float, pitch: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the ink of printed lines, float [h, w] from 0 to 1; of plain paper none."""
+    rules = np.zeros(shape)
+    if paper in ("ruled", "squared"):
+        step = pitch if paper == "ruled" else size * rng.uniform(0.4, 0.8)
+        width, first = int(rng.integers(1, 4)), rng.uniform(0, step)
+        for start in np.arange(first, shape[0], step):
+            rules[int(start) : int(start) + width] = 1
+        for start in np.arange(first, shape[1], step) if paper == "squared" else ():
+            rules[:, int(start) : int(start) + width] = 1
+    return rules
+
+
+def _turned(values: np.ndarray, angle: float) -> np.ndarray:
+    """Turn float [h, w] about its middle by some degrees; the page keeps its size, its edges are continued."""
+    from scipy import ndimage
+
+    return ndimage.rotate(values, angle, reshape=False, order=1, mode="nearest")
+
+
+def _mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _phone_photo(ink: np.ndarray, rules: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the page in colours: paper, printed lines and pen under uneven light, blurred, with noise; uint8."""
+    from scipy import ndimage
+
+    paper = np.array([1.0, rng.uniform(0.96, 1), rng.uniform(0.9, 1)]) * rng.uniform(190, 245)
+    depth = rng.uniform(0.75, 1)
+    if kind == "pencil":
+        pen, depth = np.array([70, 70, 75]), rng.uniform(0.35, 0.6)
+        ink = ink * np.clip(ndimage.gaussian_filter(rng.normal(1, 0.8, ink.shape), 0.8), 0.4, 1.2)
+    else:
+        pen = np.array(PENS[str(rng.choice(["blue", "red"] if kind == "pens" else ["black", "blue"]))])
+    colour = np.array([rng.uniform(120, 190), rng.uniform(160, 200), rng.uniform(190, 225)])  # of the printed lines
+    page = paper + (colour - paper).clip(max=0) * rules[..., np.newaxis]
+    page = page + (pen - page) * np.clip(depth * ink, 0, 1)[..., np.newaxis]
+    light = _light(ink.shape, kind == "shadow", rng)
+    page = ndimage.gaussian_filter(page * light[..., np.newaxis], (rng.uniform(0.4, 0.9),) * 2 + (0,))
+    return np.clip(np.rint(page + rng.normal(0, rng.uniform(1, 5), page.shape)), 0, 255).astype(np.uint8)
+
+
+def _light(shape: tuple[int, int], shadow: bool, rng: np.random.Generator) -> np.ndarray:
+    """Return the light on each pixel, about 1: a gradient, and a shadow with a soft edge if there is one."""
+    y, x = np.linspace(-0.5, 0.5, shape[0])[:, np.newaxis], np.linspace(-0.5, 0.5, shape[1])
+    slope_x, slope_y = rng.uniform(-0.2, 0.2, 2)
+    light = 1 + slope_x * x + slope_y * y
+    if shadow:
+        angle, softness = rng.uniform(0, 2 * np.pi), rng.uniform(0.02, 0.1)
+        edge = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-0.3, 0.3)
+        light = light * (1 - rng.uniform(0.3, 0.6) / (1 + np.exp(-edge / softness)))
+    return light
 
 
 def _glyph(image: np.ndarray, size: float, slant: float) -> np.ndarray:
