@@ -268,13 +268,15 @@ def as_value(other):
     return other if isinstance(other, Value) else Value(other)
 
 
-def code_lines(thing):
+def code_lines(function):
     """Count the lines of code: neither blank nor comment nor docstring."""
-    lines = [line.strip() for line in inspect.getsource(thing).splitlines()]
+    lines = [line.strip() for line in inspect.getsource(function).splitlines()]
     return sum(bool(line) and not line.startswith(("#", '"""')) for line in lines)
 
 
-engine, helpers = (sum(map(code_lines, parts)) for parts in ((Value, as_value), (in_order, fitted)))
+methods = [method for method in vars(Value).values() if inspect.isfunction(method)]
+engine = 1 + sum(map(code_lines, [*methods, as_value]))  # 1 for the line of the class
+helpers = sum(map(code_lines, [in_order, fitted]))
 print(f"the engine has {engine} lines of code; the order and the broadcasting add {helpers}")
 assert engine <= 40
 
