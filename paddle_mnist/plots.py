@@ -27,6 +27,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "webp")
 # A curve is about 1,000 pixels wide: more points cost time and memory and cannot be seen.
 MAX_POINTS = 4000
+# Digits in a row, and the pixels of a cell: a digit of 28 by 28, a margin, and room above for two lines.
+COLUMNS, CELL_WIDTH, CELL_HEIGHT, SIDE = 8, 38, 46, 28
 
 
 def loss_curve(history: History, path: Path, title: str, loss_name: str) -> None:
@@ -94,22 +96,17 @@ def predictions(
         digits: the digits that the net predicted, [n].
         captions: a few characters for each, such as the net's raw output.
         path: the picture to write.
+        title: what the net is, and how good.
+
+    Raises:
+        UserError: the picture's format is not one of ``FORMATS``.
     """
-    columns = 8
-    rows = max(1, -(-len(images) // columns))
-    figure, axes = _figure(10, 1.62 * rows + 0.8, rows, columns)
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, image, label, digit, caption in zip(axes.flat, images, labels, digits, captions, strict=False):
-        axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        right = digit == label
-        wrong = "" if right else f" (is {label})"
-        axis.set_title(f"{digit}{wrong}\n{caption}", fontsize=10, color="black" if right else COLOURS[1])
-        if not right:
-            axis.axis("on")
-            axis.set(xticks=[], yticks=[])
-            for side in axis.spines.values():
-                side.set(color=COLOURS[1], linewidth=2)
+    wrong = digits != labels
+    notes = [f" (is {label})" if bad else "" for label, bad in zip(labels, wrong, strict=True)]
+    texts = [f"{digit}{note}\n{caption}" for digit, note, caption in zip(digits, notes, captions, strict=True)]
+    rows = max(1, -(-len(images) // COLUMNS))
+    figure, axes = _figure(10, 1.62 * rows + 0.8)
+    _draw_tiles(axes, images, texts, COLUMNS, wrong)
     _literal(figure.suptitle(title))
     save(figure, path)
 
@@ -131,23 +128,20 @@ def segmentation(
         captions: the prediction for each.
         path: the picture to write.
         title: the number predicted.
+
+    Raises:
+        UserError: the picture's format is not one of ``FORMATS``.
     """
     height, width = gray.shape
     upper = float(np.clip(10 * height / width, 1.5, 7))
     figure = _empty_figure(10, upper + 2.4)
-    rows = figure.add_gridspec(2, 1, height_ratios=[upper, 2])
-    axes = figure.add_subplot(rows[0])
-    axes.imshow(gray, cmap="gray", vmin=0, vmax=255)
-    axes.axis("off")
+    page, digits = figure.subplots(2, 1, gridspec_kw={"height_ratios": [upper, 2]})
+    page.imshow(gray, cmap="gray", vmin=0, vmax=255)
+    page.axis("off")
     for left, top, right, bottom in boxes:
         corners = [left, right, right, left, left], [top, top, bottom, bottom, top]
-        axes.plot(*corners, color=COLOURS[1], linewidth=2)
-    columns = rows[1].subgridspec(1, max(8, len(images)))
-    for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        axis = figure.add_subplot(columns[index])
-        axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        axis.set_title(caption, fontsize=11)
-        axis.set(xticks=[], yticks=[])
+        page.plot(*corners, color=COLOURS[1], linewidth=2)
+    _draw_tiles(digits, images, captions, max(COLUMNS, len(images)))
     _literal(figure.suptitle(title))
     save(figure, path)
 
@@ -203,10 +197,10 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(file, format=path.suffix[1:].lower() or "png", dpi=120)
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    """Make a figure with a grid of axes, sized in inches."""
+def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    """Make a figure with one pair of axes, sized in inches."""
     figure = _empty_figure(width, height)
-    return figure, figure.subplots(rows, columns)
+    return figure, figure.subplots()
 
 
 def _empty_figure(width: float, height: float) -> Figure:
@@ -231,6 +225,27 @@ def _finish_loss(
     axes.grid(alpha=0.3)
     for text in axes.legend(ncols=columns).get_texts():
         _literal(text)
+
+
+def _draw_tiles(
+    axes: Axes, images: np.ndarray, texts: list[str], columns: int, framed: np.ndarray | None = None
+) -> None:
+    """Draw digits uint8 [n, 28, 28] in rows, each below its text; one image in one axes, which is quick to draw."""
+    from matplotlib.patches import Rectangle
+
+    paper = np.zeros((max(1, -(-len(images) // columns)) * CELL_HEIGHT, columns * CELL_WIDTH), np.uint8)
+    for index, (image, text) in enumerate(zip(images, texts, strict=True)):
+        row, column = divmod(index, columns)
+        top, left = (row + 1) * CELL_HEIGHT - SIDE - 2, column * CELL_WIDTH + (CELL_WIDTH - SIDE) // 2
+        paper[top : top + SIDE, left : left + SIDE] = image
+        marked = framed is not None and framed[index]
+        colour = COLOURS[1] if marked else "black"
+        axes.text(left + SIDE / 2, top - 2, text, fontsize=10, color=colour, ha="center", va="bottom")
+        corner = left - 0.5, top - 0.5
+        style = (COLOURS[1], 2.0) if marked else ("lightgray", 0.5)
+        axes.add_patch(Rectangle(corner, SIDE, SIDE, fill=False, edgecolor=style[0], linewidth=style[1]))
+    axes.imshow(paper, cmap="gray_r", vmin=0, vmax=255)
+    axes.axis("off")
 
 
 def _literal(text: Text) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,15 @@ def splits() -> Splits:
     return Splits(made_up_split(230, 1), made_up_split(50, 2), made_up_split(50, 3))
 
 
-@pytest.fixture
-def data_file(splits: Splits, own_folder: Path) -> Path:
-    """Return the made-up digits as a file in the course's format."""
-    path = own_folder / "digits.json.gz"
+@pytest.fixture(scope="session")
+def written_digits(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the made-up digits as a file in the course's form, written once; tests copy it."""
+    path = tmp_path_factory.mktemp("written") / "digits.json.gz"
     mnist_json.write(path, splits)
     return path
+
+
+@pytest.fixture
+def data_file(written_digits: Path, own_folder: Path) -> Path:
+    """Return the made-up digits as a file in the course's form, in the test's own folder."""
+    return Path(shutil.copy(written_digits, own_folder))
