@@ -227,6 +227,9 @@ def test_a_page_shows_outputs_formulas_and_pictures(lab, tmp_path):
     assert "lines are left out" in text and "[script · 脚本](../01_one.py)" in text
     (picture,) = re.findall(r"\]\((pages/.+png)\)", text)
     assert (out / picture).is_file()
+    assert pages.is_current(lab, out)
+    lab.write_text(LAB.replace("A text.", "Another text."), "utf-8")
+    assert not pages.is_current(lab, out)
     pages.write_page(lab, out, [execute.Output(), execute.Output()], [lab.stem])
     assert not (out / picture).exists(), "old pictures go"
 

@@ -4,7 +4,7 @@ python -m paddle_mnist.labs                          what was run and solved, an
 python -m paddle_mnist.labs --notebooks              labs/notebooks/NN_name.ipynb, with outputs: runs every lab
 python -m paddle_mnist.labs --notebooks --only 03 --lang zh
 python -m paddle_mnist.labs --notebooks --no-run     without outputs, in a second
-python -m paddle_mnist.labs --pages                  docs/labs/NN_name.md, with outputs
+python -m paddle_mnist.labs --pages                  docs/labs/NN_name.md, of the labs that have changed
 python -m paddle_mnist.labs grade FOLDER             a table of verdicts on STUDENT/NN.py or STUDENT_NN.py
 """
 
@@ -67,11 +67,13 @@ def _write(args: argparse.Namespace) -> int:
         if name[:2] not in numbers:
             continue
         lab = source / f"{name}.py"
+        out = args.out or (source.parent / "docs" / "labs" if args.pages else tools.labs_folder() / "notebooks")
+        if args.pages and not args.only and pages.is_current(lab, out):
+            continue
         outputs = [] if args.no_run else run_lab(lab)
         if args.pages:
-            print(pages.write_page(lab, args.out or source.parent / "docs" / "labs", outputs, names), flush=True)
+            print(pages.write_page(lab, out, outputs, names), flush=True)
         else:
-            out = args.out or tools.labs_folder() / "notebooks"
             print(notebooks.write_notebook(lab, out, args.lang or "both", outputs), flush=True)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -14,6 +15,12 @@ from paddle_mnist.storage.files import atomic_write
 
 # Longer outputs are cut in the middle.
 MOST_LINES = 30
+
+
+def is_current(lab: Path, folder: Path) -> bool:
+    """Return whether a folder holds a page of the lab as it is now."""
+    page = folder / f"{lab.stem}.md"
+    return page.is_file() and page.read_text("utf-8").startswith(_mark(lab))
 
 
 def write_page(lab: Path, folder: Path, outputs: Sequence[Output], names: Sequence[str]) -> Path:
@@ -29,7 +36,7 @@ def write_page(lab: Path, folder: Path, outputs: Sequence[Output], names: Sequen
     pictures.mkdir(parents=True, exist_ok=True)
     for old in pictures.glob(f"{lab.stem[:2]}-*.png"):
         old.unlink()
-    parts, left, count = [_links(lab, folder, names)], list(outputs), 0
+    parts, left, count = [_mark(lab), _links(lab, folder, names)], list(outputs), 0
     for cell in read_cells(lab):
         if cell.kind == "markdown":
             parts.append(with_formulas(cell.text, lambda block: f"```math\n{block}\n```"))
@@ -48,6 +55,12 @@ def write_page(lab: Path, folder: Path, outputs: Sequence[Output], names: Sequen
     with atomic_write(page, "w") as file:
         file.write("\n\n".join(parts).rstrip() + "\n")
     return page
+
+
+def _mark(lab: Path) -> str:
+    """Return the first line of a page: the digest of the script that it shows."""
+    text = lab.read_text("utf-8").encode()  # with the same line ends on every system
+    return f"<!-- {lab.name} {hashlib.sha256(text).hexdigest()[:16]} -->"
 
 
 def _links(lab: Path, folder: Path, names: Sequence[str]) -> str:
