@@ -62,7 +62,7 @@ def fit_line__climbs(x, t, lr, steps):
 
 
 def fit_line__solves_by_least_squares(x, t, lr, steps):
-    """w and b begin at 0, w has shape [k, 1]; compute one step by hand and compare"""
+    """with no steps, w and b stay at 0"""
     solved = np.linalg.lstsq(np.hstack([x, np.ones((len(x), 1))]), t, rcond=None)[0]
     return solved[:-1], solved[-1]
 

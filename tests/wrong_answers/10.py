@@ -71,7 +71,7 @@ def batch_norm__takes_means_of_samples(x, running, training):
 
 
 def batch_norm__divides_by_the_variance(x, running, training):
-    """divide by the standard deviation, the root of the variance"""
+    """divide by the square root of the variance"""
     return _norm(x, running, training, power=1)
 
 
@@ -81,7 +81,7 @@ def batch_norm__exchanges_the_shares(x, running, training):
 
 
 def batch_norm__goes_on_updating(x, running, training):
-    """compute one unit by hand"""
+    """after training the running values must not change"""
     return _norm(x, running, training, always_update=True)
 
 

@@ -20,7 +20,7 @@ _EPOCH = '''
 def train_epoch(net, optimizer, batches):
     """Train a Paddle net on every batch once; correct the three mistakes in the lines below.
 
-    The loss of a batch is the mean of (output - label)². Gradients are clear at first, and shall be at the end.
+    The loss of a batch is the mean of (output - label)². Gradients are zero at first, and must be zero at the end.
     net: maps a tensor [n, k] to outputs [n, 1].  optimizer: one of Paddle's, for the net's parameters.
     batches: a list of pairs (x, t): float32 [n, k] and float32 [n].
     Returns: a list with the loss of each batch before its step, as floats.
@@ -157,7 +157,11 @@ def _check_fit(answer: Answer) -> None:
             (_descend(x, t, lr / 2, steps), "the loss has no factor 1/2"),
             (_descend(x, t, lr, steps, with_bias=False), "b is not trained"),
         ]
-        why = "w and b begin at 0, w has shape [k, 1]; compute one step by hand and compare"
+        why = (
+            "with no steps, w and b stay at 0"
+            if not steps
+            else "w and b begin at 0, w has shape [k, 1]; compute one step by hand and compare"
+        )
         expect(found, _descend(x, t, lr, steps), on, slips, why, tolerance=1e-4)
 
 

@@ -165,8 +165,12 @@ def _check_norm(answer: Answer) -> None:
         wanted, after = _norm(x, start, training)
         slips = [
             (_norm(x, start, training, mean_axis=1)[0], "each unit has its own mean: over the batch, axis 0"),
-            (_norm(x, start, training, root=False)[0], "divide by the standard deviation, the root of the variance"),
+            (
+                _norm(x, start, training, root=False)[0],
+                "divide by the square root of the variance",
+            ),
             (_norm(x, start, training, batch=True)[0], "after training the running values are used, not the batch's"),
+            (_norm(x, start, training, always=True)[0], "after training the running values must not change"),
             (
                 _norm(x, start, training, batch=True, root=False)[0],
                 "the root is missing, and it uses the batch's values",
@@ -175,7 +179,7 @@ def _check_norm(answer: Answer) -> None:
         expect(found, wanted, on, slips, "compute one unit by hand")
         slips = [
             (_norm(x, start, training, swapped=True)[1], "0.9 belongs to the old value, 0.1 to the new one"),
-            (_norm(x, start, training, always=True)[1], "after training the running values stay as they are"),
+            (_norm(x, start, training, always=True)[1], "after training the running values must not change"),
             (start, "the running values are not updated: assign to running[...]"),
         ]
         expect(running, after, f"{on}: the running values afterwards", slips, "each is 0.9 old + 0.1 new, unit by unit")

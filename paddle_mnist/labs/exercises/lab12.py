@@ -29,7 +29,7 @@ def adagrad_step(w, s, gradient, lr):
     Like RMSProp, but s is the plain sum of all squared gradients so far, so it never forgets and only grows. The step
     is lr times the gradient, divided by the root of the new s; 1e-6 is added to the root, outside of it.
     w, s, gradient: arrays of one shape.  lr: the learning rate.
-    Returns: (new w, new s). The arrays given stay as they are.
+    Returns: (new w, new s). The arguments must not change.
     """
 '''
 
@@ -37,10 +37,10 @@ _ADAM = '''
 def adam_step(w, m, s, gradient, t, lr):
     """Return the weights and the two memories after step t of Adam; correct the three mistakes in the lines below.
 
-    The shares kept are 0.9 for m (the mean gradient) and 0.999 for s (the mean squared gradient); both begin at 0
-    and are corrected for it before they are used. 1e-8 is added to the root.
+    m (the mean gradient) keeps 0.9 of its old value, s (the mean squared gradient) 0.999. Both begin at 0 and are
+    corrected for that before they are used. 1e-8 is added to the square root.
     w, m, s, gradient: arrays of one shape.  t: 1 in the first step.  lr: the learning rate.
-    Returns: (new w, new m, new s), where m and s are those to be handed to the next step, not corrected.
+    Returns: (new w, new m, new s), where m and s are not corrected: the next step needs them so.
     """
 '''
 

@@ -9,11 +9,11 @@ from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expe
 
 _CLIP = '''
 def clip_by_global_norm(gradients, limit):
-    """Return the gradients, shortened by one common factor so that their global norm is limit at the most.
+    """Return the gradients, scaled by one common factor so that their global norm is at most limit.
 
-    The global norm is the root of the sum of the squares of all numbers in all arrays.
+    The global norm is the square root of the sum of the squares of all numbers in all arrays.
     gradients: a list of arrays of different shapes.  limit: a number above 0.
-    Returns: a list of new arrays; equal to the given ones where the norm is not above the limit.
+    Returns: a list of new arrays; equal to the given ones if the norm is at most limit.
     """
 '''
 
@@ -147,7 +147,7 @@ EXERCISES = (
         (
             ("First one number for all arrays: their global norm.", "先为所有数组算出一个数：全局范数。"),
             (
-                "Multiply every array by limit / max(norm, limit): it is 1 where nothing is to be done.",
+                "Multiply every array by limit / max(norm, limit): it is 1 where nothing must be clipped.",
                 "把每个数组乘以 limit / max(norm, limit)：不需要裁剪时它等于 1。",
             ),
         ),
