@@ -19,8 +19,8 @@
 # Every lab of this course begins with a cell like the next one. Two lines in it need a word.
 #
 # `OPENBLAS_NUM_THREADS`: NumPy hands its matrix products to a library that uses all processor cores at once. Our
-# matrices are so small that the cores would spend more time waiting for each other than computing, above all when
-# other programs are running. One core is enough. The library reads this setting when NumPy is imported, so the line
+# matrices are so small that the cores can spend more time waiting for each other than computing, above all when other
+# programs are running. One core is enough. The library reads this setting when NumPy is imported, so the line
 # must come before that import.
 #
 # `lab`: a small helper that teaches nothing. `lab.section` prints a heading above the output of a cell, `lab.save`
@@ -29,7 +29,7 @@
 # > 本课程的每个实验都以类似下面的单元开头。其中有两行需要解释。
 # >
 # > `OPENBLAS_NUM_THREADS`：NumPy 把矩阵乘法交给一个程序库，它默认同时使用所有处理器核。我们的矩阵很小，
-# > 各个核互相等待的时间会比计算的时间还长，有其他程序在运行时尤其如此。一个核就够了。
+# > 各个核互相等待的时间可能比计算的时间还长，有其他程序在运行时尤其如此。一个核就够了。
 # > 这个库在导入 NumPy 时读取该设置，所以这一行必须写在导入之前。
 # >
 # > `lab`：一个小帮手，与课程内容无关。`lab.section` 在输出前打印标题，`lab.save` 把图片存到
@@ -387,7 +387,7 @@ mean = np.stack([digits.train.images[digits.train.labels == digit].mean(axis=0) 
 wrong = np.stack([shuffled_images[separate == digit].mean(axis=0) for digit in range(10)])
 assert mean.shape == (10, 28, 28)
 
-figure, grid = plt.subplots(2, 10, figsize=(10, 2.9))
+figure, grid = plt.subplots(2, 10, figsize=(10, 2.7), layout="constrained")
 for digit in range(10):
     for row, picture in enumerate((mean[digit], wrong[digit])):
         grid[row, digit].imshow(picture, cmap="gray_r", vmin=0, vmax=200)

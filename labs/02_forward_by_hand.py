@@ -92,7 +92,7 @@ assert np.allclose(slope, np.gradient(height, curve), atol=1e-3), "the formula o
 assert slope.max() == 0.25 and slope[np.abs(curve) > 5].max() < 0.01
 
 # %% [markdown]
-# Mathematics has no trouble with exp(1000), but a computer has: the number is too large for a float. The same curve
+# Mathematics has no trouble with exp(1000), but a computer does: the number is too large for a float. The same curve
 # written with tanh never overflows, and that is how the package writes it.
 #
 # > 数学上 exp(1000) 没有问题，计算机却有：这个数超出了浮点数的范围。
@@ -311,13 +311,23 @@ assert np.allclose(p, three_layer_net.predict(weights, image), atol=1e-6), "the 
 # %% [markdown]
 # What does a neuron look at? Multiply each pixel by its weight and draw the products where the pixels are: blue speaks
 # for this neuron, orange against it. The sum of this picture, plus the bias, is z. We show the most active of the 50
-# neurons of the first layer, the least active, and one in between. Nobody told them what to look for.
+# neurons of the first layer, the least active, and one in between.
+#
+# Nobody told them what to look for. Nor is it the random start that we see: since then their weights have moved by more
+# than their own length.
 #
 # > 一个神经元在看什么？把每个像素乘以它的权重，把乘积画在像素的位置上：蓝色支持这个神经元，橙色反对。
 # > 这张图的总和加上偏置就是 z。下面是第一层 50 个神经元中最活跃的、最不活跃的，以及居中的一个。
-# > 没有人告诉它们该看什么。
+# >
+# > 没有人告诉它们该看什么。我们看到的也不是随机的起点：从那以后，它们的权重移动的距离已超过起点自身的长度。
 
 # %%
+first = three_layer_net.ThreeLayerNet(seed=0, dtype=np.float32).params["W1"]  # the random start again
+seen = train_images.mean(axis=0) > 0.05  # pixels that often have ink
+moved = np.linalg.norm((weights["W1"] - first)[seen]) / np.linalg.norm(first[seen])
+print(f"the weights of the first layer have moved by {moved:.1f} times their initial length")
+assert moved > 1
+
 figure, panels = plt.subplots(1, 5, figsize=(13.5, 3.4), width_ratios=(1, 1, 1, 1, 1.5), layout="constrained")
 panels[0].imshow(image.reshape(28, 28), cmap="gray_r")
 panels[0].set_title(f"The image, labelled {label}")
@@ -428,18 +438,23 @@ assert 0.01 < results.std() < 0.02
 # %% [markdown]
 # There is a formula for this spread. A digit read right counts 1, a digit read wrong 0. If a share p counts 1, the
 # variance of one such number is p (1 - p). The accuracy is the mean of n of them, and the variance of a mean is n times
-# smaller. The root of it is the *standard error*:
+# smaller. The root of it is the *standard error* σ:
 #
 # > 这个离散程度有公式。读对的数字记 1，读错的记 0。如果记 1 的比例是 p，一个这样的数的方差是 p (1 - p)。
-# > 准确率是 n 个这样的数的平均，平均值的方差是它的 n 分之一。再开平方，就是*标准误差*：
+# > 准确率是 n 个这样的数的平均，平均值的方差是它的 n 分之一。再开平方，就是*标准误差* σ：
 #
-#     error = √(p (1 - p) / n)
+#     σ = √(p (1 - p) / n)
 #
 # About two tests in three end within one standard error, and 95 in 100 within two. From here on we write both numbers:
 # 90.0 ± 1.3 %. Four times as many digits halve the error.
 #
+# It also explains why we look at the test digits only once. Test twenty nets that are equally good, and keep the best
+# one: its result is luck.
+#
 # > 大约三分之二的测试落在一个标准误差以内，百分之九十五落在两个以内。从现在起我们把两个数都写出来：
 # > 90.0 ± 1.3 %。数字多到四倍，误差减半。
+# >
+# > 误差还说明了为什么测试数字只看一次。测试二十个同样好的网络，留下最好的那个：它的成绩靠的是运气。
 
 
 # %%
@@ -456,6 +471,9 @@ assert np.isclose(error, results.std(), rtol=0.05)
 assert 0.6 < within[1] < 0.75 and within[2] > 0.93
 assert standard_error(right) == accuracy.standard_error(right), "the package has this function, and later labs use it"
 print("our net on the validation digits:", accuracy.in_percent(right))
+best_of_twenty = rng.binomial(500, 0.9, (10_000, 20)).max(axis=1) / 500
+print(f"the best of twenty nets that all read 90 % shows {best_of_twenty.mean():.1%} on average")
+assert 0.92 < best_of_twenty.mean() < 0.93
 
 figure, axes = plt.subplots(figsize=(8, 4))
 for place, n in enumerate((100, 500, 10_000)):

@@ -268,18 +268,19 @@ assert relu.backward(np.array([10.0, 10.0, 10.0])).tolist() == [0, 0, 10]
 #
 #     L = -log p[t] = log(exp(z[0]) + … + exp(z[9])) - z[t]
 #
-# How does one score z[c] move L? Inside the logarithm only exp(z[c]) depends on it, and the slope of log(S) is 1 / S.
-# So the first term gives exp(z[c]) / S, which is p[c]. The second term gives -1 if c is the label, and else nothing:
+# How does one score z[c] move L? Call S the sum inside the logarithm. Only exp(z[c]) in it depends on z[c], and the
+# slope of log(S) is 1 / S. So the first term gives exp(z[c]) / S, which is p[c]. The second term gives -1 if c is the
+# label, and else nothing:
 #
-# > 某个得分 z[c] 怎样影响 L？对数里只有 exp(z[c]) 与它有关，而 log(S) 的斜率是 1 / S。
+# > 某个得分 z[c] 怎样影响 L？记对数里的和为 S，其中只有 exp(z[c]) 与 z[c] 有关，而 log(S) 的斜率是 1 / S。
 # > 所以第一项给出 exp(z[c]) / S，也就是 p[c]。第二项在 c 是标签时给出 -1，否则没有贡献：
 #
 #     dL/dz[c] = p[c] - 1   (c = t)
 #     dL/dz[c] = p[c]       (c ≠ t)
 #
 # What the net says, minus what is true: no gradient could be simpler. Write the truth as a row with a 1 at the label
-# and 0 elsewhere (*one-hot*), and it is p - one-hot. The loss of a batch is the mean over its n samples, so divide by
-# n.
+# and 0 elsewhere (*one-hot*), and the gradient is p - one-hot. The loss of a batch is the mean over its n samples, so
+# divide by n.
 #
 # **Predict, then run:** a net gives the same score to all ten digits, and the label is 3. What are the ten gradients?
 #
@@ -367,9 +368,9 @@ def random_params(inputs, hidden, outputs, seed=0):
 #
 #     |a - b| / (|a| + |b|)
 #
-# which is tiny if all is well, and between 0.1 and 1 if something is wrong.
+# which is tiny if all is well, and far larger, up to 1, if something is wrong.
 #
-# > 一切正常时，它非常小；有错误时，它在 0.1 到 1 之间。
+# > 一切正常时，它非常小；有错误时，它大得多，最大为 1。
 
 
 # %%
@@ -400,7 +401,7 @@ assert max(errors.values()) < 1e-7
 # %% [markdown]
 # ## What a wrong backward pass looks like · 反向写错了是什么样
 #
-# Leave out one thing: let the rectifier's backward pass let everything through, also where the input was negative.
+# Leave out one thing: make the rectifier's backward pass let everything through, also where the input was negative.
 # Nothing crashes, and every shape is right.
 #
 # **Predict, then run:** which of the four gradients W1, b1, W2, b2 will the check find wrong?

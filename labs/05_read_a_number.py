@@ -183,8 +183,9 @@ figure, (above, below) = plt.subplots(2, 1, figsize=(8, 5.4), layout="constraine
 islands = np.ma.masked_equal(number, 0)  # paper stays white
 above.imshow(islands, cmap=plt.matplotlib.colors.ListedColormap(COLOURS[:6]), interpolation="nearest")
 for k in range(1, number.max() + 1):
-    top, left, _, _ = ink_box(number == k)
-    above.text(left - 9, top + 4, str(k), fontsize=12, weight="bold")
+    top, left, _, right = ink_box(number == k)
+    above.text((left + right) / 2, top - 3, str(k), ha="center", fontsize=12, weight="bold")
+above.set_ylim(80, -12)  # room for the numbers
 above.set_title(f"Ink that touches is one island: {number.max()} islands")
 shown = below.imshow(np.ma.masked_where(number == 0, steps), cmap="viridis", interpolation="nearest")
 figure.colorbar(shown, ax=below, label="steps")
