@@ -2,11 +2,12 @@
 # # 15. Stop and resume · 停止与恢复
 #
 # Training takes minutes here and weeks elsewhere. Batteries run out, machines restart. This lab asks what has to be
-# saved so that a training that was cut off ends as if nothing had happened, to the last bit. Then it kills a real
-# training process and tries.
+# saved so that training that was cut off ends as if nothing had happened, to the last bit. It saves with Paddle's own
+# `paddle.save`, and falls into its traps on purpose. Then it kills a real training process and tries.
 #
 # > 训练在这里只要几分钟，在别处可能要几周。电池会耗尽，机器会重启。本实验要弄清：必须保存什么，
-# > 才能让中断的训练最终得到与从未中断时完全一样的结果，一个比特都不差。然后真的杀掉一个训练进程来试一试。
+# > 才能让中断的训练最终得到与从未中断时完全一样的结果，一个比特都不差。
+# > 保存用 Paddle 自己的 `paddle.save`，并故意踩一踩它的陷阱。然后真的杀掉一个训练进程来试一试。
 
 # %%
 import hashlib
@@ -22,106 +23,167 @@ from matplotlib import pyplot as plt
 from paddle_mnist import cpu, dataset
 from paddle_mnist.labs.tools import COLOURS, Lab
 
-cpu.tune()
-from paddle_mnist import learners
-from paddle_mnist.errors import UserError
+cpu.tune()  # before Paddle is imported: it lets Paddle use the processor well (lab 16)
+import paddle
+import paddle.nn.functional as F
+from paddle.nn import Linear
+
 from paddle_mnist.loader import shuffled, to_input, to_target
-from paddle_mnist.recipes import settings_for
-from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 
 lab = Lab("15_stop_and_resume")
 digits = dataset.open_dataset("sample", log=print)  # a few thousand digits show it all
 
 # %% [markdown]
-# ## A training that can be cut · 可以切断的训练
+# ## Training that can be interrupted · 可以中断的训练
 #
-# We train the small net with Adam. Step number s of the training belongs to an epoch and a batch, and the order of the
-# samples follows from the seed and the epoch alone:
+# We train the net of lab 7, with ten scores, by Adam and a falling rate (labs 12 and 13). Step number s of the training
+# belongs to an epoch and a batch, and the order of the samples follows from the seed and the epoch alone. So any step
+# can be done without the ones before it; nothing random is kept between steps.
+#
+# > 我们用 Adam 和下降的学习率（实验 12、13）训练实验 7 的网络，输出十个得分。训练的第 s 步属于某一轮的某一批，
+# > 样本的顺序只由种子和轮次决定。所以任何一步都可以单独执行，不需要前面的步骤；步与步之间不保留任何随机状态。
 #
 #     epoch, batch = divmod(s, steps per epoch)          order = permutation of (seed, epoch)
-#
-# So any step can be done without the ones before it. Nothing random is kept between steps.
-#
-# > 我们用 Adam 训练小网络。训练的第 s 步属于某一轮的某一批，样本的顺序只由种子和轮次决定，公式见上。
-# > 所以任何一步都可以单独执行，不需要前面的步骤；步与步之间不保留任何随机状态。
 
 # %%
-settings = settings_for("fc", "classify", optimizer="adam", lr=0.01, clip_norm=0.0, seed=3)
+lab.section("Training that can be interrupted")
+SEED = 3
 samples = len(digits.train.labels)
 PER_EPOCH = -(-samples // 100)
-STEPS, CUT = 3 * PER_EPOCH, PER_EPOCH + PER_EPOCH // 4  # cut off in the second epoch
+STEPS, CUT = 3 * PER_EPOCH, PER_EPOCH + PER_EPOCH // 4  # interrupted in the second epoch
 
 
-def train(learner, first, last, order_of=lambda epoch: shuffled(samples, settings.seed, epoch)):
+class Sigmoids(paddle.nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = Linear(784, 10)
+        self.fc2 = Linear(10, 10)
+        self.fc3 = Linear(10, 10)
+
+    def forward(self, images):
+        x = paddle.flatten(images, start_axis=1)  # [n, 784]
+        return self.fc3(F.sigmoid(self.fc2(F.sigmoid(self.fc1(x)))))  # [n, 10]
+
+
+def as_in_a_new_process():
+    """Number Paddle's own names from 0 within the block; see the trap below."""
+    return paddle.utils.unique_name.guard()
+
+
+def build():
+    """Return a new net, optimizer and scheduler, as a new process would make them."""
+    paddle.seed(SEED)
+    with as_in_a_new_process():
+        net = Sigmoids()
+    rate = paddle.optimizer.lr.CosineAnnealingDecay(0.02, T_max=STEPS)
+    return net, paddle.optimizer.Adam(rate, parameters=net.parameters()), rate
+
+
+def train(net, optimizer, rate, first, last, order_of=lambda epoch: shuffled(samples, SEED, epoch)):
     """Do the steps first to last - 1, and return all the weights, in one row, after each."""
     trail = []
     for step in range(first, last):
         epoch, batch = divmod(step, PER_EPOCH)
         chosen = order_of(epoch)[100 * batch : 100 * (batch + 1)]
-        images, labels = digits.train.images[chosen], digits.train.labels[chosen]
-        learner.train_step(to_input(images, "01"), to_target(labels, "classify"))
-        trail.append(np.concatenate([array.ravel() for array in learner.state_dict().values()]))
+        images = paddle.to_tensor(to_input(digits.train.images[chosen], "01"))
+        labels = paddle.to_tensor(to_target(digits.train.labels[chosen], "classify"))
+        F.cross_entropy(net(images), labels).backward()
+        with as_in_a_new_process():
+            optimizer.step()
+        optimizer.clear_grad()
+        rate.step()
+        trail.append(np.concatenate([p.numpy().ravel() for p in net.parameters()]))
     return np.array(trail)  # [steps, weights]
 
 
-undisturbed = train(learners.build(settings), 0, STEPS)
-print(f"{STEPS} steps of {PER_EPOCH} an epoch, {undisturbed.shape[1]:,} weights; it will be cut after step {CUT}")
+undisturbed = train(*build(), 0, STEPS)
+print(f"{STEPS} steps of {PER_EPOCH} an epoch, {undisturbed.shape[1]:,} weights; interrupted after step {CUT}")
 assert undisturbed.shape == (STEPS, 784 * 10 + 10 + 10 * 10 + 10 + 10 * 10 + 10)
 
 # %% [markdown]
-# Is training itself repeatable? Without that nothing could be compared. The same seed has to give the same weights, to
-# the bit.
+# **Predict, then run:** is training itself repeatable? Do two runs with the same seed end with the same weights:
+# nearly, or to the bit? Without that nothing below could be compared.
 #
-# > 训练本身可重复吗？如果不可重复，就无从比较。同样的种子必须得到一个比特都不差的权重。
+# > **先预测，再运行：**训练本身可重复吗？种子相同的两次训练，最终的权重是接近，还是一个比特都不差？
+# > 如果不可重复，下面就无从比较。
 
 # %%
-again = train(learners.build(settings), 0, STEPS)
+again = train(*build(), 0, STEPS)
 assert np.array_equal(undisturbed, again), "equal, not merely close"
-print("two trainings with seed 3 agree in every bit:", hashlib.sha256(again[-1].tobytes()).hexdigest()[:16])
+print("two runs with seed 3 agree in every bit:", hashlib.sha256(again[-1].tobytes()).hexdigest()[:16])
 
 # %% [markdown]
 # ## What has to be saved · 必须保存什么
 #
-# Train up to the cut, and keep three things:
+# Train up to the interruption, and save three things:
 #
-# - the weights;
-# - what the optimizer remembers: Adam's two averages of each weight, and how many steps it has done;
+# - the weights: `net.state_dict()`;
+# - what the optimizer remembers: `optimizer.state_dict()`, which holds Adam's two averages of each weight, how many
+#   steps
+#   it has done, and where the learning rate's schedule is;
 # - where we are: the step, from which epoch, batch and order follow.
 #
-# > 训练到切断处，保留三样东西：权重；优化器记住的内容（Adam 为每个权重保存的两个平均值，以及走过的步数）；
-# > 我们所在的位置（第几步，由此可知轮次、批次和样本顺序）。
+# > 训练到中断处，保存三样东西：
+# >
+# > - 权重：`net.state_dict()`；
+# > - 优化器记住的内容：`optimizer.state_dict()`，其中有 Adam 为每个权重保存的两个平均值、走过的步数，
+# >   以及学习率调度走到了哪里；
+# > - 我们所在的位置：第几步，由此可知轮次、批次和样本顺序。
 
 # %%
-learner = learners.build(settings)
-train(learner, 0, CUT)
-saved = {"weights": learner.state_dict(), "optimizer": learner.optimizer_state(), "step": CUT}
-for name in ("weights", "optimizer"):
-    print(f"{name}:", {key: list(np.shape(value)) for key, value in list(saved[name].items())[:4]}, "…")
+lab.section("What has to be saved")
+net, optimizer, rate = build()
+train(net, optimizer, rate, 0, CUT)
+paddle.save(net.state_dict(), str(lab.folder / "model.pdparams"))
+paddle.save(optimizer.state_dict(), str(lab.folder / "model.pdopt"))
+paddle.save({"step": CUT}, str(lab.folder / "where.pdparams"))
 
-count = {name: sum(np.size(value) for value in saved[name].values()) for name in ("weights", "optimizer")}
-print(f"numbers to save: {count['weights']:,} weights, {count['optimizer']:,} of the optimizer's")
-assert count["optimizer"] > 2 * count["weights"], "two averages for each weight, and the powers of 0.9 and 0.999"
-
+saved = {name: paddle.load(str(lab.folder / f"model.{name}")) for name in ("pdparams", "pdopt")}
+print("of the net:      ", ", ".join(list(saved["pdparams"])[:3]), "…")
+print("of the optimizer:", ", ".join(list(saved["pdopt"])[:2]), "…", saved["pdopt"]["LR_Scheduler"])
+count = {
+    name: sum(int(np.prod(value.shape)) for value in state.values() if hasattr(value, "shape"))
+    for name, state in saved.items()
+}
+print(f"numbers saved: {count['pdparams']:,} weights, {count['pdopt']:,} of the optimizer's")
+assert count["pdopt"] > 2 * count["pdparams"], "two averages for each weight, and the powers of 0.9 and 0.999"
+assert saved["pdopt"]["LR_Scheduler"]["last_epoch"] == CUT, "the schedule counts its own steps"
 
 # %% [markdown]
-# Now resume in new learners. One gets everything. The others each lack something that people do forget.
+# One trap is in the names: the net's state is keyed by *your* names, `fc1.weight`, but the optimizer's by Paddle's own,
+# `linear_0.w_0`, which are counted over the whole process. If another net was built first in the process, the names
+# differ. That is why `build` numbers them from 0.
 #
-# > 现在在新的学习器里恢复。一个得到全部内容，其余的各缺一样人们确实会忘记的东西。
+# Now resume in new nets, with `set_state_dict`. One gets everything. Three lack something that people do forget, and
+# one finds the optimizer's state under other names.
+#
+# **Predict, then run:** which of them will raise an error?
+#
+# > 有一个陷阱藏在名字里：网络状态的键是*你*取的名字 `fc1.weight`，优化器状态的键却是 Paddle 自己的名字 `linear_0.w_0`，
+# > 它在整个进程里统一编号。如果这个进程里先建过别的网络，名字就对不上。所以 `build` 让编号从 0 开始。
+# >
+# > 现在用 `set_state_dict` 在新的网络里恢复。一个得到全部内容，三个各缺一样人们确实会忘记的东西，
+# > 还有一个拿到的是别的名字下的优化器状态。
+# >
+# > **先预测，再运行：**其中哪一个会报错？
 
 
 # %%
-def resume(optimizer=True, first=CUT, **changes):
-    learner = learners.build(settings)  # weights drawn anew, as in a new process
-    learner.load_state_dict(saved["weights"], "the lab's checkpoint")
-    if optimizer:
-        learner.load_optimizer_state(saved["optimizer"], "the lab's checkpoint")
-    return train(learner, first, first + STEPS - CUT, **changes)
+def resume(optimizer_state=True, first=CUT, other_names=False, **changes):
+    net, optimizer, rate = build()
+    if other_names:  # another net was built first in this process
+        _, net = Sigmoids(), Sigmoids()
+        optimizer = paddle.optimizer.Adam(rate, parameters=net.parameters())
+    net.set_state_dict(paddle.load(str(lab.folder / "model.pdparams")))
+    if optimizer_state:
+        optimizer.set_state_dict(paddle.load(str(lab.folder / "model.pdopt")))
+    return train(net, optimizer, rate, first, first + STEPS - CUT, **changes)
 
 
 resumed = {
     "everything": resume(),
-    "without Adam's memory": resume(optimizer=False),
+    "no optimizer state": resume(optimizer_state=False),
     "from the epoch's first batch": resume(first=PER_EPOCH),
     "samples in another order": resume(order_of=lambda epoch: shuffled(samples, 99, epoch)),
 }
@@ -130,37 +192,43 @@ for name, trail in resumed.items():
     distance[name] = np.abs(trail - undisturbed[CUT:]).max(axis=1)  # [steps]
     print(f"{name:28} ends {distance[name][-1]:.3g} away from the undisturbed weights")
 
+try:
+    resume(other_names=True)
+except AssertionError as error:
+    print("with the optimizer's state under other names Paddle stops:", error)
+else:
+    raise RuntimeError("other names were accepted")
 assert np.array_equal(resumed["everything"], undisturbed[CUT:]), "every bit, in every step"
 for name in list(resumed)[1:]:
     assert distance[name][-1] > 1e-3, f"{name}: the weights end elsewhere"
 
 # %%
-figure, axes = plt.subplots(figsize=(8.5, 4.5))
+figure, axes = plt.subplots(figsize=(8.5, 4.5), layout="constrained")
 for colour, (name, gap) in zip(COLOURS, distance.items(), strict=False):
     wide = {"linewidth": 3} if name == "everything" else {}
     axes.plot(np.arange(CUT + 1, STEPS + 1), gap, color=colour, label=name, **wide)
-axes.axvline(CUT, color="0.5", linestyle="--", label="cut off here")
+axes.axvline(CUT, color="0.5", linestyle="--", label="interrupted here")
 axes.set_xlim(0, STEPS)
 axes.set(
     title="Resumed with everything, the distance is exactly 0",
     xlabel="step",
-    ylabel="largest difference of a weight\nfrom the undisturbed training",
+    ylabel="largest difference of a weight\nfrom the undisturbed run",
 )
-axes.legend()
+axes.legend(loc="upper left", fontsize=9)
 lab.save(figure, "distance.png")
 
 # %% [markdown]
-# None of the three crashed, and each has learnt something. That is what makes the mistake so common: the loss only
-# hops a little. But a result that nobody can repeat is no result.
+# Wrong names are noticed. The three other mistakes raise no error, and each of these nets has learnt something. That is
+# what makes them so common. But a result that nobody can repeat is no result.
 #
-# > 三个残缺的版本都没有报错，也都学到了东西。正因为如此，这种错误才很常见：损失只是轻轻一跳。
+# > 名字对不上会被发现。其余三种错误都不报错，而且每个网络都学到了东西。正因为如此，这些错误才很常见。
 # > 但是，无法重复的结果算不上结果。
 
 # %% [markdown]
 # ## A file that is whole or not there · 文件要么完整，要么不存在
 #
 # If the process dies while it writes, half a file is left, and the good one before it is gone. So write under another
-# name, bring it to the disk, and only then give it the right name. Renaming is one step for the file system: whoever
+# name, flush it to disk, and only then give it the right name. Renaming is one step for the file system: whoever
 # looks sees the old file or the new one, never half of one.
 #
 # > 如果进程在写文件时死掉，就会留下半个文件，而之前那个好的也没了。所以先用另一个名字写，确保写到磁盘上，
@@ -168,6 +236,9 @@ lab.save(figure, "distance.png")
 
 
 # %%
+lab.section("A file that is whole or not there")
+
+
 def write_whole(path, data, die_at=None):
     new = path.with_name(path.name + ".new")
     with open(new, "wb") as file:
@@ -187,49 +258,48 @@ write_whole(path, b"the second, better weights")
 assert path.read_bytes() == b"the second, better weights"
 
 # %% [markdown]
-# A disk can also lose a bit later on. A digest shows it: SHA-256 makes 32 bytes of any file, and changing one bit of
-# the file changes them beyond recognition. The package saves the digest of each part of a checkpoint, and looks.
+# A disk can also flip a bit later. A digest shows it: SHA-256 makes 32 bytes of any file, and changing one bit of the
+# file changes them beyond recognition. So save the digest of each file beside it, and compare before you load. The
+# package does both for each part of a checkpoint.
 #
-# > 磁盘以后也可能丢掉一个比特。摘要能发现这种情况：SHA-256 把任何文件变成 32 个字节，
-# > 文件只要改动一个比特，摘要就面目全非。软件包保存检查点每个部分的摘要，读取时加以核对。
+# > 磁盘以后也可能翻转一个比特。摘要能发现这种情况：SHA-256 把任何文件变成 32 个字节，
+# > 文件只要改动一个比特，摘要就面目全非。所以把每个文件的摘要存在它旁边，读取之前加以核对。
+# > 软件包对检查点的每个部分都做到了这两点。
 
 # %%
-shutil.rmtree(lab.folder / "runs", ignore_errors=True)
-run = lab.folder / "runs" / "by-hand"
-state = {"epoch": CUT // PER_EPOCH, "batch": CUT % PER_EPOCH, "step": CUT}
-place = checkpoint.save(run, saved["weights"], saved["optimizer"], state)
-print(place.name, "holds", sorted(file.name for file in place.iterdir()))
-
-weights, optimizer, back = checkpoint.load(place)
-assert back["step"] == CUT
-for name, array in saved["weights"].items():
-    assert np.array_equal(weights[name], array)
-
-file = place / "optimizer.pdopt"
-damaged = bytearray(file.read_bytes())
+data = (lab.folder / "model.pdopt").read_bytes()
+digest = hashlib.sha256(data).hexdigest()
+damaged = bytearray(data)
 damaged[len(damaged) // 2] ^= 1  # one bit
-file.write_bytes(damaged)
-try:
-    checkpoint.load(place)
-except UserError as error:
-    print("refused:", str(error).replace(str(place), place.name))
-else:
-    raise AssertionError("a damaged checkpoint was taken")
+print("digest as saved:    ", digest[:32], "…")
+print("after one bit flip: ", hashlib.sha256(damaged).hexdigest()[:32], "…")
+assert hashlib.sha256(data).hexdigest() == digest
+assert hashlib.sha256(damaged).hexdigest() != digest
+
+# %% [markdown]
+# A warning: `paddle.load` reads a pickle, and a pickle can hold code that runs when it is loaded. Load only files that
+# you trust, or read them with the package's own reader (`paddle_mnist.storage`), which runs nothing.
+#
+# > 警告：`paddle.load` 读取的是 pickle，而 pickle 里可以藏着一加载就运行的代码。只加载你信任的文件，
+# > 或者用软件包自己的读取器（`paddle_mnist.storage`），它不运行任何代码。
 
 # %% [markdown]
 # ## Kill it · 杀掉它
 #
 # So much for the theory. The package's training command saves a checkpoint every few steps. We let one process train
-# in peace. Another one is killed somewhere in the middle: it gets no chance to tidy up. Then `--resume` goes
-# on, and is killed again, until we let it end.
+# undisturbed. Another one is killed somewhere in the middle: it gets no chance to tidy up. Then `--resume` continues,
+# and is killed again, until we let it end. (From Python: `paddle_mnist.runs.session`, with `train` and `resume`.)
+#
+# > 理论到此为止。软件包的训练命令每隔几步就存一个检查点。我们让一个进程不受干扰地训练；
+# > 另一个在中途被杀掉，来不及做任何收尾。然后用 `--resume` 继续，再杀掉，直到我们让它结束。
+# >（在 Python 里：`paddle_mnist.runs.session` 的 `train` 和 `resume`。）
 #
 #     python -m paddle_mnist.train --net fc --optimizer adam --lr 0.01 --epochs 3 --save-every 5 --out RUN
 #     python -m paddle_mnist.train --resume RUN
-#
-# > 理论到此为止。软件包的训练命令每隔几步就存一个检查点。我们让一个进程安静地训练；
-# > 另一个在中途被杀掉，来不及做任何收尾。然后用 `--resume` 继续，再杀掉，直到我们让它结束。命令见上。
 
 # %%
+lab.section("Kill it")
+shutil.rmtree(lab.folder / "runs", ignore_errors=True)
 COMMAND = lab.budget(
     "--net fc --task classify --optimizer adam --lr 0.01 --epochs 4", "--net two-layer --lr 0.0005 --epochs 4"
 )
@@ -243,10 +313,9 @@ def start(*arguments):
 
 def steps_saved(run):
     """Return how far the newest checkpoint of a run is, as (epochs, batches)."""
-    found = checkpoint.checkpoints(run)
-    name = found[-1].name if found else "epoch-000"
-    epochs, _, batches = name.removeprefix("epoch-").partition("-batch-")
-    return int(epochs), int(batches or 0)
+    names = [path.name for path in (run / "checkpoints").glob("epoch-*")]
+    parts = [name.removeprefix("epoch-").partition("-batch-") for name in names]
+    return max(((int(epochs), int(batches or 0)) for epochs, _, batches in parts), default=(0, 0))
 
 
 def kill_when_it_has_saved(process, run, moment):
@@ -257,9 +326,9 @@ def kill_when_it_has_saved(process, run, moment):
     return steps_saved(run)
 
 
-peaceful, victim = lab.folder / "runs" / "peaceful", lab.folder / "runs" / "victim"
+steady, victim = lab.folder / "runs" / "undisturbed", lab.folder / "runs" / "victim"
 options = [*COMMAND.split(), "--data", "sample", "--save-every", "5", "--log-every", "2"]
-in_peace = start(*options, "--out", peaceful)
+whole_run = start(*options, "--out", steady)
 cuts = []
 for moment in MOMENTS:
     process = start("--resume", victim) if cuts else start(*options, "--out", victim)
@@ -267,7 +336,7 @@ for moment in MOMENTS:
 for epochs, count in cuts:
     print(f"killed; the newest whole checkpoint is {epochs} epochs and {count} batches")
 
-assert in_peace.wait() == 0
+assert whole_run.wait() == 0
 assert start("--resume", victim).wait() == 0, "the last one may go on to the end"
 
 # %% [markdown]
@@ -277,7 +346,7 @@ assert start("--resume", victim).wait() == 0, "the last one may go on to the end
 # > 比较：权重、优化器、最好的权重、历史记录里的每个损失，以及测试数字上的结果。不是接近，而是相等。只有时间不同。
 
 # %%
-ours, theirs = reproducible_state(victim), reproducible_state(peaceful)
+ours, theirs = reproducible_state(victim), reproducible_state(steady)
 np.testing.assert_equal(ours, theirs)
 compared = sum(np.size(array) for part in ("weights", "optimizer", "best") for array in ours[part].values())
 print(f"{compared:,} numbers and {len(ours['history'])} lines of history are the same in both runs")
@@ -285,7 +354,7 @@ print(f"{compared:,} numbers and {len(ours['history'])} lines of history are the
 # %%
 figure, axes = plt.subplots(figsize=(8.5, 4.3))
 for state, name, style in (
-    (theirs, "trained in peace", {"color": COLOURS[5], "linewidth": 5, "alpha": 0.7}),
+    (theirs, "undisturbed", {"color": COLOURS[5], "linewidth": 5, "alpha": 0.7}),
     (ours, f"killed {len(cuts)}×, and resumed", {"color": COLOURS[0], "linewidth": 1.3}),
 ):
     logged = [line for line in state["history"] if "batch" in line]
@@ -295,7 +364,11 @@ per_epoch = (last["step"] + 1) // (last["epoch"] + 1)
 for place, (epochs, count) in enumerate(cuts):
     label = "newest checkpoint when killed" if place == 0 else None
     axes.axvline(epochs * per_epoch + count, color=COLOURS[1], linestyle="--", label=label)
-axes.set(title="One line covers the other: the same run to the bit", xlabel="step", ylabel="loss of the batch")
+axes.set(
+    title="Killed and resumed, the run is the same to the bit: one line covers the other",
+    xlabel="step",
+    ylabel="loss of the batch",
+)
 axes.legend()
 lab.save(figure, "killed.png")
 

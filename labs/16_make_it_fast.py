@@ -2,8 +2,8 @@
 # # 16. Make it fast · 加速
 #
 # The same net can train in an hour or in a few minutes on the same machine. This lab measures, on *your* machine, where
-# the time goes, and pulls one lever after the other. None of them changes a result: that is asserted every time. The
-# times are yours; nothing is claimed about them.
+# the time goes, and tries one improvement after the other. None of them changes a result: that is asserted every time.
+# The times are yours; nothing is asserted about them.
 #
 # > 同一个网络在同一台机器上，可能训练一小时，也可能只要几分钟。本实验在*你的*机器上测量时间花在哪里，
 # > 逐个尝试各种办法。没有一个会改变结果：每次都用断言验证。时间是你机器上的，我们对它不作任何断言。
@@ -27,13 +27,12 @@ import paddle
 import paddle.nn.functional as F
 from numpy.lib.stride_tricks import sliding_window_view
 
-from paddle_mnist import learners
+from paddle_mnist import fast
 from paddle_mnist.nets import CNN
-from paddle_mnist.recipes import settings_for
 
 lab = Lab("16_make_it_fast")
 digits = dataset.open_dataset("auto", log=print)
-print(f"{platform.system()} {platform.machine()}, {cpu.threads()} cores for us; levers pulled: {pulled or 'none'}")
+print(f"{platform.system()} {platform.machine()}, {cpu.threads()} cores for us; tuned: {pulled or 'nothing'}")
 
 # %% [markdown]
 # ## How to measure · 怎样测量
@@ -45,6 +44,7 @@ print(f"{platform.system()} {platform.machine()}, {cpu.threads()} cores for us; 
 # > 干扰测量的因素（别的程序、处理器过热）只会让时间变长。
 
 # %%
+lab.section("How to measure")
 REPEATS = lab.budget(7, 3)
 
 
@@ -63,13 +63,18 @@ def best_ms(work):
 # ## What can be reached · 能达到什么
 #
 # A processor is at its best in a product of large matrices. For [n, k] times [k, m] it does n · m · k multiplications
-# and as many additions, so 2 n m k operations. A thousand million operations a second are one GFLOP/s. Small matrices
-# are slower: calling costs more than computing.
+# and as many additions, so 2 n m k operations. A billion operations a second are one GFLOP/s.
+#
+# **Predict, then run:** which is closer to the processor's best, a product of [8, 8] matrices or one of [512, 512]? By
+# what factor?
 #
 # > 处理器在做大矩阵乘积时效率最高。[n, k] 乘 [k, m] 要做 n · m · k 次乘法和同样多的加法，即 2 n m k 次运算。
-# > 每秒十亿次运算是 1 GFLOP/s。小矩阵比较慢：调用的开销超过计算本身。
+# > 每秒十亿次运算是 1 GFLOP/s。
+# >
+# > **先预测，再运行：**[8, 8] 的矩阵乘积和 [512, 512] 的矩阵乘积，哪个更接近处理器的最佳状态？相差多少倍？
 
 # %%
+lab.section("What can be reached")
 rng = np.random.default_rng(0)
 sizes = lab.budget([8, 16, 32, 64, 128, 256, 512, 1024], [8, 64, 256])
 gflops = {"NumPy": [], "Paddle": []}
@@ -94,15 +99,20 @@ axes.legend()
 lab.save(figure, "products.png")
 
 # %% [markdown]
+# Small matrices are slow: calling costs more than computing.
+#
+# > 小矩阵很慢：调用的开销超过计算本身。
+
+# %% [markdown]
 # ## What a step costs at least · 一步至少要花多少
 #
 # Count the operations of the course's convolutional net, forward, for a batch of 100. Backward costs about twice that:
 # once for the weights' gradient, once for the inputs' (the first layer needs none of its inputs').
 #
-#     convolution   2 · outputs · (patch size)          Linear   2 · inputs · outputs
-#
 # > 数一数课程卷积网络前向传播一批 100 张的运算量。反向传播大约是它的两倍：一次求权重的梯度，一次求输入的梯度
-# > （第一层不需要输入的梯度）。公式见上。
+# > （第一层不需要输入的梯度）。
+#
+#     convolution   2 · outputs · (patch size)          Linear   2 · inputs · outputs
 
 # %%
 batch = lab.budget(100, 20)
@@ -120,9 +130,14 @@ assert conv2 / (conv1 + conv2 + linear) > 0.8, "most of the work is in the secon
 #
 # Now measure the layers as they come, forward and backward.
 #
+# **Predict, then run:** the second convolution does more than 80 % of the operations. Does it take 80 % of the time?
+#
 # > 现在测量各层本来的样子，前向加反向。
+# >
+# > **先预测，再运行：**第二个卷积占了 80 % 以上的运算量。它也占 80 % 的时间吗？
 
 # %%
+lab.section("Where Paddle's step spends its time")
 images = digits.train.images[:batch, np.newaxis].astype(np.float32) / 255  # [100, 1, 28, 28]
 labels = digits.train.labels[:batch, np.newaxis].astype(np.float32)  # [100, 1]
 paddle.seed(0)
@@ -157,12 +172,12 @@ for name, ms in layer_ms.items():
 figure, axes = plt.subplots(figsize=(7.5, 3.8))
 names = list(layer_ms)[::-1]
 axes.barh(names, [layer_ms[name] for name in names], color=[COLOURS["conv" in name] for name in names])
-axes.set(title=f"Forward and backward of each layer, batch of {batch}", xlabel="milliseconds (smallest of several)")
+axes.set(title="ReLU and pooling compute little, and still take time", xlabel="milliseconds (smallest of several)")
 lab.save(figure, "layers.png")
 
 # %% [markdown]
 # The first ReLU and the first pooling compute almost nothing, and yet they cost time: in a batch of 100 each goes over
-# 1.5 million numbers. Moving numbers is as dear as computing with them.
+# 1.5 million numbers. Moving numbers is as costly as computing with them.
 #
 # > 第一个 ReLU 和第一个池化几乎不做计算，却也要花时间：一批 100 张时，各要处理一百五十万个数。搬运数据与计算一样昂贵。
 
@@ -172,10 +187,10 @@ lab.save(figure, "layers.png")
 # The best trick there is: lay the 25 pixels under the kernel, for every place of every image, side by side in a row.
 # Then the whole convolution is a single product of large matrices. This is called *im2col*.
 #
-#     patches [n · 28 · 28, 25]  @  kernels [25, 20]  =  outputs [n · 28 · 28, 20]
-#
 # > 最有效的技巧：把每张图像每个位置上核下面的 25 个像素排成一行。这样整个卷积就是一个大矩阵乘积。
-# > 这种做法叫 *im2col*。形状见上。
+# > 这种做法叫 *im2col*。
+#
+#     patches [n · 28 · 28, 25]  @  kernels [25, 20]  =  outputs [n · 28 · 28, 20]
 
 
 # %%
@@ -255,7 +270,7 @@ def in_fresh_memory(source):
 
 
 megabytes = np.array(lab.budget([0.25, 1, 4, 16, 48], [0.25, 4, 16]))
-memory_ms = {"fresh from the system": [], "a new NumPy array": [], "one array, used again": []}
+memory_ms = {"fresh from the system": [], "a new NumPy array": [], "one array, used again (out=)": []}
 for size in megabytes:
     source = np.ones(int(size * 2**18), np.float32)  # 2**18 numbers are a megabyte
     target = np.empty_like(source)
@@ -268,11 +283,14 @@ for size in megabytes:
         assert np.array_equal(double(), np.full_like(source, 2))
         times.append(best_ms(double))
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
 for colour, (name, times) in zip(COLOURS, memory_ms.items(), strict=False):
-    left.loglog(megabytes, times, "o-", color=colour, label=name)
+    speed = 2 * megabytes / times  # read and written, MB a millisecond are GB a second
+    left.semilogx(megabytes, speed, "o-", color=colour, label=name)
     print(f"{name:22}", "  ".join(f"{size:g} MB {ms:.2f} ms" for size, ms in zip(megabytes, times, strict=True)))
-left.set(title="Doubling the numbers of an array", xlabel="size, MB", ylabel="milliseconds")
+left.set(title="Memory that is used again is faster than fresh memory", xlabel="size of the array, MB")
+left.set_ylabel("GB read and written a second")
+left.set_ylim(bottom=0)
 left.set_xticks(megabytes, [f"{size:g}" for size in megabytes])
 left.minorticks_off()
 left.legend()
@@ -320,9 +338,11 @@ for block in block_sizes:
     assert np.array_equal(result, whole), "the same to the bit, whatever the block"
 
 kilobytes = np.array(block_sizes) * 4 / 1024
-right.loglog(kilobytes, block_ms, "o-", color=COLOURS[2])
-right.set(title="Three passes over a large array, in blocks", xlabel="size of a block, KB", ylabel="milliseconds")
-figure.tight_layout()
+right.semilogx(kilobytes, block_ms, "o-", color=COLOURS[2], base=2)
+right.set_ylim(bottom=0)
+right.set(title="Three passes, block by block: neither too small nor too large", xlabel="size of a block, KB")
+right.set_ylabel("milliseconds")
+right.set_xticks([4, 64, 1024, 16384], ["4", "64", "1024", "16384"])
 lab.save(figure, "memory.png")
 print(f"best block: {kilobytes[int(np.argmin(block_ms))]:.0f} KB, whole array at once: {block_ms[-1]:.1f} ms, ", end="")
 print(f"best: {min(block_ms):.1f} ms")
@@ -336,39 +356,71 @@ print(f"best: {min(block_ms):.1f} ms")
 # > 如果缓存大、内存快，曲线在那里只略微上升。
 
 # %% [markdown]
-# ## All together: plain step, fast step · 合在一起：普通步与快速步
+# ## All together: plain step, fast step · 合在一起：普通训练步与加速训练步
 #
-# `fast.py` does all this for the course's nets: a few images at a time go through the whole net, forward and backward,
-# as matrix products in buffers that stay in the cache, one such block on each core. It does nothing else than the plain
-# layers: losses and weights agree to rounding.
+# `paddle_mnist.fast` does all this for any net of the layers it knows: a few images at a time go through the whole net,
+# forward and backward, as matrix products in buffers that stay in the cache, one such block on each core. We used it in
+# labs 8, 9, 13 and 14: `fast.train_step(net, task, optimizer)`. Losses and weights agree with the plain step to
+# rounding.
 #
-# > `fast.py` 对课程的网络做的就是这些：每次让几张图像走完整个网络，前向加反向，
-# > 全部写成矩阵乘积，缓冲区留在缓存里，每个核心处理一块。它做的与普通层没有两样：损失和权重在舍入误差内一致。
+# **Predict, then run:** from all that you have measured, how many times as fast will it be on your machine?
+#
+# > `paddle_mnist.fast` 对由它认识的层组成的任何网络做的就是这些：每次让几张图像走完整个网络，前向加反向，
+# > 全部写成矩阵乘积，缓冲区留在缓存里，每个核心处理一块。实验 8、9、13、14 用过它：
+# > `fast.train_step(net, task, optimizer)`。损失和权重与普通的一步在舍入误差内一致。
+# >
+# > **先预测，再运行：**根据你测量的一切，它在你的机器上会快多少倍？
 
 # %%
-settings = settings_for("cnn")
-plain, quick = learners.build(settings, plain=True), learners.build(settings)
-losses = np.array([[learner.train_step(images, labels) for learner in (plain, quick)] for _ in range(3)])  # [3, 2]
+lab.section("Plain step, fast step")
+
+
+def build():
+    paddle.seed(0)
+    net = CNN()
+    clip = paddle.nn.ClipGradByGlobalNorm(5.0)
+    return net, paddle.optimizer.SGD(0.01, parameters=net.parameters(), grad_clip=clip)
+
+
+plain_net, plain_optimizer = build()
+
+
+def plain_step(images, labels):
+    loss = F.square_error_cost(plain_net(paddle.to_tensor(images)), paddle.to_tensor(labels)).mean()
+    loss.backward()
+    plain_optimizer.step()
+    plain_optimizer.clear_grad()
+    return float(loss)
+
+
+quick_net, quick_optimizer = build()
+quick_step = fast.train_step(quick_net, "regress", quick_optimizer)
+if quick_step is None:  # on a processor that it does not know, the plain step stands in for it
+    quick_net, quick_step = plain_net, plain_step
+losses = np.array([[step(images, labels) for step in (plain_step, quick_step)] for _ in range(3)])  # [3, 2]
 print("losses of three steps, plain and fast:\n", losses)
-assert np.allclose(losses[:, 0], losses[:, 1], rtol=1e-4)
-for name, array in plain.state_dict().items():
-    assert np.allclose(array, quick.state_dict()[name], atol=1e-4), name
+if quick_net is not plain_net:
+    assert np.allclose(losses[:, 0], losses[:, 1], rtol=1e-4)
+    for ours, theirs in zip(plain_net.parameters(), quick_net.parameters(), strict=True):
+        assert np.allclose(ours.numpy(), theirs.numpy(), atol=1e-4), ours.name
 
 step_ms = {
-    "plain step": best_ms(lambda: plain.train_step(images, labels)),
-    "fast step": best_ms(lambda: quick.train_step(images, labels)),
+    "plain step": best_ms(lambda: plain_step(images, labels)),
+    "fast step": best_ms(lambda: quick_step(images, labels)),
 }
+print(f"the fast step is {step_ms['plain step'] / step_ms['fast step']:.1f} times as fast on this machine, now")
 
 # %% [markdown]
-# ## Without any lever · 不用任何办法
+# ## Out of the box · 不做任何优化
 #
-# And what would Paddle do as it comes out of the box? Its threads and its matrix library are chosen when it is
+# And how fast is Paddle out of the box? Its threads and its matrix library are chosen when it is
 # imported, so that takes a new process. It trains the same net with the same three steps.
 #
 # > 那么开箱即用的 Paddle 会怎样？线程数和矩阵库是在导入时选定的，所以要另起一个进程。
 # > 它用同样的三步训练同一个网络。
 
 # %%
+lab.section("Out of the box")
 SCRIPT = """
 import sys, time
 import numpy as np
@@ -389,15 +441,15 @@ for _ in range(int(sys.argv[4])):
 print(1000 * min(times), *losses[:3])
 """
 np.savez(lab.folder / "batch.npz", images=images, labels=labels)
-LEVERS = ("MKL_DEBUG_CPU_TYPE", "MKL_NUM_THREADS", "MKL_DYNAMIC", "OMP_NUM_THREADS")
+CHOICES = ("MKL_DEBUG_CPU_TYPE", "MKL_NUM_THREADS", "MKL_DYNAMIC", "OMP_NUM_THREADS")
 
 
 def in_a_new_process(way, tuned, **variables):
-    clean = {name: value for name, value in os.environ.items() if name not in LEVERS}
+    clean = {name: value for name, value in os.environ.items() if name not in CHOICES}
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(lab.folder / "batch.npz"), way, tuned, str(REPEATS)]
     done = subprocess.run(command, env={**clean, **variables}, stdout=subprocess.PIPE, text=True, check=True)
     ms, *their_losses = map(float, done.stdout.split("\n")[-2].split())
-    assert np.allclose(their_losses, losses[:, 0], rtol=1e-4), "no lever changes what is computed"
+    assert np.allclose(their_losses, losses[:, 0], rtol=1e-4), "none of this changes what is computed"
     return ms
 
 
@@ -415,7 +467,7 @@ named = {"plain step": "plain step, tuned", "fast step": "fast step, all cores"}
 bars = axes.barh([named.get(name, name) for name in names], [step_ms[name] for name in names], color=COLOURS[0])
 axes.bar_label(bars, fmt="%.1f", padding=3)
 axes.axvline(bound_ms, color=COLOURS[1], linestyle="--", label="if all were a large product")
-axes.set(title="One training step of the course's CNN on this machine", xlabel=f"milliseconds, batch of {batch}")
+axes.set(title="One training step of the CNN: same losses, other time", xlabel=f"milliseconds, batch of {batch}")
 axes.margins(x=0.12)
 axes.legend(loc="lower right")
 lab.save(figure, "steps.png")
@@ -424,15 +476,15 @@ lab.save(figure, "steps.png")
 # Is "plain step, tuned" hardly shorter than "as installed" on your machine? It may be. Paddle convolves image by image,
 # so its products are small, and two threads on a small product can wait for each other longer than they compute (see
 # the middle sizes in the first picture). So `cpu.tune()` leaves the plain layers on one thread. More threads pay on
-# large pieces of work, which is why `fast.py` gives each core whole blocks of images.
+# large pieces of work, which is why `fast` gives each core whole blocks of images.
 #
 # > 在你的机器上，“plain step, tuned”几乎不比“as installed”快吗？有可能。Paddle 逐张图像做卷积，所以矩阵乘积都很小，
 # > 两个线程合做一个小乘积时，互相等待的时间可能超过计算（看第一张图中的中等尺寸）。
-# > 因此 `cpu.tune()` 让普通的层只用一个线程。线程多只对大块的工作有好处，所以 `fast.py` 把整块的图像分给每个核心。
+# > 因此 `cpu.tune()` 让普通的层只用一个线程。线程多只对大块的工作有好处，所以 `fast` 把整块的图像分给每个核心。
 
 # %% [markdown]
 # Between the last bar and the dashed line is what is left to gain. Measure before you change anything, change one thing
-# at a time, and prove after each change that the results are the same. A fast program that computes something else is
+# at a time, and check after each change that the results are the same. A fast program that computes something else is
 # only wrong sooner.
 #
 # > 最短的条与虚线之间，就是还能争取的余地。改动之前先测量，一次只改一处，每次改动后都要证明结果没有变。
