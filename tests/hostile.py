@@ -1,4 +1,4 @@
-"""Files that mean harm, and a runner that reads each and says what it did: python tests/hostile.py FOLDER.
+"""Hostile files, and a runner that reads each and reports what it did: python tests/hostile.py FOLDER.
 
 The files are written into FOLDER. For each the runner prints a line of JSON: its name, the error that it ended with,
 the CPU seconds, and everything Python was asked to import, execute, open, start or remove on the way. On Linux each is
@@ -227,6 +227,56 @@ def pickles_that_swell(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield "long-name", pickle.dumps({"n" * 100_000: np.zeros(1)})
 
 
+def pickles_that_work(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield pickles of about a megabyte that have the same bytes copied, checked or compared over and over.
+
+    A reader whose time grows as the product of two parts of the file needs minutes for each.
+    """
+    some, many = 3000, 60_000
+    floats = dtype_of("f4")
+    reconstruct = named("numpy.core.multiarray", "_reconstruct") + named("numpy", "ndarray") + b"K\0\x85C\x01b\x87R"
+
+    def long(octets: bytes) -> bytes:
+        return b"B" + struct.pack("<I", len(octets)) + octets
+
+    slots = b"".join(b"r" + struct.pack("<I", key) for key in range(100, 100 + some))
+    empty = b"(K\x01K\0\x85" + floats + b"\x89C\0tq\x01"
+    copies = b"h\x02" * many + b"h\x01b0" * many
+    yield "array-in-many-slots", b"\x80\x02" + empty + reconstruct + slots + b"q\x02" + copies + b"}."
+    truths = (
+        b"(K\x01J" + struct.pack("<i", 1 << 19) + b"\x85" + dtype_of("b1") + b"\x89" + long(bytes(1 << 19)) + b"tq\x01"
+    )
+    yield "booleans-checked-again", b"\x80\x02" + truths + (reconstruct + b"h\x01b0") * 5000 + b"}."
+    bad = b"(K\x01K\x01\x85" + floats + b"\x89" + long(bytes(1 << 19)) + b"tq\x01"
+    yield "state-of-another-size", b"\x80\x02" + bad + (reconstruct + b"h\x01b0") * 5000 + b"}."
+    key = text("k" * (1 << 19))
+    yield "equal-keys-compared", b"\x80\x02" + key + b"q\x01" + key + b"q\x02}h\x01Ns" + b"h\x02Ns" * 150_000 + b"."
+    listed = b"](" + b"N" * 100_000 + b"eq\x01"
+    yield "tuple-of-a-list-again", b"\x80\x02" + listed + (named("builtins", "tuple") + b"h\x01\x85R0") * many + b"}."
+    arguments = b"(" + b"N" * 100_000 + b"tq\x01"
+    yield "call-with-many-arguments", b"\x80\x02" + arguments + (named("builtins", "bytes") + b"h\x01R0") * 9000 + b"}."
+    encoded = text("x" * (1 << 19)) + b"q\x01"
+    again = named("_codecs", "encode") + b"h\x01" + text("latin1") + b"\x86R0"
+    yield "text-encoded-again", b"\x80\x02" + encoded + again * 9000 + b"}."
+    scalar = long(bytes(1 << 19)) + b"q\x01"
+    made = named("numpy.core.multiarray", "scalar") + floats + b"h\x01\x86R0"
+    yield "scalar-of-many-bytes", b"\x80\x02" + scalar + made * 3000 + b"}."
+    pairs = b"](" + b"(U\x01aNt" * 60_000 + b"eq\x01"
+    ordered = named("collections", "OrderedDict") + b"h\x01\x85R0"
+    yield "ordered-again", b"\x80\x02" + pairs + ordered * 9000 + b"}."
+    far = b"".join(b"p%d\n" % (number * ((1 << 61) - 1)) for number in range(1, 40_000))
+    yield "memo-keys-that-collide", b"\x80\x02N" + far + b"."
+    yield (
+        "memo-keys-that-nearly-collide",
+        b"\x80\x02}" + b"".join(b"r" + struct.pack("<I", number << 16) for number in range(1 << 16)) + b"(.",
+    )
+    yield "marks-inside-marks", b"\x80\x02" + b"(" * 240_000 + b"1" * 240_000 + b"."
+    deep = b"N" + b"(1" * 240_000
+    yield "marks-over-a-tall-stack", b"\x80\x02" + b"N" * 10_000 + deep + b"."
+    yield "control-characters", entry(named("\x1b]0;owned\x07", "\x1b[2J") + b")R")
+    yield "bidi-name", pickle.dumps({"fc\u202egnp.weight": "x" * 100, "\udcff": print.__name__}, 4) + b"."
+
+
 def npz_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield archives that unpack to more than they should, or to what they are not."""
     header = io.BytesIO()
@@ -311,6 +361,7 @@ def write_all(folder: Path) -> list[Path]:
         (pickles_that_call, (".pdparams", ".pdopt")),
         # Both kinds go through the same reader of pickles; an optimizer's state may nest, and so swell, further.
         (pickles_that_swell, (".pdopt",)),
+        (pickles_that_work, (".pdopt", ".pkl")),
         (npz_files, (".npz",)),
         (safetensors_files, (".safetensors",)),
         (largest_files, ("",)),

@@ -24,7 +24,7 @@ def hostile(reports):
     return [report for report in reports if not report["file"].startswith("largest")]
 
 
-def test_there_are_many(reports):
+def test_hostile_files_are_many_of_each_kind(reports):
     suffixes = [Path(report["file"]).suffix for report in reports]
     assert {suffix: suffixes.count(suffix) >= 10 for suffix in (".pdparams", ".pdopt", ".npz", ".safetensors")} == {
         ".pdparams": True,
@@ -32,24 +32,24 @@ def test_there_are_many(reports):
         ".npz": True,
         ".safetensors": True,
     }
-    assert len(reports) > 200
+    assert len(reports) > 240
 
 
-def test_each_is_refused_in_one_sentence(hostile):
+def test_hostile_files_are_refused_in_one_sentence(hostile):
     """A ``MemoryError`` here would mean more than 100 MB."""
     wrong = [report for report in hostile if report["error"] != "UserError" or report["file"] not in report["message"]]
     assert not wrong
-    assert not [report for report in hostile if "\n" in report["message"] or len(report["message"]) > 700]
+    assert not [report for report in hostile if not report["message"].isprintable() or len(report["message"]) > 700]
 
 
-def test_the_largest_that_are_read_stay_within_the_same_limits(reports):
+def test_largest_files_stay_within_the_same_limits(reports):
     largest = [report for report in reports if report["file"].startswith("largest")]
     assert [report["error"] for report in largest] == [None] * 5
 
 
-def test_none_imports_runs_or_opens_anything(reports):
+def test_hostile_files_import_run_and_open_nothing(reports):
     assert not [report for report in reports if report["asked"]]
 
 
-def test_none_takes_a_second(reports):
+def test_hostile_files_take_less_than_a_second(reports):
     assert not [report for report in reports if report["seconds"] > 1]
