@@ -5,7 +5,9 @@
 Pictures of every format that Pillow writes, in every mode that the format has, are cut, flipped, spliced and blown up;
 so are the files of a run: run.json, history.jsonl, the best weights, and each part of a checkpoint, with their
 checksums as they were or made to match. JSON is damaged in its meaning as well: values replaced, keys left out or
-doubled. Some files become a folder, a pipe, a link to themselves, or nothing at all.
+doubled, histories of extreme length. Some files become a folder, a pipe, a device, an endless file, a link to
+themselves, or nothing at all, under names with control characters; links in a run folder lead out of it; pickles have
+the same bytes copied, checked or compared over and over.
 
 Each damaged file is given to what the commands call for it, and a few times to the command itself. It must end in one
 sentence that names the file, within 3 seconds of CPU time, or in an answer that can be right: a digit with its
@@ -40,18 +42,28 @@ from PIL import Image
 
 from paddle_mnist import console, evaluate, learners, plot, predict, train
 from paddle_mnist.dataset import open_dataset
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, printable
 from paddle_mnist.runs import checkpoint, trainer
 from paddle_mnist.runs.run import open_run
 from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
+from paddle_mnist.storage.bounded_json import read_history
 from paddle_mnist.storage.weights import load_state_dict
 
 SECONDS = 3.0  # of CPU time for one file, small or large
 WAITING = 30.0  # likewise by the clock, on a machine that is busy: what hangs takes longer
 MEGABYTES = 300.0  # likewise, beside what the process has already
 SENTENCE = 700  # characters at most
-NAMES = {"picture": "pictures", "run_folder": "run folders", "process": "by commands"}
+NAMES = {
+    "picture": "pictures",
+    "run_folder": "run folders",
+    "irregular": "irregular files",
+    "links": "links in run folders",
+    "program": "pickle programs",
+    "process": "by commands",
+}
+# Of each hundred files.
+SHARES = {"picture": 44, "run_folder": 44, "irregular": 5, "links": 2, "program": 5}
 
 # Pictures.
 
@@ -303,6 +315,8 @@ def damaged_text(data: bytes, chance: random.Random, lines: bool) -> bytes:
         parts.insert(chance.randrange(len(parts)), parts[number])
     elif kind == 2:
         chance.shuffle(parts)
+    elif kind == 3 and chance.random() < 0.1:  # of extreme length
+        parts = [parts[number]] * chance.choice([10_000, 240_000, 260_000])
     elif kind == 3:
         parts[number] = chance.choice([b"\n", b"[]\n", b"7\n", b"{}\n", b"\xff\xfe\n", b"x" * 9000 + b"\n"])
     else:
@@ -345,10 +359,25 @@ def damaged_weights(path: Path, data: bytes, chance: random.Random) -> bytes:
     return file.getvalue()
 
 
+ODD_NAMES = (
+    "\x1b]0;owned\x07",
+    "\x1b[2J",
+    "two\nlines",
+    "\u202egnp",
+    "a\udcff",
+    "é 数",
+    "$\\bad{$",
+    "x" * 200,
+    "%s{0}",
+    "-rf",
+)
+ENDLESS = ("/dev/zero", "/dev/urandom", "/proc/self/pagemap", "/proc/self/mem", "/proc/kmsg", "/dev/full", "/dev/tty")
+
+
 def displace(path: Path, chance: random.Random) -> None:
     """Make a file into something that is none."""
     kind = chance.randrange(6)
-    path.unlink()
+    path.unlink(missing_ok=True)
     if kind == 0:
         path.mkdir()
     elif kind == 1:
@@ -358,7 +387,45 @@ def displace(path: Path, chance: random.Random) -> None:
     elif kind == 3 and os.name != "nt":
         path.symlink_to(path)
     elif kind == 4 and os.name != "nt":
-        path.symlink_to("/dev/zero")  # for ever
+        path.symlink_to(chance.choice(ENDLESS))
+
+
+def program(chance: random.Random) -> bytes:
+    """Return a pickle that remembers something large, and then does the same with it many times."""
+    size, many = chance.choice([0, 1, 1000, 300_000]), chance.choice([1, 100, 20_000])
+    octets = b"B" + struct.pack("<I", size) + bytes(size) + b"q\0"
+    text = b"X" + struct.pack("<I", size) + b"k" * size
+    dtype = b"cnumpy\ndtype\nU\2" + chance.choice([b"b1", b"f4", b"i8"]) + b"K\0K\1\x87R"
+    shape = b"J" + struct.pack("<i", size) + b"\x85"
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R"
+    slots = b"".join(b"r" + struct.pack("<I", 300 + key) for key in range(min(size, 3000)))
+    begin = chance.choice(
+        [
+            octets + b"0(K\1" + shape + dtype + b"\x89h\0tq\1" + array + slots + b"q\2" + b"h\2" * many,
+            text + b"q\1" + text + b"q\2}h\1Ns",
+            b"](" + b"N" * (size // 10) + b"eq\1}q\2",
+            b"(" + b"N" * (size // 10) + b"tq\1}q\2",
+            text + b"q\1" + octets + b"q\2}",
+        ]
+    )
+    again = [
+        b"h\1b0",
+        b"h\2Ns",
+        b"h\1h\2",
+        b"h\1\x850",
+        b"c__builtin__\ntuple\nh\1\x85R0",
+        b"h\2h\1s",
+        b"]h\1a0",
+        array,
+    ]
+    again += [
+        b"c__builtin__\nbytes\nh\1U\6latin1\x86R0",
+        b"ccollections\nOrderedDict\nh\1\x85R0",
+        array + b"h\1b0",
+        b"2",
+        b"(",
+    ]
+    return b"\x80\2" + begin + b"".join(chance.choice(again) * many for _ in range(chance.choice([1, 1, 2, 3]))) + b"."
 
 
 def reseal(folder: Path) -> None:
@@ -441,6 +508,75 @@ class Fuzzer:
             reseal(path.parent)
         return self.asked(run, path, whole, sealed)
 
+    def irregular(self) -> str:
+        """Have each reader open something that is not a regular file, or is not there, under an odd name."""
+        suffix, read = self.chance.choice(
+            [
+                *((suffix, load_state_dict) for suffix in (".pdparams", ".pkl", ".npz", ".safetensors", ".onnx")),
+                *((suffix, lambda path: open_dataset(str(path))) for suffix in (".json", ".json.gz")),
+                (".png", lambda path: predict.read_picture(str(path), self.read, "digit")),
+                ("run.json", lambda path: open_run(path.parent)),
+                ("history.jsonl", read_history),
+            ]
+        )
+        folder = self.kept = self.folder / "odd"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        path = folder / (suffix if suffix[0] != "." else self.chance.choice(ODD_NAMES) + suffix)
+        displace(path, self.chance)
+        try:
+            read(path)
+        except UserError as error:
+            return self.judged(str(error), folder if suffix == "run.json" else path)
+        return "read" if not path.is_symlink() and (path.suffix == ".jsonl" or not path.exists()) else "reads it"
+
+    def links(self) -> str:
+        """Let links in a run folder lead to another run, go on training, and look at the other one."""
+        run, other = self.folder / "run", self.folder / "other"
+        self.kept = run
+        for folder in (run, other):
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(self.runs[0], folder)
+        names = [path.relative_to(run) for path in sorted(run.rglob("*"))]
+        for name in self.chance.sample(names, self.chance.choice([1, 1, 2, 4])):
+            path = run / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
+            if (
+                path.parent.is_dir()
+                and not path.parent.resolve().is_relative_to(other.resolve())
+                and not path.is_symlink()
+            ):
+                target = other / self.chance.choice([name, *names, Path("new")])
+                path.symlink_to(target)
+        before = files_of(other)
+        try:
+            found = open_run(run)
+            checkpoint.latest(run, log=lambda sentence: None)
+            with contextlib.suppress(UserError):
+                checkpoint.prune(run, 1, log=lambda sentence: None)
+            state = {"epoch": self.chance.randrange(4), "batch": self.chance.randrange(2)}
+            with checkpoint.lock(run):
+                checkpoint.save(run, {}, {}, state, keep=1, weights=checkpoint.NUMPY_WEIGHTS, log=lambda sentence: None)
+                found.append([{"epoch": 9, "step": 9, "loss": 1.0}])
+                found.write_document()
+            outcome = "read"
+        except UserError as error:
+            outcome = self.judged(str(error), run)
+        return outcome if files_of(other) == before else "changes a file outside the run folder"
+
+    def program(self) -> str:
+        """Read a pickle that has its reader do the same over and over."""
+        path = self.kept = self.folder / self.chance.choice(["net.pdparams", "net.pkl"])
+        path.write_bytes(program(self.chance))
+        try:
+            load_state_dict(path)
+        except UserError as error:
+            return self.judged(str(error), path)
+        return "read"
+
     def asked(self, run: Path, path: Path, whole: Path, sealed: bool) -> str:
         """Ask for what the damaged file is needed for."""
         if "checkpoints" in str(path.relative_to(run)):
@@ -515,7 +651,7 @@ class Fuzzer:
 
     def judged(self, sentence: str, path: Path) -> str:
         """Tell whether a refusal is a sentence that names the file."""
-        named = str(path) in sentence or f"the run {path.name} " in sentence
+        named = printable(str(path)) in sentence or f"the run {path.name} " in sentence
         fine = named and sentence.isprintable() and len(sentence) <= SENTENCE
         return "refused" if fine else f"says {sentence!r}"
 
@@ -539,6 +675,11 @@ class Fuzzer:
         lines = done.stderr.splitlines()
         fine = done.returncode == 2 and len(lines) == 1 and str(path) in lines[0] and done.stdout in ("", "[]\n")
         return "refused" if fine else f"status {done.returncode}, prints {done.stdout!r} and {done.stderr!r}"
+
+
+def files_of(folder: Path) -> dict[str, bytes | None]:
+    """Return all that is in a folder: the bytes of each file by its path."""
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def same(found: Any, expected: Any) -> bool:
@@ -605,8 +746,8 @@ def throw(fuzzer: Fuzzer, count: int, seed: int, commands: int) -> tuple[Counter
     failures, longest, most = 0, 0.0, 0.0
     for number in range(count):
         process = commands and number % max(1, count // commands) == 0
-        kind = "process" if process else ("picture", "run_folder")[number % 2]
         fuzzer.chance = random.Random(f"{seed} {number}")
+        kind = "process" if process else fuzzer.chance.choices(list(SHARES), list(SHARES.values()))[0]
         forget_peak()
         before, began, clock = memory_mb("VmRSS"), time.process_time(), time.perf_counter()
         try:
