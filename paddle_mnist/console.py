@@ -94,6 +94,8 @@ def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | N
         raise
     except OSError as error:
         return fail(describe(error))
+    except MemoryError:
+        return fail("there is not enough memory: close other programs, or give this one more")
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130

@@ -17,6 +17,10 @@ from paddle_mnist.errors import UserError
         (UserError("digits.json: no such file"), "paddle_mnist: error: digits.json: no such file\n"),
         (PermissionError(13, "Permission denied", "work/x"), "paddle_mnist: error: work/x: Permission denied\n"),
         (PermissionError(13, "Permission denied", b"\xff\n"), "paddle_mnist: error: \\udcff\\n: Permission denied\n"),
+        (
+            MemoryError(),
+            "paddle_mnist: error: there is not enough memory: close other programs, or give this one more\n",
+        ),
         (OSError("odd"), "paddle_mnist: error: odd\n"),
     ],
 )

@@ -1,6 +1,7 @@
 """Bare weight files: what goes in comes out, Paddle reads it too, and nothing that does not fit gets through."""
 
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -162,6 +163,38 @@ def test_flipped_bits_end_in_one_sentence_or_in_arrays(tmp_path, weights, suffix
             assert "\n" not in str(error)
         else:
             assert all(np.isfinite(array).all() for array in found.values())
+
+
+def test_load_state_dict_refuses_booleans_that_are_neither_0_nor_1(tmp_path, weights):
+    for suffix in (".npz", ".safetensors"):
+        path = tmp_path / f"m{suffix}"
+        save_state_dict(path, {"mask": np.array([True] * 40)})
+        path.write_bytes(path.read_bytes().replace(b"\1" * 40, b"\2" * 40))
+        with pytest.raises(UserError, match=r"m.*('mask' has a boolean that is neither 0 nor 1|Bad CRC-32)"):
+            load_state_dict(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (
+            {"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}},
+            "'w' must hold real numbers that NumPy has, got 'BF16'",
+        ),
+        ({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, "'w' has no shape and place"),
+        ({"w": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}}, "'w' has no shape and place"),
+        ({"w": {"dtype": "F32", "shape": [1]}}, "'w' has no shape and place"),
+        ({"w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}, "the numbers of 'w' are missing"),
+        ({"w": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}, "has 2 bytes that belong to no array"),
+        ({"w": {"dtype": "F32", "shape": [0, 1 << 39, 1 << 39], "data_offsets": [0, 0]}}, "'w' has no shape and place"),
+        ({"w": 7}, "'w' has no shape and place"),
+    ],
+)
+def test_load_state_dict_compares_a_safetensors_header_with_the_file(tmp_path, header, message):
+    data = json.dumps(header).encode()
+    (tmp_path / "m.safetensors").write_bytes(struct.pack("<Q", len(data)) + data + bytes(4))
+    with pytest.raises(UserError, match=message):
+        load_state_dict(tmp_path / "m.safetensors")
 
 
 # What a net expects.

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from paddle_mnist.errors import UserError, quote
-from paddle_mnist.storage import unpickle
+from paddle_mnist.storage import bounded_json, unpickle
 from paddle_mnist.storage.files import PathLike, atomic_write, os_errors_as, read_bytes
 
 StateDict = dict[str, np.ndarray]
@@ -41,6 +41,11 @@ MAX_STATE_DEPTH = 8
 
 # What unpacking may raise on damaged bytes.
 _ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OverflowError)
+
+_SAFETENSORS_DTYPES = {
+    **{"BOOL": "?", "F16": "<f2", "F32": "<f4", "F64": "<f8"},
+    **{f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
+}
 
 # How every writer of .npy files spells a header; what Python's own parser would make of another is not asked.
 _NPY_HEADER = re.compile(
@@ -201,21 +206,38 @@ def _unpickled(data: bytes, source: str) -> dict[Any, Any]:
 
 
 def _read_safetensors(data: bytes, source: str) -> StateDict:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    """Read the format of https://huggingface.co/docs/safetensors: a header's size, the header in JSON, the numbers."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > min(len(data) - 8, MAX_SAFETENSORS_HEADER):
+        raise UserError(f"{source} claims a header of {size:,} bytes, more than it has or more than are read")
+    header = bounded_json.parse_object(data[8 : 8 + size], f"the header of {source}")
+    header.pop("__metadata__", None)
+    if len(header) > MAX_ENTRIES:
+        raise UserError(f"{source} must hold at most {MAX_ENTRIES:,} arrays, got {len(header):,}")
+    end, state = 8 + size, {}
+    entries = sorted(((_safetensors_entry(name, entry, source), name) for name, entry in header.items()))
+    for (begin, length, dtype, shape), name in entries:
+        if 8 + size + begin != end or length > len(data) - end:
+            raise UserError(f"{source}: the numbers of {quote(name)} are missing, or are not where they must be")
+        state[name] = np.ndarray(shape, dtype, data, end)
+        end += length
+    if end != len(data):
+        raise UserError(f"{source} has {len(data) - end:,} bytes that belong to no array, so it is damaged")
+    return {name: state[name] for name in header}
 
-    if len(data) < 8:
-        raise UserError(f"{source} has {len(data)} bytes, too few for a safetensors file, so it is truncated")
-    (header,) = struct.unpack_from("<Q", data)
-    if header > min(len(data) - 8, MAX_SAFETENSORS_HEADER):
-        raise UserError(f"{source} claims a header of {header:,} bytes, more than it has or more than are read")
-    try:
-        # The library compares every declared offset with the bytes that are there before it copies any.
-        return load(data)
-    except KeyError as error:
-        raise UserError(f"{source} holds numbers of the type {quote(error)}, which NumPy does not have") from error
-    except (SafetensorError, ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"{source} is not a complete safetensors file: {quote(error, 160)}") from error
+
+def _safetensors_entry(name: str, entry: Any, source: str) -> tuple[int, int, str, tuple[int, ...]]:
+    """Return where an array begins, how many bytes it has, its dtype and its shape."""
+    match entry:
+        case {"dtype": str(kind), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
+            if kind not in _SAFETENSORS_DTYPES:
+                raise UserError(f"{source}: {quote(name)} must hold real numbers that NumPy has, got {quote(kind)}")
+            dtype = _SAFETENSORS_DTYPES[kind]
+            if all(type(length) is int and 0 <= length < 1 << 40 for length in shape) and len(shape) <= MAX_DIMENSIONS:
+                length = math.prod(shape) * np.dtype(dtype).itemsize
+                if begin >= 0 and end - begin == length <= MAX_FILE_BYTES and math.prod(filter(None, shape)) < 1 << 50:
+                    return begin, length, dtype, tuple(shape)
+    raise UserError(f"{source}: {quote(name)} has no shape and place that an array can have")
 
 
 def _read_npz(data: bytes, source: str) -> StateDict:
@@ -351,6 +373,8 @@ class _Copier:
         self._spend(name, value.nbytes)
         # A fresh array of a built-in dtype: shared or exotic objects would show in the bytes of a pickle.
         array = np.array(value, dtype=np.dtype(value.dtype.char), order="C", subok=False)
+        if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():
+            raise UserError(f"{self.source}: {quote(name)} has a boolean that is neither 0 nor 1")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             count = int(np.count_nonzero(~np.isfinite(array)))
             raise UserError(
