@@ -1,12 +1,13 @@
-"""Read made-up pictures of numbers, and count what was found and read.
+"""Read synthetic pages of numbers, and count what is found and read.
 
     python benchmarks/number_reading.py work/runs/cnn-classify
 
-The run is a classifier (``train --net cnn --task classify``). Pages are composed from test digits, which it has not
-learnt from; ``--pages`` of them where digits stand apart, and as many where one pair touches. A box is found right if
-it and the true one share at least half of their union. A number is read whole if every digit of it is right and there
-is none too many. Figures go to ``benchmarks/results/number_reading.json``, and ``number_reading.png`` shows the first
-pages with what was found and read: green where the whole number is right.
+The run is a classifier (``train --net cnn --task classify``). Pages are composed from test digits, on which it was not
+trained; ``--pages`` of each kind: digits apart, one touching pair, and pages as a phone would photograph them
+(``synthetic.phone_page``). A box is found if it and the true one share at least half of their union. A page is read
+whole if all its lines are there, every digit of them is right and there is none too many. Figures go to
+``benchmarks/results/number_reading.json``, and ``number_reading.png`` shows the first pages with what was found and
+read: green where the whole page is right.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ import numpy as np
 from paddle_mnist import cpu
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
+from paddle_mnist.pictures.picture import from_pixels
 from paddle_mnist.pictures.segment import Digit, split_digits
-from paddle_mnist.pictures.synthetic import SyntheticPage, synthetic_page
-from paddle_mnist.predict import Predictor, confidence, load_predictor
+from paddle_mnist.pictures.synthetic import PHONE_KINDS, SyntheticPage, phone_page, synthetic_page
+from paddle_mnist.predict import Predictor, confidence, load_predictor, written
 from paddle_mnist.storage.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
@@ -32,7 +34,7 @@ SHOWN = 6  # pages of each kind
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure how numbers are read in made-up pictures.")
+    parser = argparse.ArgumentParser(description="Measure how numbers are read on synthetic pages.")
     parser.add_argument("run", help="the run folder of a classifier")
     parser.add_argument("--pages", type=int, default=300, help="pages of each kind (300)")
     parser.add_argument("--seed", type=int, default=0, help="fixes the pages (0)")
@@ -45,11 +47,15 @@ def main() -> int:
     single = float((predictor(images).digits == labels).mean())
     figures: dict = {"single digits read": single}
     shown = []
-    for touching in (False, True):
+    for kind in ("digits apart", "one pair touches", *PHONE_KINDS):
         rng = np.random.default_rng(args.seed)
-        pages = [synthetic_page(images, labels, rng, touching) for _ in range(args.pages)]
-        figures["one pair touches" if touching else "digits apart"] = measure(pages, predictor, single)
+        pages = [make(kind, images, labels, rng) for _ in range(args.pages)]
+        figures[kind] = measure(pages, predictor, single)
+        print(kind, json.dumps(figures[kind]), flush=True)
         shown.append(pages[:SHOWN])
+    phone = [figures[kind]["pages read whole"] for kind in PHONE_KINDS]
+    allowed = [figures[kind]["pages that single digits would allow"] for kind in PHONE_KINDS]
+    figures["phone pages"] = {"pages read whole": float(np.mean(phone)), "allowed": float(np.mean(allowed))}
     print(json.dumps(figures, indent=2))
     with atomic_write(RESULTS / "number_reading.json", "w") as file:
         json.dump({"pages": args.pages, "seed": args.seed, **figures}, file, indent=2)
@@ -58,13 +64,21 @@ def main() -> int:
     return 0
 
 
-def read_page(page: SyntheticPage, predictor: Predictor) -> tuple[list[Digit], list[int]]:
-    """Return the digits that are found on a page, and what is read in each."""
+def make(kind: str, images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> SyntheticPage:
+    """Return a page of some kind."""
+    if kind in PHONE_KINDS:
+        return phone_page(images, labels, rng, kind)
+    return synthetic_page(images, labels, rng, touching=kind == "one pair touches")
+
+
+def read_page(page: SyntheticPage, predictor: Predictor) -> tuple[list[Digit], list[int], str]:
+    """Return the digits that are found on a page, what is read in each, and all of it as text."""
     try:
-        digits = split_digits(page.image, confidence(predictor))
+        digits = split_digits(from_pixels(page.image), confidence(predictor))
     except UserError:
-        return [], []
-    return digits, predictor(np.stack([digit.image28 for digit in digits])).digits.tolist()
+        return [], [], ""
+    answers = predictor(np.stack([digit.image28 for digit in digits])).digits
+    return digits, answers.tolist(), written(digits, answers)
 
 
 def measure(pages: list[SyntheticPage], predictor: Predictor, single: float) -> dict:
@@ -72,40 +86,38 @@ def measure(pages: list[SyntheticPage], predictor: Predictor, single: float) -> 
     boxes = found = read_right = whole = extra = 0
     began = time.perf_counter()
     for page in pages:
-        digits, answers = read_page(page, predictor)
+        digits, answers, text = read_page(page, predictor)
         pairs = match(page.boxes, [digit.box for digit in digits])
         boxes += len(page.boxes)
         found += len(pairs)
         extra += len(digits) - len(pairs)
         read_right += sum(answers[theirs] == page.labels[ours] for ours, theirs in pairs)
-        whole += answers == list(page.labels)
+        whole += text == page.text
     return {
         "boxes found": found / boxes,
-        "boxes that are none": extra / boxes,
+        "boxes without a digit": extra / boxes,
         "digits read": read_right / boxes,
-        "numbers read whole": whole / len(pages),
-        "numbers that the classifier would read in single digits": float(
-            np.mean([single ** len(page.labels) for page in pages])
-        ),
+        "pages read whole": whole / len(pages),
+        "pages that single digits would allow": float(np.mean([single ** len(page.labels) for page in pages])),
         "ms a page": 1000 * (time.perf_counter() - began) / len(pages),
     }
 
 
 def draw(columns: list[list[SyntheticPage]], predictor: Predictor, path: Path) -> None:
-    """Draw pages, those of a kind below each other, with the boxes found and the number read."""
+    """Draw pages, those of a kind below each other, with the boxes found and what was read."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     figure = Figure(figsize=(4.2 * len(columns), 1.25 * SHOWN), layout="constrained")
     for row in zip(figure.subplots(SHOWN, len(columns)), *columns, strict=True):
         for axes, page in zip(row[0], row[1:], strict=True):
-            digits, answers = read_page(page, predictor)
+            digits, _, text = read_page(page, predictor)
             axes.imshow(page.image, cmap="gray", vmin=0, vmax=255)
             for digit in digits:
                 left, top, right, bottom = digit.box
                 axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="tab:orange"))
-            right = answers == list(page.labels)
-            axes.set_title("".join(map(str, answers)), color="tab:green" if right else "tab:red", fontsize=9)
+            right = text == page.text
+            axes.set_title(text.replace("\n", " / "), color="tab:green" if right else "tab:red", fontsize=9)
             axes.set_axis_off()
     figure.savefig(path, dpi=120)
 

@@ -96,15 +96,21 @@ def test_boxes_are_in_the_files_pixels(tmp_path):
     assert box == pytest.approx([600, 300, 672, 900], abs=12)
 
 
-def test_a_classifier_has_a_say():
-    """Two bars on a bridge: an H, or two ones that touch."""
-    page = drawn((100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103))
+H = (100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103)  # or two ones that touch
 
-    def bridged(images):
-        return np.where((images[:, 14] > 100).sum(axis=1) > 10, 1.0, 0.01)  # a bridge through the middle row
 
-    assert len(split_digits(page, bridged)) == 1
-    assert len(split_digits(page, lambda images: 1.01 - bridged(images))) == 2
+def bridged(images):
+    return np.where((images[:, 14] > 100).sum(axis=1) > 10, 1.0, 0.01)  # a bridge through the middle row
+
+
+def test_a_classifiers_confidence_decides_whether_a_component_is_split():
+    page = drawn(*H, (300, 50, 312, 150))
+    assert len(split_digits(page, bridged)) == 2
+    assert len(split_digits(page, lambda images: 1.01 - bridged(images))) == 3
+
+
+def test_a_lone_component_no_wider_than_high_is_one_digit():
+    assert len(split_digits(drawn(*H), lambda images: 1.01 - bridged(images))) == 1
 
 
 def test_lines_of_writing_come_in_order_each_from_left_to_right():

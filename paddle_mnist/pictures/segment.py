@@ -39,6 +39,7 @@ PIECE = 0.45  # what is lower is a piece of the digit beside it
 WHOLE = 0.7  # what reaches so high is no mere piece of a digit
 NEAR = 0.12  # pieces of a digit leave no wider gap between them
 TALL = 1.4  # no digit is higher
+LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
 
 CLASSIFIER_WEIGHT = 2.9  # of the classifier's log probability; fitted to the pairs on 700 pages of validation digits
@@ -113,9 +114,12 @@ def find_digits(
         probability = confidence(np.stack([_prepared(ink, part) for part in parts]))
         return value + CLASSIFIER_WEIGHT * np.log(np.maximum(probability, 1e-6))
 
+    lone = len(pieces) == 1 and len(pieces[0]) == 1 and pieces[0][0].width <= LONE * pieces[0][0].height
     lines = []
     for line in pieces:
-        parts = [part for piece in line for part in touching.split_touching(piece, slant, height, score)]
+        parts = (
+            line if lone else [part for piece in line for part in touching.split_touching(piece, slant, height, score)]
+        )
         digits = [part for part in parts if part.height >= MIN_DIGIT * height]
         lines.append(sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant))))
     if not any(lines):
