@@ -105,7 +105,7 @@ def predictions(
     notes = [f" (is {label})" if bad else "" for label, bad in zip(labels, wrong, strict=True)]
     texts = [f"{digit}{note}\n{caption}" for digit, note, caption in zip(digits, notes, captions, strict=True)]
     rows = max(1, -(-len(images) // COLUMNS))
-    figure, axes = _figure(10, 1.62 * rows + 0.8)
+    figure, axes = _figure(10, 1.52 * rows + 0.5)
     _draw_tiles(axes, images, texts, COLUMNS, wrong)
     _literal(figure.suptitle(title))
     save(figure, path)
