@@ -13,18 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "paddle_mnist"
 PUBLIC = {
     # The tour.
     "nets": "CNN FC MLP",
-    "loader": "Batch MODES batches check_batches load_data shuffled to_input to_target",
-    "learners": "PaddleLearner build make_optimizer",
-    "engine": "EVAL_BATCH Learner Metrics NotFiniteError Progress Step close_epoch epoch_batches evaluate fit measure"
-    " predicted_digits steps_per_epoch train_epoch",
     # What it stands on, and training from Python.
     "cpu": "threads tune",
     "dataset": "Dataset Log download_folder open_dataset work_folder",
     "errors": "UserError printable quote",
     "plots": "COLOURS FORMATS History check_format compare_runs curves loss_curve predictions running_mean save"
     " segmentation",
-    "recipes": "NETS Net RECIPES Recipe Settings check_choice choices settings_for",
-    "runs.session": "RunOptions Stopped resume train",
     "splits": "Split Splits",
     # What has its own folder.
     "fast": "Forward TrainStep accelerate engine_name train_step",

@@ -27,6 +27,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -379,7 +380,7 @@ def _check_digests(digests: Any, folder: Path) -> None:
     """Make sure that ``state.json`` lists the files of a checkpoint, each with its digest, and no others."""
     if not isinstance(digests, dict) or not all(isinstance(digest, str) for digest in digests.values()):
         raise UserError(f"{folder / STATE} has no sha256 of the checkpoint's files, so it is damaged")
-    if digests.keys() not in ({weights, OPTIMIZER, STATE} for weights in (PADDLE_WEIGHTS, NUMPY_WEIGHTS)):
+    if set(digests) not in [{weights, OPTIMIZER, STATE} for weights in (PADDLE_WEIGHTS, NUMPY_WEIGHTS)]:
         raise UserError(f"{folder / STATE} lists other files than a checkpoint has, so it is damaged")
 
 
@@ -388,7 +389,7 @@ def _digest(data: bytes) -> str:
 
 
 def _lock_descriptor(descriptor: int) -> None:
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

@@ -331,7 +331,7 @@ _WRITERS: dict[str, Callable[[StateDict], bytes]] = {
 }
 
 
-def _by_suffix(path: Path, functions: dict[str, Callable]) -> Callable:
+def _by_suffix(path: Path, functions: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
     try:
         return functions[path.suffix.lower()]
     except KeyError:

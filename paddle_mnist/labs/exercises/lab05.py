@@ -87,7 +87,7 @@ def _check_reading_order(answer: Answer) -> None:
 
 
 def _lines(boxes, first_only=False, last_only=False, inclusive=False):
-    lines = []
+    lines: list[list[tuple[int, ...]]] = []
     for box in sorted(boxes):
         line = lines[-1] if lines else []
         seen = line[:1] if first_only else line[-1:] if last_only else line

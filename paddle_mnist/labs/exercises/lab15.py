@@ -124,9 +124,9 @@ def _check_left(answer: Answer) -> None:
         (4, 10, 1, 0, 0),
     ):
         on = f"samples {samples}, batch_size {batch_size}, seed {seed}, epoch {epoch}, done {done}"
-        before = np.random.get_state()[1].copy()
+        before = np.random.get_state(legacy=False)["state"]["key"].copy()
         found = call(answer, samples, batch_size, seed, epoch, done, on=on)
-        if not np.array_equal(before, np.random.get_state()[1]):
+        if not np.array_equal(before, np.random.get_state(legacy=False)["state"]["key"]):
             raise Wrong("NumPy's global random state has changed", on, "use a generator of your own: default_rng")
         slips = [
             (_left(samples, batch_size, [seed], done), "the epoch has no influence: every epoch gets the same order"),
