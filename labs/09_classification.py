@@ -450,8 +450,8 @@ assert curves["one softmax, lr 1"][-1] < curves["one softmax"][-1]
 
 # %% [markdown]
 # The larger rate makes up for gradients that are too small, so the accuracy recovers, and the bug is hidden. Its loss
-# is still above the floor, and the probabilities that it gives are squeezed: whoever looks at the loss finds it,
-# whoever looks at the accuracy alone does not.
+# is still above the floor, and the probabilities that it gives are squeezed: if you look
+# at the loss you find it, if you look at the accuracy alone you do not.
 #
 # > 更大的学习率弥补了过小的梯度，所以准确率回升，错误被掩盖了。它的损失仍在下限之上：
 # > 看损失的人会发现它，只看准确率的人发现不了。

@@ -333,9 +333,9 @@ assert max(means.values()) < 1.5, "at its best rate each of them learns"
 assert lab.budget(sum(means.values()) > chosen, True), "see below"
 
 # %% [markdown]
-# The means are worse than the losses by which the rates were chosen. That is no accident: whoever picks the smallest of
-# several numbers also picks the luckiest. So judge a choice by new runs, as here, or by new digits, never by the number
-# that made you choose.
+# The means are worse than the losses by which the rates were chosen. That is no accident: if you pick the smallest of
+# several numbers, you also pick the luckiest. So judge a choice by new runs, as here, or by new digits, never by the
+# number that made you choose.
 #
 # > 平均值比当初用来选择的损失差。这不是偶然：从几个数里挑最小的，也就挑中了运气最好的。
 # > 所以要像这里一样用新的训练来评判一个选择，或者用新的数字，绝不要用促使你选择它的那个数。

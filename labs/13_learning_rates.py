@@ -290,7 +290,7 @@ print(f"{dead} of {CNN_SEEDS} nets answer the same number to every digit, after 
 assert dead >= 1, "at least one of these seeds is dead"
 
 # %% [markdown]
-# With more steps, some of them may recover. In whole trainings on all of MNIST, 2 of 8 seeds ended dead, and 8 of 8
+# With more steps, some of them may recover. In full training runs on all of MNIST, 2 of 8 seeds ended dead, and 8 of 8
 # where the pixels run from -1 to 1 (`benchmarks/seeds.py`).
 #
 # > 继续训练，其中一些也许能恢复。在完整的 MNIST 上训练到底，8 个种子里有 2 个最终死掉；
@@ -414,8 +414,8 @@ right.legend()
 lab.save(figure, "clipping.png")
 
 # %% [markdown]
-# The package clips by default, and says so; `--clip-norm 0` is the recipe as published. Whole trainings with clipping
-# collapsed in 0 of 40 cases (`benchmarks/seeds.py`). While the gradient is longer than 5, a step has the length
+# The package clips by default, and says so; `--clip-norm 0` is the recipe as published. With clipping, 0 of 40 full
+# training runs collapsed (`benchmarks/seeds.py`). While the gradient is longer than 5, a step has the length
 # 0.01 · 5 = 0.05, whatever the gradient's size: it cannot fly across the valley.
 #
 # > 软件包默认裁剪，并会说明；`--clip-norm 0` 则是发布时的方案。用了裁剪，40 次完整训练中 0 次崩溃

@@ -228,8 +228,8 @@ lab.save(figure, "distance.png")
 # ## A file that is whole or not there · 文件要么完整，要么不存在
 #
 # If the process dies while it writes, half a file is left, and the good one before it is gone. So write under another
-# name, flush it to disk, and only then give it the right name. Renaming is one step for the file system: whoever
-# looks sees the old file or the new one, never half of one.
+# name, flush it to disk, and only then give it the right name. Renaming is one step for the file system: readers
+# see the old file or the new one, never half of one.
 #
 # > 如果进程在写文件时死掉，就会留下半个文件，而之前那个好的也没了。所以先用另一个名字写，确保写到磁盘上，
 # > 最后才改成正确的名字。改名对文件系统来说是一步完成的：别人看到的要么是旧文件，要么是新文件，绝不会是半个。
