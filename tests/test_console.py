@@ -129,3 +129,10 @@ def test_json_of_a_file_whose_name_is_not_text(own_folder, splits, capsys):
     mnist_json.write(name, splits)
     assert console.run(data.main, ["info", name, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == name
+
+
+def test_plot_refuses_a_format_before_it_opens_anything(capsys):
+    assert console.run(plot.main, ["nowhere", "--out", "x.foo"]) == 2
+    assert capsys.readouterr().err == (
+        "paddle_mnist: error: x.foo: a picture's name must end in .png, .svg, .pdf, .jpg, .jpeg, .webp\n"
+    )
