@@ -26,7 +26,7 @@ def history(epochs, batches):
     return lines
 
 
-def test_an_object_is_read(tmp_path):
+def test_read_json_reads_an_object(tmp_path):
     value = {"a": [1, 2.5, None, True, "é"], "seed": 2**64 - 1, "nested": {"b": -1e-300}}
     (tmp_path / "run.json").write_text(json.dumps(value), encoding="utf-8")
     assert read_json(tmp_path / "run.json") == value
@@ -58,7 +58,7 @@ def test_an_object_is_read(tmp_path):
         (b" " * (1 << 20) + b"{}", r"must have at most 1,048,576 bytes, got 1,048,578"),
     ],
 )
-def test_what_is_no_object_is_one_sentence(tmp_path, data, message):
+def test_read_json_refuses_anything_else_in_one_sentence(tmp_path, data, message):
     (tmp_path / "run.json").write_bytes(data)
     with pytest.raises(UserError, match=message) as caught:
         read_json(tmp_path / "run.json")
@@ -66,7 +66,7 @@ def test_what_is_no_object_is_one_sentence(tmp_path, data, message):
     assert len(str(caught.value)) < 300 + len(str(tmp_path))
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path):
+def test_read_json_names_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(UserError, match=r"run\.json cannot be read: No such file"):
         read_json(tmp_path / "run.json")
     (tmp_path / "run.json").mkdir()
@@ -75,13 +75,13 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-def test_a_named_pipe_does_not_block(tmp_path):
+def test_read_json_does_not_wait_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "run.json")
     with pytest.raises(UserError, match="must be a regular file, got a pipe"):
         read_json(tmp_path / "run.json")
 
 
-def test_mutated_files_end_in_one_sentence_or_in_an_object(tmp_path):
+def test_read_json_survives_mutated_files(tmp_path):
     """Flipped bits, bytes put in or taken out, pieces doubled: as a disk, a network or an editor leaves them."""
     value = {"epoch": 3, "batch": 0, "best": {"epoch": 1, "valid_loss": 0.25}, "name": "é\n", "list": [1.5e-7, None]}
     data = bounded_json.dump(value, indent=1).encode()
@@ -110,7 +110,7 @@ def test_mutated_files_end_in_one_sentence_or_in_an_object(tmp_path):
 # Histories.
 
 
-def test_what_is_appended_is_read(path):
+def test_append_history_adds_what_read_history_returns(path):
     assert read_history(path) == []
     append_history(path, history(1, 3))
     append_history(path, [{"epoch": 1, "batch": 0, "loss": np.float32(0.5), "step": np.int64(3)}])
@@ -118,7 +118,7 @@ def test_what_is_appended_is_read(path):
     assert path.read_bytes().count(b"\n") == 5
 
 
-def test_a_number_that_is_not_finite_is_not_appended(path):
+def test_append_history_refuses_a_number_that_is_not_finite(path):
     append_history(path, history(1, 2))
     before = path.read_bytes()
     with pytest.raises(ValueError, match="JSON compliant"):
@@ -126,7 +126,7 @@ def test_a_number_that_is_not_finite_is_not_appended(path):
     assert path.read_bytes() == before
 
 
-def test_a_torn_last_line_is_left_out(path):
+def test_read_history_skips_an_incomplete_last_line(path):
     append_history(path, history(1, 3))
     data = path.read_bytes()
     for torn in range(1, len(data.splitlines(keepends=True)[-1])):
@@ -147,7 +147,7 @@ def test_a_torn_last_line_is_left_out(path):
         (b'{"a": ' + b"[" * 3000 + b"]" * 3000 + b"}", "line 2 must have at most 4,096 bytes"),
     ],
 )
-def test_any_other_damaged_line_is_named(path, line, message):
+def test_read_history_names_any_other_damaged_line(path, line, message):
     path.write_bytes(b'{"epoch": 0}\n' + line + b'\n{"epoch": 1}\n')
     with pytest.raises(UserError, match=message):
         read_history(path)
@@ -172,7 +172,7 @@ def test_read_history_refuses_more_lines_values_and_bytes_than_a_run_writes(path
 
 
 @pytest.mark.parametrize(("epoch", "batch"), [(0, 0), (0, 2), (1, 0), (1, 1), (2, 0), (3, 0), (9, 9)])
-def test_a_history_is_cut_back_to_a_checkpoint(path, epoch, batch):
+def test_truncate_history_cuts_back_to_a_checkpoint(path, epoch, batch):
     append_history(path, history(3, 4))
     whole = path.read_bytes()
     with open(path, "ab") as file:
@@ -190,12 +190,12 @@ def test_a_history_is_cut_back_to_a_checkpoint(path, epoch, batch):
     assert path.read_bytes() == whole
 
 
-def test_cutting_a_history_that_is_not_there_does_nothing(path):
+def test_truncate_history_ignores_a_missing_file(path):
     truncate_history(path, 1, 0)
     assert not path.exists()
 
 
-def test_a_full_disk_leaves_the_history_as_it_was(path, monkeypatch):
+def test_append_history_leaves_the_history_unchanged_on_a_full_disk(path, monkeypatch):
     append_history(path, history(1, 2))
     before = path.read_bytes()
     write = os.write
@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_the_history_as_it_was(path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links take a right of their own on Windows")
-def test_nothing_is_added_through_a_link(path, tmp_path):
+def test_append_history_adds_nothing_through_a_link(path, tmp_path):
     (tmp_path / "elsewhere").write_text("")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=r"cannot add to .*history\.jsonl"):
@@ -224,7 +224,7 @@ def test_nothing_is_added_through_a_link(path, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links take a right of their own on Windows")
-def test_nothing_is_added_to_a_file_that_has_another_name(path, tmp_path):
+def test_append_history_adds_nothing_to_a_hard_link(path, tmp_path):
     (tmp_path / "elsewhere").write_text("")
     os.link(tmp_path / "elsewhere", path)
     with pytest.raises(UserError, match=r"history\.jsonl must have one name, got a hard link"):

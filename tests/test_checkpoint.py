@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, verified, pruned by rule, one writer at a time."""
+"""Checkpoints: complete or absent, verified, pruned by rule, one writer at a time."""
 
 import contextlib
 import errno
@@ -47,7 +47,7 @@ def refused(folder, message, *arguments, **options):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_saved_is_loaded(run):
+def test_load_returns_what_was_saved(run):
     folder = save(run, 3)
     assert folder == run / "checkpoints" / "epoch-003"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -61,7 +61,7 @@ def test_what_is_saved_is_loaded(run):
     assert state == {"epoch": 3, "batch": 0, "best": None, "seed": 2**63}
 
 
-def test_the_state_names_the_sha256_of_every_part(run):
+def test_save_writes_the_sha256_of_every_part(run):
     folder = save(run, 1)
     digests = json.loads((folder / "state.json").read_text())["sha256"]
     assert digests.keys() == {path.name for path in folder.iterdir()}
@@ -69,19 +69,19 @@ def test_the_state_names_the_sha256_of_every_part(run):
         assert digests[part] == hashlib.sha256((folder / part).read_bytes()).hexdigest()
 
 
-def test_a_net_written_in_numpy_has_an_npz(run):
+def test_save_writes_an_npz_for_a_net_in_numpy(run):
     folder = save(run, 1, weights=checkpoint.NUMPY_WEIGHTS)
     assert sorted(path.name for path in folder.iterdir()) == ["model.npz", "optimizer.pdopt", "state.json"]
     np.testing.assert_array_equal(checkpoint.load(folder)[0]["fc.weight"], model()["fc.weight"])
 
 
-def test_the_same_state_gives_the_same_bytes(run, tmp_path):
+def test_save_writes_the_same_bytes_for_the_same_state(run, tmp_path):
     first, second = save(run, 1), save(tmp_path / "other", 1)
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
 
 
-def test_checkpoints_are_in_the_order_of_training(run):
+def test_checkpoints_are_listed_in_the_order_of_training(run):
     for epoch, batch in ((10, 0), (2, 200), (2, 0), (2, 10000), (1, 0)):
         save(run, epoch, batch, keep=None)
     (run / "checkpoints" / "notes").mkdir()
@@ -89,7 +89,7 @@ def test_checkpoints_are_in_the_order_of_training(run):
     assert names(run) == ["epoch-001", "epoch-002", "epoch-002-batch-0200", "epoch-002-batch-10000", "epoch-010"]
 
 
-def test_the_newest_is_taken_and_none_is_none(run):
+def test_latest_takes_the_newest_or_none(run):
     assert checkpoint.latest(run) is None
     save(run, 1)
     save(run, 1, 5)
@@ -98,7 +98,7 @@ def test_the_newest_is_taken_and_none_is_none(run):
 
 @pytest.mark.parametrize("part", ["model.pdparams", "optimizer.pdopt", "state.json"])
 @pytest.mark.parametrize("how", ["flip", "truncate", "remove", "empty"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(run, part, how):
+def test_latest_names_a_damaged_checkpoint_and_takes_the_one_before(run, part, how):
     save(run, 1)
     path = save(run, 2) / part
     data = bytearray(path.read_bytes())
@@ -113,7 +113,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(run, part, ho
     assert len(said) == 1 and str(path) in said[0]
 
 
-def test_no_flipped_bit_goes_unnoticed(run):
+def test_load_notices_every_flipped_bit(run):
     folder = save(run, 1)
     expected = checkpoint.load(folder)[2]
     generator = np.random.default_rng(3)
@@ -138,7 +138,7 @@ def _json_or_none(data):
         return None
 
 
-def test_when_all_are_damaged_nothing_is_made_up(run):
+def test_latest_refuses_when_all_are_damaged(run):
     for epoch in (1, 2):
         (save(run, epoch) / "model.pdparams").write_bytes(b"")
     said = []
@@ -150,7 +150,7 @@ def test_when_all_are_damaged_nothing_is_made_up(run):
 @pytest.mark.parametrize(
     "digests", [None, {}, 5, {"../../secret": "0" * 64}, {"state.json": 1}, {"state.json": "0", "optimizer.pdopt": "0"}]
 )
-def test_a_state_that_lists_other_parts_is_refused(run, digests):
+def test_load_refuses_a_state_that_lists_other_parts(run, digests):
     folder = save(run, 1)
     state = json.loads((folder / "state.json").read_text())
     (folder / "state.json").write_text(json.dumps({**state, "sha256": digests}))
@@ -159,21 +159,21 @@ def test_a_state_that_lists_other_parts_is_refused(run, digests):
 
 
 @pytest.mark.parametrize("epoch", [-1, 1.5, "3", True, None, 10**9, [1]])
-def test_an_epoch_that_is_no_count_is_refused_even_when_sealed(run, monkeypatch, epoch):
+def test_load_refuses_an_epoch_that_is_not_a_count(run, monkeypatch, epoch):
     monkeypatch.setattr(checkpoint, "checkpoint_name", lambda epoch, batch: "epoch-001")
     folder = save(run, epoch, value=1.0)
     with pytest.raises(UserError, match="epoch must be an integer from 0 to 999,999,999"):
         checkpoint.load(folder)
 
 
-def test_weights_that_are_not_finite_leave_no_checkpoint(run):
+def test_save_leaves_nothing_of_weights_that_are_not_finite(run):
     save(run, 1)
     refused(run, r"'fc\.weight' has 6 of 6 values that are NaN", 2, value=np.nan)
     assert names(run) == ["epoch-001"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, 10**100, b"bytes"])
-def test_a_state_that_json_cannot_hold_leaves_no_checkpoint(run, value):
+def test_save_leaves_nothing_of_a_state_that_json_cannot_hold(run, value):
     with pytest.raises(UserError, match=r"state\.json"):
         checkpoint.save(run, model(), {}, {"epoch": 1, "value": value})
     assert names(run) == []
@@ -182,7 +182,7 @@ def test_a_state_that_json_cannot_hold_leaves_no_checkpoint(run, value):
 # Saving the same point again.
 
 
-def test_the_same_point_can_be_saved_again(run):
+def test_save_replaces_the_same_point(run):
     save(run, 1)
     save(run, 2, value=5.0)
     save(run, 2, value=7.0)
@@ -191,14 +191,14 @@ def test_the_same_point_can_be_saved_again(run):
     assert len(os.listdir(run / "checkpoints")) == 2
 
 
-def test_a_damaged_one_is_replaced(run):
+def test_save_replaces_a_damaged_checkpoint(run):
     folder = save(run, 1)
     (folder / "optimizer.pdopt").write_bytes(b"")
     save(run, 1)
     assert checkpoint.latest(run, log=pytest.fail)[2]["epoch"] == 1
 
 
-def test_one_that_was_moved_aside_stands_in_until_its_successor_is_there(run):
+def test_checkpoints_list_one_that_was_moved_aside(run):
     folder = save(run, 1)
     aside = folder.with_name(".old-epoch-001-0123abcd")
     folder.rename(aside)
@@ -208,7 +208,7 @@ def test_one_that_was_moved_aside_stands_in_until_its_successor_is_there(run):
     assert names(run) == ["epoch-001", "epoch-002"] and not aside.exists()
 
 
-def test_leftovers_of_killed_writers_are_swept(run):
+def test_save_removes_leftovers_of_killed_writers(run):
     folder = save(run, 1).parent
     for name in (".new-epoch-002-0123abcd", ".del-epoch-000-0123abcd", ".old-epoch-001-0123abcd"):
         shutil.copytree(folder / "epoch-001", folder / name)
@@ -220,7 +220,7 @@ def test_leftovers_of_killed_writers_are_swept(run):
 # Pruning.
 
 
-def test_the_newest_and_the_best_are_kept(run):
+def test_prune_keeps_the_newest_and_the_best(run):
     for epoch in range(1, 7):
         save(run, epoch, best=min(epoch, 2), keep=2)
     assert names(run) == ["epoch-002", "epoch-005", "epoch-006"]
@@ -228,7 +228,7 @@ def test_the_newest_and_the_best_are_kept(run):
     assert names(run) == ["epoch-006", "epoch-007"]
 
 
-def test_the_only_one_is_kept(run):
+def test_prune_keeps_the_only_one(run):
     save(run, 1, keep=1)
     save(run, 2, keep=1)
     assert names(run) == ["epoch-002"]
@@ -238,7 +238,7 @@ def test_the_only_one_is_kept(run):
 
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
-def test_what_was_saved_last_is_kept_although_damaged_ones_are_of_a_later_point(run, keep):
+def test_prune_keeps_what_was_saved_last_although_damaged_ones_are_later(run, keep):
     for epoch in (1, 2, 3, 4):
         save(run, epoch, keep=None)
     for epoch in (3, 4):
@@ -258,7 +258,7 @@ def test_what_was_saved_last_is_kept_although_damaged_ones_are_of_a_later_point(
 
 @pytest.mark.parametrize("call", ["open", "mkdir", "rename", "fsync"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-def test_a_refusal_is_one_sentence_and_leaves_what_was_there(run, monkeypatch, call, code):
+def test_save_reports_a_refusal_and_leaves_what_was_there(run, monkeypatch, call, code):
     save(run, 1)
 
     def refuse(path, *arguments, **options):
@@ -271,7 +271,7 @@ def test_a_refusal_is_one_sentence_and_leaves_what_was_there(run, monkeypatch, c
     assert checkpoint.latest(run, log=pytest.fail)[2]["epoch"] == 1
 
 
-def test_a_disk_that_fills_while_replacing_leaves_the_old_one(run, monkeypatch):
+def test_save_leaves_the_old_one_on_a_full_disk(run, monkeypatch):
     save(run, 1, value=5.0)
     rename = os.rename
 
@@ -301,7 +301,7 @@ def nobody():
 
 
 @POSIX
-def test_a_folder_that_has_become_read_only_is_said():
+def test_save_reports_a_read_only_folder():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         run = Path(folder) / "run"
@@ -315,7 +315,7 @@ def test_a_folder_that_has_become_read_only_is_said():
 
 
 @POSIX
-def test_a_checkpoint_that_may_not_be_read_is_named():
+def test_latest_names_a_checkpoint_that_may_not_be_read():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         run = Path(folder) / "run"
@@ -327,13 +327,13 @@ def test_a_checkpoint_that_may_not_be_read_is_named():
         assert len(said) == 1 and "model.pdparams cannot be read: Permission denied" in said[0]
 
 
-def test_a_file_in_the_way_is_said(tmp_path):
+def test_save_reports_a_file_in_the_way(tmp_path):
     (tmp_path / "run").write_text("")
     refused(tmp_path / "run", "cannot save the checkpoint", 1)
 
 
 @POSIX
-def test_a_real_limit_on_what_can_be_written(run):
+def test_save_reports_a_real_limit_on_file_size(run):
     """The system itself cuts a write short: no simulation knows better what happens then."""
     save(run, 1)
     program = f"""
@@ -358,7 +358,7 @@ except UserError as error:
 
 @POSIX
 @pytest.mark.parametrize("arguments", [("--kills", "30", "--seed", "1"), ("--every",), ("--refuse",)])
-def test_killed_and_refused_writers_leave_a_whole_checkpoint(arguments):
+def test_save_leaves_a_complete_checkpoint_when_killed_or_refused(arguments):
     done = subprocess.run(
         [sys.executable, "-W", "error", str(CRASH), *arguments], capture_output=True, text=True, timeout=120
     )
@@ -377,7 +377,7 @@ with checkpoint.lock(sys.argv[1]):
 """
 
 
-def test_a_second_process_is_refused_until_the_first_ends(run):
+def test_lock_refuses_a_second_process_until_the_first_ends(run):
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(run)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(UserError, match=r"another process is training in .*run"), checkpoint.lock(run):
@@ -391,7 +391,7 @@ def test_a_second_process_is_refused_until_the_first_ends(run):
 
 
 @POSIX
-def test_a_lock_that_is_a_link_to_elsewhere_makes_no_file_there(run, tmp_path):
+def test_lock_makes_no_file_through_a_link(run, tmp_path):
     run.mkdir()
     (run / ".lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="cannot lock the run folder"), checkpoint.lock(run):
@@ -399,7 +399,7 @@ def test_a_lock_that_is_a_link_to_elsewhere_makes_no_file_there(run, tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_lock_in_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+def test_lock_reports_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(UserError, match="cannot lock the run folder"), checkpoint.lock(tmp_path / "run"):
         pytest.fail("locked")

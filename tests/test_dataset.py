@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,19 @@ def test_cache_replaces_a_damaged_file(tmp_path, source, place):
     assert same(open_dataset(source))
     content[place] ^= 4
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", [78 * 784 + 5, 78 * 785 + 32])
+def test_cache_replaces_a_file_that_somebody_else_wrote_with_a_right_checksum(tmp_path, source, place):
+    """A label beyond 9, and an encoding that is not a text, in a cache that several users share."""
+    open_dataset(source)
+    (path,) = cached(tmp_path)
+    whole = path.read_bytes()
+    content = bytearray(whole)
+    content[place] = 200
+    path.write_bytes(content[:-4] + zlib.crc32(content[:-4]).to_bytes(4, "little"))
+    assert same(open_dataset(source))
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("size", [0, 1, 19, 100, 78 * 784, 78 * 785 + 3, -1, -30])

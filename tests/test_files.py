@@ -9,7 +9,7 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.storage.files import atomic_write, open_regular, os_errors_as, read_bytes, sync_folder
 
 
-def test_a_file_appears_whole(tmp_path):
+def test_atomic_write_shows_a_file_when_it_is_complete(tmp_path):
     path = tmp_path / "new folder" / "file.txt"
     with atomic_write(path, "w") as file:
         file.write("häß\n")
@@ -18,7 +18,7 @@ def test_a_file_appears_whole(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, error):
+def test_atomic_write_leaves_what_was_there_when_it_fails(tmp_path, error):
     path = tmp_path / "folder" / "file"
     path.parent.mkdir()
     path.write_bytes(b"before")
@@ -31,7 +31,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, error):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folders are not flushed there")
-def test_a_folder_that_cannot_be_flushed_is_named(tmp_path, monkeypatch):
+def test_sync_folder_names_a_folder_that_cannot_be_flushed(tmp_path, monkeypatch):
     def refuse(descriptor):
         raise OSError(28, "No space left on device")
 

@@ -64,12 +64,12 @@ often = settings(max_examples=150, deadline=None, database=None, suppress_health
 
 @often
 @given(values, st.integers(0, 5))
-def test_what_pickle_writes_comes_back(value, protocol):
+def test_load_returns_what_pickle_wrote(value, protocol):
     assert same(unpickle.load(pickle.dumps(value, protocol)), value)
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_state_dicts_as_paddle_saves_them(protocol):
+def test_load_reads_state_dicts_as_paddle_saves_them(protocol):
     state = collections.OrderedDict(
         [("fc1.weight", np.arange(6, dtype=np.float32).reshape(2, 3)), ("fc1.bias", np.zeros(3, np.float32))]
     )
@@ -79,7 +79,7 @@ def test_state_dicts_as_paddle_saves_them(protocol):
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_paddle_writes_what_is_read(protocol, tmp_path):
+def test_load_reads_what_paddle_saves(protocol, tmp_path):
     import paddle
 
     layer = paddle.nn.Linear(3, 2)
@@ -101,7 +101,7 @@ class TensorOf:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_tensors_as_paddle_pickles_them(protocol):
+def test_load_reads_tensors_as_paddle_pickles_them(protocol):
     array = np.ones((2, 2), np.float32)
     loaded = unpickle.load(pickle.dumps({"w": TensorOf(tuple, ("w_0", array))}, protocol))
     assert same(loaded, {"w": ("w_0", array)})
@@ -139,18 +139,18 @@ OLD_ARRAY_2 = (  # numpy.array([1.5, -1], "<f4"), the same with protocol 2
         ),
     ],
 )
-def test_python_2(data, value):
+def test_load_reads_python_2(data, value):
     assert same(unpickle.load(data), value)
     assert same(unpickle.load(data), pickle.loads(data, encoding="latin1"))
 
 
-def test_shared_arrays_stay_shared():
+def test_load_keeps_shared_arrays_shared():
     array = np.ones(3)
     first, second = unpickle.load(pickle.dumps([array, array]))
     assert first is second
 
 
-def test_old_and_new_names_of_numpy():
+def test_load_knows_old_and_new_names_of_numpy():
     data = pickle.dumps([np.arange(3.0), np.float32(2)], 2)
     old = data.replace(b"numpy._core.", b"numpy.core.")
     new = old.replace(b"numpy.core.", b"numpy._core.")
@@ -211,7 +211,7 @@ def test_old_and_new_names_of_numpy():
         (OLD_ARRAY.replace(b"cnumpy\nndarray", b"cnumpy\nmemmap"), "'numpy' 'memmap'"),
     ],
 )
-def test_anything_else_is_refused(data, said):
+def test_load_refuses_anything_else(data, said):
     with pytest.raises(UserError) as caught:
         unpickle.load(data, "weights.pkl")
     assert said in str(caught.value)
@@ -220,7 +220,7 @@ def test_anything_else_is_refused(data, said):
 
 @often
 @given(values, st.integers(0, 5), st.data())
-def test_a_damaged_pickle_is_read_or_refused(value, protocol, data):
+def test_load_reads_or_refuses_a_damaged_pickle(value, protocol, data):
     octets = bytearray(pickle.dumps(value, protocol))
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(octets)))
@@ -251,7 +251,7 @@ programs = st.lists(codes | pieces | names.map(lambda name: b"c" + name), max_si
 
 @settings(max_examples=400, deadline=None, database=None)
 @given(programs)
-def test_any_program_is_read_or_refused(program):
+def test_load_reads_or_refuses_any_program(program):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -260,7 +260,7 @@ def test_any_program_is_read_or_refused(program):
             assert "\n" not in str(error)
 
 
-def test_a_claim_takes_no_memory():
+def test_load_takes_no_memory_for_a_claim():
     claims = [
         b"\x96" + struct.pack("<Q", 1 << 40),
         b"\x8e" + struct.pack("<Q", 1 << 33),

@@ -46,7 +46,7 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_is_saved_is_loaded(tmp_path, weights, suffix):
+def test_load_state_dict_returns_what_was_saved(tmp_path, weights, suffix):
     path = tmp_path / f"model{suffix}"
     save_state_dict(path, weights)
     assert_same(load_state_dict(path), weights)
@@ -54,7 +54,7 @@ def test_what_is_saved_is_loaded(tmp_path, weights, suffix):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_layout_in_memory_does_not_show_in_the_bytes(tmp_path, weights, suffix):
+def test_save_state_dict_hides_the_layout_in_memory(tmp_path, weights, suffix):
     first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
     save_state_dict(first, weights)
     shared = np.zeros(3, np.float32)
@@ -69,21 +69,21 @@ def test_the_layout_in_memory_does_not_show_in_the_bytes(tmp_path, weights, suff
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_two_names_of_one_array_are_two_arrays(tmp_path):
+def test_save_state_dict_writes_an_array_once_per_name(tmp_path):
     array = np.ones(3, np.float32)
     save_state_dict(tmp_path / "shared.pdparams", {"a": array, "b": array})
     save_state_dict(tmp_path / "apart.pdparams", {"a": array, "b": array.copy()})
     assert (tmp_path / "shared.pdparams").read_bytes() == (tmp_path / "apart.pdparams").read_bytes()
 
 
-def test_an_npz_opens_with_numpy(tmp_path, weights):
+def test_save_state_dict_writes_an_npz_for_numpy(tmp_path, weights):
     save_state_dict(tmp_path / "model.npz", weights)
     with np.load(tmp_path / "model.npz", allow_pickle=False) as archive:
         assert_same({name: archive[name].copy() for name in archive.files}, weights)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_numpys_own_npz_opens(tmp_path, weights, save):
+def test_load_state_dict_reads_an_npz_of_numpy(tmp_path, weights, save):
     save(tmp_path / "model.npz", **weights, fortran=np.asfortranarray(np.arange(6.0).reshape(2, 3)))
     found = load_state_dict(tmp_path / "model.npz")
     np.testing.assert_array_equal(found.pop("fortran"), np.arange(6.0).reshape(2, 3))
@@ -92,13 +92,13 @@ def test_numpys_own_npz_opens(tmp_path, weights, save):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_are_not_saved(tmp_path, suffix, value):
+def test_save_state_dict_refuses_numbers_that_are_not_finite(tmp_path, suffix, value):
     with pytest.raises(UserError, match=r"'fc\.weight' has 1 of 4 values that are NaN"):
         save_state_dict(tmp_path / f"model{suffix}", {"fc.weight": np.array([0, 1, value, 2], np.float32)})
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
 
 
-def test_numbers_that_are_not_finite_are_not_loaded(tmp_path):
+def test_load_state_dict_refuses_numbers_that_are_not_finite(tmp_path):
     bad = {"fc.bias": np.array([np.nan, np.inf, 0.0], np.float32)}
     (tmp_path / "m.pdparams").write_bytes(pickle.dumps(bad, protocol=2))
     np.savez(tmp_path / "m.npz", **bad)
@@ -111,7 +111,7 @@ def test_numbers_that_are_not_finite_are_not_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("array", [np.array([None]), np.array(["a"]), np.array([1j]), np.array([1], "M8[s]")])
-def test_arrays_of_no_real_numbers_are_refused(tmp_path, array):
+def test_state_dicts_hold_real_numbers_only(tmp_path, array):
     for suffix in SUFFIXES:
         with pytest.raises(UserError, match=r"'x' must hold real numbers, got the dtype"):
             save_state_dict(tmp_path / f"m{suffix}", {"x": array})
@@ -120,7 +120,7 @@ def test_arrays_of_no_real_numbers_are_refused(tmp_path, array):
         load_state_dict(tmp_path / "m.npz")
 
 
-def test_an_unknown_suffix_is_named(tmp_path, weights):
+def test_load_state_dict_names_an_unknown_suffix(tmp_path, weights):
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(UserError, match=r"one of \.pdparams, \.pkl, \.safetensors, \.npz, got '\.onnx'"):
         load_state_dict(tmp_path / "model.onnx")
@@ -128,7 +128,7 @@ def test_an_unknown_suffix_is_named(tmp_path, weights):
         save_state_dict(tmp_path / "model", weights)
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path):
+def test_load_state_dict_names_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(UserError, match=r"gone\.npz cannot be read: No such file"):
         load_state_dict(tmp_path / "gone.npz")
     (tmp_path / "folder.npz").mkdir()
@@ -137,7 +137,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_truncation_is_one_sentence(tmp_path, weights, suffix):
+def test_load_state_dict_refuses_every_truncation(tmp_path, weights, suffix):
     path = tmp_path / f"model{suffix}"
     save_state_dict(path, weights)
     data = path.read_bytes()
@@ -148,7 +148,7 @@ def test_every_truncation_is_one_sentence(tmp_path, weights, suffix):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_flipped_bits_end_in_one_sentence_or_in_arrays(tmp_path, weights, suffix):
+def test_load_state_dict_survives_flipped_bits(tmp_path, weights, suffix):
     path = tmp_path / f"model{suffix}"
     save_state_dict(path, weights)
     data = path.read_bytes()
@@ -209,13 +209,13 @@ def test_check_state_dict_accepts_arrays_and_pairs_that_fit(weights):
                 check_state_dict({other: weights[other] for other in weights if other != name}, expected)
 
 
-def test_weights_of_another_net_are_named(weights):
+def test_check_state_dict_names_weights_of_another_net(weights):
     expected = {"fc.weight": ((4, 3), "float32"), "fc1.bias": ((3,), "float32")}
     with pytest.raises(UserError, match=r"^model lacks 'fc1\.bias' and has the unknown 'fc\.bias', "):
         check_state_dict(weights, expected, "model")
 
 
-def test_another_shape_or_dtype_is_named(weights):
+def test_check_state_dict_names_another_shape_or_dtype(weights):
     for change, message in (
         (np.zeros((3, 4), np.float32), r"'fc\.weight' must have the shape \[3, 4\], got \[4, 3\]"),
         (np.zeros((4, 3), np.float64), r"'fc\.weight' must be float64, got float32"),
@@ -228,14 +228,14 @@ def test_another_shape_or_dtype_is_named(weights):
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_the_name_table_of_paddle_2_is_dropped(tmp_path, weights, protocol):
+def test_load_state_dict_drops_the_name_table_of_paddle_2(tmp_path, weights, protocol):
     saved = {**weights, "StructuredToParameterName@@": {"fc.weight": "linear_0.w_0", "fc.bias": "linear_0.b_0"}}
     (tmp_path / "m.pdparams").write_bytes(pickle.dumps(saved, protocol=protocol))
     assert_same(load_state_dict(tmp_path / "m.pdparams"), weights)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_tensors_of_paddle_2_1_are_pairs_of_name_and_array(tmp_path, weights, protocol):
+def test_load_state_dict_reads_tensors_of_paddle_2_1(tmp_path, weights, protocol):
     saved = OrderedDict((name, (f"linear_0.{name}", array)) for name, array in weights.items())
     (tmp_path / "m.pdparams").write_bytes(pickle.dumps(saved, protocol=protocol))
     assert_same(load_state_dict(tmp_path / "m.pdparams"), weights)
@@ -251,13 +251,13 @@ class DenseTensor:
         return eval, ("data", {"data": self.array})
 
 
-def test_dense_tensors_of_static_programs_are_read_without_eval(tmp_path, weights):
+def test_load_state_dict_reads_dense_tensors_without_eval(tmp_path, weights):
     saved = {name: DenseTensor(array) for name, array in weights.items()}
     (tmp_path / "m.pdparams").write_bytes(pickle.dumps(saved, protocol=2))
     assert_same(load_state_dict(tmp_path / "m.pdparams"), weights)
 
 
-def test_a_training_state_is_not_taken_for_weights(tmp_path, weights):
+def test_load_state_dict_refuses_a_training_state(tmp_path, weights):
     (tmp_path / "m.pdparams").write_bytes(pickle.dumps({"model": weights, "epoch": 3}))
     with pytest.raises(UserError, match="'model' must be an array, got the type dict"):
         load_state_dict(tmp_path / "m.pdparams")
@@ -269,7 +269,7 @@ def test_a_training_state_is_not_taken_for_weights(tmp_path, weights):
 # The optimizer's state.
 
 
-def test_an_optimizers_state_goes_in_and_out(weights):
+def test_parse_optimizer_state_returns_what_was_dumped(weights):
     state = {
         "fc.w_0_moment1_0": weights["fc.weight"],
         "LR_Scheduler": {"last_epoch": 3, "last_lr": 0.1, "milestones": [1, 2], "verbose": False, "best": None},
@@ -293,7 +293,7 @@ def test_an_optimizers_state_goes_in_and_out(weights):
         ({"deep": [[[[[[[[[[1]]]]]]]]]]}, "nests more than 8 levels deep"),
     ],
 )
-def test_what_no_optimizer_has_is_refused(state, message):
+def test_dump_optimizer_state_refuses_what_no_optimizer_has(state, message):
     with pytest.raises(UserError, match=message):
         dump_optimizer_state(state, PDOPT)
 
@@ -340,7 +340,7 @@ def test_check_optimizer_state_accepts_what_fits_and_nothing_more(state, accumul
         ({"LR_Scheduler": {"last_lr": np.zeros(1)}}, "'LR_Scheduler' must be a dict of plain values"),
     ],
 )
-def test_an_optimizers_state_of_another_net_is_named(changes, message):
+def test_check_optimizer_state_names_a_state_of_another_net(changes, message):
     with pytest.raises(UserError, match=message):
         check_optimizer_state(adam_state(**changes), {"linear_0.w_0": ((4, 3), "float32")}, ADAM, "o.pdopt")
 
@@ -377,7 +377,7 @@ def as_numpy(state):
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
-def test_what_paddle_saves_is_read(tmp_path, name, protocol):
+def test_load_state_dict_reads_what_paddle_saves(tmp_path, name, protocol):
     import paddle
 
     from paddle_mnist.nets import FC
@@ -394,7 +394,7 @@ def test_what_paddle_saves_is_read(tmp_path, name, protocol):
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
-def test_tensors_that_paddle_saves_one_by_one_are_read(tmp_path, protocol):
+def test_parse_optimizer_state_reads_tensors_saved_one_by_one(tmp_path, protocol):
     import paddle
 
     # A tuple keeps Paddle from seeing a state dict, and it writes each tensor as a pair.
@@ -408,7 +408,7 @@ def test_tensors_that_paddle_saves_one_by_one_are_read(tmp_path, protocol):
 
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
-def test_paddle_goes_on_from_what_is_saved_here(tmp_path, name):
+def test_save_state_dict_writes_what_paddle_resumes_from(tmp_path, name):
     import paddle
 
     from paddle_mnist.nets import FC
@@ -455,14 +455,14 @@ def npy(shape, dtype="<f4", body=b""):
         b"",
     ],
 )
-def test_arrays_that_claim_what_they_do_not_have_are_refused(tmp_path, member):
+def test_load_state_dict_refuses_arrays_that_claim_what_they_do_not_have(tmp_path, member):
     with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
         archive.writestr("x.npy", member)
     with pytest.raises(UserError, match=r"m\.npz"):
         load_state_dict(tmp_path / "m.npz")
 
 
-def test_a_name_out_of_a_file_cannot_reach_the_terminal(tmp_path):
+def test_load_state_dict_escapes_names(tmp_path):
     stream = io.BytesIO()
     np.savez(stream, **{"\x1b[2J\n" + "x" * 500: np.zeros(1)})
     (tmp_path / "m.npz").write_bytes(stream.getvalue())

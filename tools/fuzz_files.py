@@ -477,7 +477,7 @@ class Fuzzer:
         finally:
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
-            elif not path.is_file():
+            elif path.is_symlink() or not path.is_file():  # what is written next must not go through a link
                 path.unlink(missing_ok=True)
         digits = answer["number"].replace("\n", "") if "number" in answer else str(answer["digit"])
         shares = np.reshape(answer["probabilities"], (len(digits), 10))

@@ -47,6 +47,12 @@ from paddle_mnist.storage.weights import (
     parse_state_dict,
 )
 
+# Imported here: a process that may open no further files could not import it when it is needed.
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 FOLDER = "checkpoints"
 OPTIMIZER = "optimizer.pdopt"
 STATE = "state.json"
@@ -390,10 +396,6 @@ def _digest(data: bytes) -> str:
 
 def _lock_descriptor(descriptor: int) -> None:
     if sys.platform == "win32":
-        import msvcrt
-
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
     else:
-        import fcntl
-
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

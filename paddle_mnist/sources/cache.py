@@ -113,11 +113,14 @@ def _load(path: Path, sha256: bytes) -> Splits | None:
             images = np.memmap(file, np.uint8, "r", shape=(samples, 28, 28))
             file.seek(samples * 784)
             labels = np.frombuffer(file.read(samples), np.uint8)
+            name = encoding.rstrip(b"\0").decode("ascii")
+            if not name.isprintable() or (labels > 9).any():  # the checksum is no proof of who has written the file
+                return None
     except (OSError, UserError, ValueError, struct.error):
         return None
     ends = np.cumsum(counts)[:-1]
     splits = map(Split, np.split(images, ends), np.split(labels, ends))
-    return Splits(*splits, encoding=encoding.rstrip(b"\0").decode())
+    return Splits(*splits, encoding=name)
 
 
 def _checksum(file: BinaryIO, size: int) -> int:
