@@ -49,6 +49,22 @@ class Relu(_Unary):
         np.bitwise_and(self.gradient_bits, self.bits, out=self.gradient_bits)
 
 
+class ReluWithin(Kernel):
+    """A ReLU that the kernel before it computes, both ways."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        workspace.view_output(node, workspace.value(node.inputs[0]))
+
+    def prepare(self, workspace: Workspace) -> None:
+        workspace.input_gradient(self.node, shared=workspace.output_gradient_of(self.node))
+
+
+def relu(node: Node, workspace: Workspace) -> Kernel:
+    """Return the kernel for a ReLU, which another kernel may do."""
+    return (ReluWithin if node.name in workspace.done_before else Relu)(node, workspace)
+
+
 class LeakyRelu(_Unary):
     """x where it is positive, else slope * x."""
 

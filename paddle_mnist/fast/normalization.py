@@ -22,7 +22,9 @@ class _Channels:
         self.channels = shape[-1]
         self.repeats = shape[-2] if len(shape) == 4 else 1
         self.count = int(np.prod(shape[:-1]))
-        self.ones = np.ones(self.count, np.float32)
+        # Sums in float32 over one image, or over the rows of a batch.
+        self.groups = shape[0] if len(shape) == 4 else 1
+        self.ones = np.ones(self.count // self.groups, np.float32)
 
     def wide(self, array: np.ndarray) -> np.ndarray:
         """Return a view in which a row has all channels of several pixels."""
@@ -33,8 +35,8 @@ class _Channels:
         return np.tile(per_channel.astype(np.float32, copy=False), self.repeats)
 
     def sums(self, array: np.ndarray) -> np.ndarray:
-        """Return each channel's sum over all pixels and images."""
-        return self.ones @ array.reshape(self.count, self.channels)
+        """Return each channel's sum over all pixels and images, float64."""
+        return (self.ones @ array.reshape(self.groups, -1, self.channels)).sum(axis=0, dtype=np.float64)
 
 
 class _BatchNorm:
@@ -92,48 +94,73 @@ class BatchNormInference(_BatchNorm, Kernel):
         np.multiply(self.wide_gradient, self.by_channel.repeat(self.factor), out=self.wide_gradient)
 
 
-class BatchNormTraining(_BatchNorm, BatchKernel):
-    """Batch norm by the statistics of the batch.
+class BatchStatistics(BatchKernel):
+    """Mean and variance of a batch from those of its blocks, and the sums for the way back.
 
     Each block finds mean and sum of squared deviations of its own images; these are combined in order (Chan, Golub and
     LeVeque 1983), so that no difference of large sums is taken.
+
+    Attributes, for subclasses to set:
+        count: values per channel in the block.
+        own_mean, own_squares: float64, set by ``collect``.
+        slots: the block's gradients of weight and bias, set by ``collect_backward``.
+        values, names, statistics, momentum: of the plan and the node.
     """
 
-    def __init__(self, node: Node, workspace: Workspace) -> None:
-        super().__init__(node, workspace)
-        self._setup(node, workspace)
-        self.momentum = node.attributes["momentum"]
-        self.statistics = workspace.plan.statistics
+    def use_statistics(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Take over the batch's mean and variance, float64."""
 
-    def collect(self) -> None:
-        channels = self.by_channel
-        self.own_mean = channels.sums(self.x) / np.float32(channels.count)
-        np.subtract(self.wide_x, channels.repeat(self.own_mean), out=self.wide_y)
-        rest = channels.sums(self.y).astype(np.float64)  # what rounding left of the mean
-        np.square(self.wide_y, out=self.wide_y)
-        squares = channels.sums(self.y).astype(np.float64)
-        self.own_squares = squares - rest * rest / channels.count
-        self.own_mean = self.own_mean.astype(np.float64) + rest / channels.count
+    def use_gradient_means(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        """Take over the gradients of weight and bias, over the number of values per channel in the batch, float64."""
 
-    def combine(self, kernels: list[BatchNormTraining]) -> None:
+    def combine(self, kernels: list[BatchStatistics]) -> None:
         count, mean, squares = 0, 0.0, 0.0
         for kernel in kernels:
-            more = kernel.by_channel.count
+            more = kernel.count
             difference = kernel.own_mean - mean
             mean = mean + difference * (more / (count + more))
             squares = squares + kernel.own_squares + difference * difference * (count * more / (count + more))
             count += more
         variance = squares / count
         for kernel in kernels:
-            kernel.batch_mean, kernel.batch_variance = mean, variance
+            kernel.use_statistics(mean, variance)
         for role, batch in (("mean", mean), ("variance", variance)):
             running = self.values[self.names[role]]
             self.statistics[self.names[role]] = np.float32(self.momentum) * running + (
                 np.float32(1 - self.momentum) * batch.astype(np.float32)
             )
 
+    def combine_backward(self, kernels: list[BatchStatistics]) -> None:
+        count = sum(kernel.count for kernel in kernels)
+        weight, bias = (np.sum([kernel.slots[i] for kernel in kernels], axis=0, dtype=np.float64) for i in (0, 1))
+        for kernel in kernels:
+            kernel.use_gradient_means(weight / count, bias / count)
+
+
+class BatchNormTraining(_BatchNorm, BatchStatistics):
+    """Batch norm by the statistics of the batch."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self._setup(node, workspace)
+        self.count, self.momentum = self.by_channel.count, node.attributes["momentum"]
+        self.statistics = workspace.plan.statistics
+
+    def collect(self) -> None:
+        channels = self.by_channel
+        mean = (channels.sums(self.x) / channels.count).astype(np.float32)
+        np.subtract(self.wide_x, channels.repeat(mean), out=self.wide_y)
+        rest = channels.sums(self.y)  # what rounding left of the mean
+        np.square(self.wide_y, out=self.wide_y)
+        squares = channels.sums(self.y)
+        self.own_squares = squares - rest * rest / channels.count
+        self.own_mean = mean.astype(np.float64) + rest / channels.count
+
+    def use_statistics(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        self.batch = mean, variance
+
     def forward(self) -> None:
-        self._normalize(self.batch_mean, self.batch_variance)
+        self._normalize(*self.batch)
 
     def prepare(self, workspace: Workspace) -> None:
         self._prepare(self.node, workspace)
@@ -141,11 +168,8 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
     def collect_backward(self) -> None:
         self._gradient_sums()
 
-    def combine_backward(self, kernels: list[BatchNormTraining]) -> None:
-        count = sum(kernel.by_channel.count for kernel in kernels)
-        weights, biases = (np.sum([kernel.slots[i] for kernel in kernels], axis=0, dtype=np.float64) for i in (0, 1))
-        for kernel in kernels:
-            kernel.weight_mean, kernel.bias_mean = weights / count, biases / count
+    def use_gradient_means(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        self.weight_mean, self.bias_mean = weight, bias
 
     def backward(self) -> None:
         # gradient of x = factor * (gradient - mean(gradient) - normalized x * mean(gradient * normalized x))
@@ -155,6 +179,11 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
         np.add(self.product, channels.repeat(self.bias_mean), out=self.product)
         np.subtract(self.wide_gradient, self.product, out=self.wide_gradient)
         np.multiply(self.wide_gradient, channels.repeat(self.factor), out=self.wide_gradient)
+
+
+def batch_norm(node: Node, workspace: Workspace) -> Kernel:
+    """Return the kernel for a batch norm."""
+    return (BatchNormTraining if node.attributes["training"] else BatchNormInference)(node, workspace)
 
 
 class LayerNorm(Kernel):

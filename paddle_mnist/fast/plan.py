@@ -25,7 +25,7 @@ BUILDERS: dict[str, Builder] = {
     "average_pool": convolution.AveragePool,
     "adaptive_max_pool": convolution.AdaptiveMaxPool,
     "adaptive_average_pool": convolution.AdaptiveAveragePool,
-    "relu": elementwise.Relu,
+    "relu": elementwise.relu,
     "leaky_relu": elementwise.LeakyRelu,
     "sigmoid": elementwise.Sigmoid,
     "tanh": elementwise.Tanh,
@@ -33,7 +33,7 @@ BUILDERS: dict[str, Builder] = {
     "silu": elementwise.Silu,
     "softmax": normalization.Softmax,
     "log_softmax": normalization.LogSoftmax,
-    "batch_norm": normalization.BatchNormInference,
+    "batch_norm": normalization.batch_norm,
     "layer_norm": normalization.LayerNorm,
     "dropout": elementwise.Dropout,
     "affine": elementwise.Affine,
@@ -51,6 +51,7 @@ ONEDNN_BUILDERS: dict[str, Builder] = {
     "max_pool": kernels_onednn.max_pool,
     "average_pool": kernels_onednn.average_pool,
     "linear": kernels_onednn.linear,
+    "batch_norm": kernels_onednn.batch_norm,
 }
 
 
@@ -63,6 +64,7 @@ class Plan:
 
     Attributes:
         library: "oneDNN" or "NumPy".
+        readers: the nodes that have a tensor among their inputs, by its name.
         block_size: images in a block, or ``None``: a batch is one block.
         sizes: of the trainable parameters, by name.
         values: parameters and buffers by name, as the kernels want them; in the net's own memory where that serves.
@@ -78,11 +80,12 @@ class Plan:
 
     def __init__(self, graph: Graph, trainable: Sequence[str]) -> None:
         self.graph, self.shapes, self.uses = graph, graph.shapes, graph.uses
+        self.readers = {name: [node for node in graph.nodes if name in node.inputs] for name in self.shapes}
         self.onednn = onednn.library()
         self.library = "oneDNN" if self.onednn else "NumPy"
         self._check(trainable)
         self.kernels: dict[str, Builder] = {node.name: self._builder(node) for node in graph.nodes}
-        self.barriers = any(builder is normalization.BatchNormTraining for builder in self.kernels.values())
+        self.barriers = any(node.attributes.get("training") for node in graph.nodes)
         self.normalizes_single_values = any(
             node.operation == "batch_norm" and math.prod(node.shape[1:]) == 1 for node in graph.nodes
         )
@@ -106,8 +109,6 @@ class Plan:
                 raise NotCoveredError("a linear layer over the last axis of maps")
 
     def _builder(self, node: Node) -> Builder:
-        if node.operation == "batch_norm" and node.attributes["training"]:
-            return normalization.BatchNormTraining
         if self.onednn and node.operation in ONEDNN_BUILDERS:
             return ONEDNN_BUILDERS[node.operation]
         return BUILDERS[node.operation]
@@ -140,12 +141,12 @@ class Plan:
             source = self.shapes[node.inputs[0]]
             if node.operation != "reshape" or len(source) != 3 or len(node.shape) != 1 or shapes.same_order(source, ()):
                 continue
-            readers = [other for other in self.graph.nodes if node.name in other.inputs]
             if node.name != self.graph.output and all(
-                reader.operation == "linear" and not reader.attributes["transposed"] for reader in readers
+                reader.operation == "linear" and not reader.attributes["transposed"]
+                for reader in self.readers[node.name]
             ):
                 reshapes.add(node.name)
-                weights.update({reader.parameters["weight"]: source for reader in readers})
+                weights.update({reader.parameters["weight"]: source for reader in self.readers[node.name]})
         return reshapes, weights
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:

@@ -28,6 +28,7 @@ class Decisions(Protocol):
     graph: Graph
     shapes: dict[str, tuple[int, ...]]
     uses: Counter[str]
+    readers: dict[str, list[Node]]
     onednn: Library | None
     block_size: int | None
     kernels: dict[str, Callable[[Node, Workspace], Kernel]]
@@ -124,6 +125,7 @@ class Workspace:
         sizes = [(size,) for size in plan.sizes.values()] if train else []
         self._slots = dict(zip(plan.sizes, split(self.flat, sizes), strict=False))
         self.masks: dict[str, np.ndarray] = {}
+        self.done_before: set[str] = set()  # nodes that the kernel of their input computes too
         shape = plan.graph.input_shape
         images = self.array(shape)
         self.images = images.reshape(n, *shape) if len(shape) != 3 or shape[0] == 1 else images.transpose(0, 3, 1, 2)
