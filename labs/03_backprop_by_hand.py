@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt
 
 from paddle_mnist import dataset
 from paddle_mnist.labs.accuracy import in_percent, paired_difference
+from paddle_mnist.labs.graphs import draw_steps
 from paddle_mnist.labs.tools import COLOURS, Lab
 from paddle_mnist.scratch import gradient_check, layers
 from paddle_mnist.scratch.two_layer_net import TwoLayerNet
@@ -106,28 +107,9 @@ print(f"through p {da_by_p}, through q {da_by_q}, together {da}; measured {measu
 assert da == 7.0
 assert abs(measured - da) < 1e-6
 
-
 # %%
-def draw_graph(axes, nodes, edges, title):
-    """Draw a computation graph: nodes by name with their places, edges as (from, to, value, gradient)."""
-    axes.set(xlim=(-0.4, max(x for x, _ in nodes.values()) + 0.4), ylim=(-1.5, 1.9), title=title)
-    axes.set_axis_off()
-    box = {"boxstyle": "round,pad=0.4", "fc": "white"}
-    texts = {name: axes.text(*at, name, ha="center", va="center", bbox=box, fontsize=12) for name, at in nodes.items()}
-    axes.figure.canvas.draw()  # only now do the boxes have a size
-    for start, end, value, gradient in edges:
-        boxes = {"patchA": texts[start].get_bbox_patch(), "patchB": texts[end].get_bbox_patch()}
-        arrow = {"arrowstyle": "-|>", "fc": "black", "shrinkA": 2, "shrinkB": 2, **boxes}
-        axes.annotate("", nodes[end], nodes[start], arrowprops=arrow)
-        along = np.subtract(nodes[end], nodes[start])
-        aside = 0.25 * np.array([-along[1], along[0]]) / np.hypot(*along)
-        middle = np.add(nodes[start], nodes[end]) / 2
-        for number, place, colour in ((value, middle + aside, COLOURS[0]), (gradient, middle - aside, COLOURS[1])):
-            axes.text(*place, f"{number:g}", color=colour, ha="center", va="center", fontsize=12)
-
-
 figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4), width_ratios=(1.4, 1), layout="constrained")
-draw_graph(
+draw_steps(
     left,
     {
         "x": (0, 1.5),
@@ -148,7 +130,7 @@ draw_graph(
     ],
     "L = (x w + b)²",
 )
-draw_graph(
+draw_steps(
     right,
     {"a": (0, 0.2), "3 a": (1.3, 1.4), "a²": (1.3, -1.0), "sum": (2.6, 0.2), "L": (3.7, 0.2)},
     [

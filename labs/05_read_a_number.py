@@ -259,19 +259,18 @@ def centre_of_mass(image):
     return ink.sum(axis=1) @ rows / ink.sum(), ink.sum(axis=0) @ columns / ink.sum()
 
 
-mass = np.array([centre_of_mass(image) for image in digits.train.images[:1000]])  # [1000, 2]
-middle = (
-    np.array(
-        [(top + bottom - 1, left + right - 1) for top, left, bottom, right in map(ink_box, digits.train.images[:1000])]
-    )
-    / 2
-)
-print("centre of mass: row {:.2f} ± {:.2f}, column {:.2f} ± {:.2f}".format(*np.ravel([mass.mean(0), mass.std(0)], "F")))
-print(
-    "middle of box:  row {:.2f} ± {:.2f}, column {:.2f} ± {:.2f}".format(
-        *np.ravel([middle.mean(0), middle.std(0)], "F")
-    )
-)
+def middle_of_ink(image):
+    """Return the row and the column in the middle of the box around the ink."""
+    top, left, bottom, right = ink_box(image)
+    return (top + bottom - 1) / 2, (left + right - 1) / 2
+
+
+some = digits.train.images[:1000]
+mass = np.array([centre_of_mass(image) for image in some])  # [1000, 2]
+middle = np.array([middle_of_ink(image) for image in some])
+for name, points in (("centre of mass", mass), ("middle of the box", middle)):
+    (row, column), (row_spread, column_spread) = points.mean(axis=0), points.std(axis=0)
+    print(f"{name:17}  row {row:.2f} ± {row_spread:.2f}, column {column:.2f} ± {column_spread:.2f}")
 assert np.all(np.abs(mass.mean(axis=0) - 14) < 0.1) and np.all(mass.std(axis=0) < 0.5)
 assert np.all(middle.std(axis=0) > 2 * mass.std(axis=0)), "the box is not what was centred"
 

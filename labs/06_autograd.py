@@ -22,6 +22,7 @@ from matplotlib import pyplot as plt
 
 from paddle_mnist import cpu, dataset
 from paddle_mnist.labs.accuracy import in_percent
+from paddle_mnist.labs.graphs import draw_record
 from paddle_mnist.labs.tools import COLOURS, Lab
 from paddle_mnist.scratch import layers
 
@@ -206,8 +207,8 @@ assert np.array_equal(fitted(dy, (5, 3)), dy), "nothing was repeated, nothing is
 # ## The engine · 引擎
 #
 # Now everything together, for arrays. A slope is no longer a number, so a `Value` remembers a *rule* for each value
-# that it used: a function from its own gradient to that value's share. The rules of `@` are lab 3's: dx = dy Wᵀ and dW
-# = xᵀ dy. `sum` keeps the axes that it sums over, with size 1, so that its gradient broadcasts back.
+# that it used: a function from its own gradient to that value's share. The rules of `@` are those of lab 3, dx = dy Wᵀ
+# and dW = xᵀ dy. `sum` keeps the axes that it sums over, with size 1, so that its gradient broadcasts back.
 #
 # These are the forty lines. `in_order` and `fitted` from above serve them.
 #
@@ -237,9 +238,8 @@ class Value:
         return Value(self.data * other.data, "*", (self, lambda d: d * other.data), (other, lambda d: d * self.data))
 
     def __matmul__(self, other):
-        return Value(
-            self.data @ other.data, "@", (self, lambda d: d @ other.data.T), (other, lambda d: self.data.T @ d)
-        )
+        result = self.data @ other.data
+        return Value(result, "@", (self, lambda d: d @ other.data.T), (other, lambda d: self.data.T @ d))
 
     def relu(self):
         return Value(np.maximum(self.data, 0), "relu", (self, lambda d: d * (self.data > 0)))
@@ -391,54 +391,11 @@ for name in params:
 # > 这就是引擎为这一次损失计算所做的记录。蓝色的数字是反向访问的顺序：从 L 走到参数，
 # > 每个值都在所有用到它的值之后。
 
-
 # %%
-def draw_record(last, names, axes):
-    """Draw everything that a value was computed from; names maps the id of a value to what is written there."""
-    ordered = in_order(last)
-    depth = {}
-    for value in ordered:
-        depth[value] = max((depth[used] + 1 for used, _ in value.uses), default=0)
-    for value in reversed(ordered):  # what was given stands just before its first use
-        if not value.uses:
-            depth[value] = min(depth[user] for user in ordered if any(used is value for used, _ in user.uses)) - 1
-    level = {}
-    place = {}
-    for value in ordered:
-        given = not value.uses
-        above = level.setdefault(depth[value], [0, 0])
-        above[given] += 1
-        place[value] = (depth[value], -1.4 * above[1] if given else 1.4 * (above[0] - 1))
-    for value in ordered:
-        for used, _ in value.uses:
-            bend = f"arc3,rad={-0.35 if depth[value] - depth[used] > 1 else 0}"
-            style = {
-                "arrowstyle": "-|>",
-                "fc": "0.4",
-                "ec": "0.4",
-                "shrinkA": 16,
-                "shrinkB": 16,
-                "connectionstyle": bend,
-            }
-            axes.annotate("", place[value], place[used], arrowprops=style)
-    for number, value in enumerate(reversed(ordered), start=1):
-        constant = f"{value.data.item():g}" if value.data.size == 1 else "constant"
-        label = names.get(id(value), value.made_by or constant)
-        shape = "×".join(map(str, value.data.shape)) or "1"
-        colour = "#fff2dd" if not value.uses else "white"
-        box = {"boxstyle": "round,pad=0.3", "fc": colour, "ec": "0.3"}
-        axes.text(*place[value], label, ha="center", va="center", fontsize=10, bbox=box)
-        x, y = place[value]
-        axes.text(x, y - 0.5, shape, ha="center", va="center", fontsize=8, color="0.4")
-        axes.text(x, y + 0.52, str(number), ha="center", va="center", fontsize=9, color=COLOURS[0], weight="bold")
-    axes.set(xlim=(-0.6, max(depth.values()) + 0.6), ylim=(-3.5, 2.1))
-    axes.set_axis_off()
-
-
 names = {id(value): name for name, value in params.items()} | {id(loss): "L"}
 names[id(in_order(loss)[0])] = "x"
 figure, axes = plt.subplots(figsize=(14, 5), layout="constrained")
-draw_record(loss, names, axes)
+draw_record(axes, in_order(loss), names)
 axes.set_title("The record of one loss: backward (blue numbers) reaches a value only after all its uses", fontsize=14)
 lab.save(figure, "record.png")
 position = {id(value): place for place, value in enumerate(reversed(in_order(loss)))}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 import json
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot
 
-from paddle_mnist.labs import accuracy, tools
+from paddle_mnist.labs import accuracy, graphs, tools
 from paddle_mnist.labs.tools import Lab
 
 
@@ -58,6 +59,32 @@ def test_paired_difference_counts_only_digits_on_which_two_nets_differ():
     assert difference == pytest.approx(0.04)
     assert error == pytest.approx(np.sqrt(0.04 * 0.96 / 100))
     assert accuracy.paired_difference(other, right) == pytest.approx((-difference, error))
+
+
+def test_draw_steps_writes_each_step_with_its_values_and_gradients():
+    _, axes = pyplot.subplots()
+    graphs.draw_steps(
+        axes, {"x": (0, 0), "double": (1, 0), "L": (2, 1)}, [("x", "double", 3, 8), ("double", "L", 6, 4)], ""
+    )
+    written = [text.get_text() for text in axes.texts]
+    assert sorted(written) == ["", "", "3", "4", "6", "8", "L", "double", "x"]
+
+
+def test_draw_record_numbers_values_in_the_order_of_backward():
+    def value(data, made_by="", *uses):
+        return SimpleNamespace(data=np.array(data), made_by=made_by, uses=[(used, None) for used in uses])
+
+    x, two = value([[1.0, 2.0]]), value(7.0)
+    product = value([[2.0, 4.0]], "*", x, two)
+    last = value([[6.0]], "sum", product)
+    _, axes = pyplot.subplots()
+    graphs.draw_record(axes, [x, two, product, last], {id(x): "x", id(last): "L"})
+    written = {text.get_text(): text.get_position() for text in axes.texts}
+    assert {"x", "7", "*", "L", "1×2", "1×1"} <= set(written)
+    assert written["L"][0] > written["*"][0] > written["x"][0]
+    numbers = [text for text in axes.texts if text.get_weight() == "bold"]
+    assert [text.get_text() for text in numbers] == ["1", "2", "3", "4"]
+    assert [text.get_position()[0] for text in numbers] == [2, 1, 0, 0]
 
 
 def test_a_picture_is_written_and_stays_open(own_folder, capsys):
