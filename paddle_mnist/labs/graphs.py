@@ -63,7 +63,7 @@ def draw_record(axes: Axes, ordered: Sequence[Any], names: Mapping[int, str]) ->
         x, y = places[id(value)]
         constant = f"{value.data.item():g}" if value.data.size == 1 else "constant"
         box = {"boxstyle": "round,pad=0.3", "fc": "white" if value.uses else "#fff2dd", "ec": "0.3"}
-        centred = {"ha": "center", "va": "center"}
+        centred: dict[str, Any] = {"ha": "center", "va": "center"}
         axes.text(x, y, names.get(id(value), value.made_by or constant), fontsize=10, bbox=box, **centred)
         axes.text(x, y - 0.5, "×".join(map(str, value.data.shape)) or "1", fontsize=8, color="0.4", **centred)
         axes.text(x, y + 0.52, str(number), fontsize=9, color=COLOURS[0], weight="bold", **centred)
