@@ -100,7 +100,7 @@ def test_installed_package_trains_on_the_sample(installed, empty_folder):
 
 def test_labs_of_an_installed_package_ask_for_the_clone(installed, empty_folder):
     done = run(installed, "-m", "paddle_mnist.labs")
-    assert done.returncode == 2 and "clone the project" in done.stderr
+    assert done.returncode == 2 and "the labs need a clone of the project" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
