@@ -68,7 +68,7 @@ assert abs(measured[0] - float(w.grad)) < 1e-6
 # **Predict, then run:** we call `backward` a second time, on the same loss. What does `w.grad` hold now: 24 again, 48,
 # or an error?
 #
-# > **先预测，再运行：**对同样的损失再调用一次 `backward`。现在 `w.grad` 是多少：还是 24、48，还是报错？
+# > **先预测，再运行**：对同样的损失再调用一次 `backward`。现在 `w.grad` 是多少：还是 24、48，还是报错？
 
 # %%
 ((w * x + b - t) ** 2).backward()
@@ -188,7 +188,7 @@ assert np.array_equal(net(batch).numpy(), theirs(batch).numpy()), "the package's
 #
 # > 一个无声的陷阱：输出的形状是 [100, 1]，如果标签的形状是 [100]，差就会被*广播*。
 # >
-# > **先预测，再运行：**差的形状是什么？网络从它的平均值里会学到什么？
+# > **先预测，再运行**：差的形状是什么？网络从它的平均值里会学到什么？
 
 # %%
 t = paddle.to_tensor(labels.astype(np.float32))  # [100]
@@ -291,7 +291,7 @@ assert abs(record["valid_loss"] - valid_losses[0]) < 1e-3 * valid_losses[0]
 # > 图中是网络对每个标签的回答怎样分布：方框是中间的一半，框中的线是中位数，须线延伸到不算离群的最远的回答。
 # > 虚线是回答本该在的位置。把回答四舍五入就得到读出的数字。
 # >
-# > **先预测，再运行：**平方误差下降了一半多。有多少数字读得对？
+# > **先预测，再运行**：平方误差下降了一半多。有多少数字读得对？
 
 # %%
 lab.section("What the net answers")

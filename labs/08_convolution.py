@@ -42,7 +42,7 @@ digits = dataset.open_dataset("auto", log=print)
 #
 # > 随机选定 784 个像素的一种顺序，把*每一张*图像的像素都按这个顺序重排。没有丢失任何东西：这个顺序可以还原。
 # >
-# > **先预测，再运行：**你还认得出这些数字吗？实验 7 的全连接网络能学得和以前一样好吗？卷积网络呢？
+# > **先预测，再运行**：你还认得出这些数字吗？实验 7 的全连接网络能学得和以前一样好吗？卷积网络呢？
 # > （最后一个问题到本实验结尾再回答。）
 
 # %%
@@ -237,7 +237,7 @@ assert connected == 12_308_800
 #
 # > 大小为 k 的核会损失 k - 1 行。给图像围一圈零，即*填充*，就能保持尺寸。步幅 s 是核每次移动的距离。
 # >
-# > **先预测，再运行：**核的大小为 5，填充为 0、1、2。输出有多少行？
+# > **先预测，再运行**：核的大小为 5，填充为 0、1、2。输出有多少行？
 #
 #     output = (size + 2 padding - k) // s + 1
 
@@ -368,7 +368,7 @@ assert abs(np.mean(first_epoch) - ours) < 0.01 * ours
 #
 # **Predict, then run:** the twenty kernels of the first layer began as random numbers. How different are they now?
 #
-# > **先预测，再运行：**第一层的二十个核从随机数开始。现在它们变了多少？
+# > **先预测，再运行**：第一层的二十个核从随机数开始。现在它们变了多少？
 
 # %%
 lab.section("What the CNN has learnt")

@@ -61,7 +61,7 @@ assert paddle.zeros([1]).place.is_cpu_place()
 #
 # > 一串首尾相接的层不需要写类：`Sequential` 依次调用它们。784 个像素，512 个 ReLU 单元，十个得分。
 # >
-# > **先预测，再运行：**四个层各有多少参数？几乎所有参数都在哪一层？
+# > **先预测，再运行**：四个层各有多少参数？几乎所有参数都在哪一层？
 
 
 # %%
@@ -267,7 +267,7 @@ assert watch.valid[-1][1] > 0.85
 # %% [markdown]
 # **Predict, then run:** `Model` reports one loss at the end of each epoch. Is it the mean over the epoch's batches?
 #
-# > **先预测，再运行：**每轮结束时 `Model` 报告一个损失。它是这一轮各批的平均值吗？
+# > **先预测，再运行**：每轮结束时 `Model` 报告一个损失。它是这一轮各批的平均值吗？
 
 # %%
 print("reported:        ", *[f"{loss:.3f}" for loss in watch.reported])
@@ -365,7 +365,7 @@ assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 # > 初始权重相同，批次相同：`Model.fit` 算出的与实验 7 的循环相同吗？软件包的 `engine.fit`（它还做记录、存检查点）呢？
 # > 用 2,000 个数字训练两轮，三种方式比较。
 # >
-# > **先预测，再运行：**三者的损失会完全相等、几乎相等，还是只是相近？
+# > **先预测，再运行**：三者的损失会完全相等、几乎相等，还是只是相近？
 
 # %%
 few = type(digits.train)(digits.train.images[:2000], digits.train.labels[:2000])

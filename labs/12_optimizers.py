@@ -132,7 +132,7 @@ for name, rule in RULES.items():
 #
 # > 先在一个看得清一切的地方试试：只有两个权重，损失是一条狭长的山谷，横向的陡度是纵向的一百倍。每种走六十步。
 # >
-# > **先预测，再运行：**SGD 在两个方向上只能用同一个学习率。哪个方向限制了它，哪个方向吃亏？
+# > **先预测，再运行**：SGD 在两个方向上只能用同一个学习率。哪个方向限制了它，哪个方向吃亏？
 #
 #     loss(w) = (w[0]² + 100 w[1]²) / 2          gradient = [w[0], 100 w[1]]
 
@@ -205,7 +205,7 @@ lab.save(figure, "valley.png")
 # **Predict, then run:** the gradient is 1 in every step. How many times as far as SGD has Momentum gone after many
 # steps?
 #
-# > **先预测，再运行：**每一步的梯度都是 1。走了很多步之后，Momentum 走的路程是 SGD 的多少倍？
+# > **先预测，再运行**：每一步的梯度都是 1。走了很多步之后，Momentum 走的路程是 SGD 的多少倍？
 
 # %%
 lab.section("How far Momentum goes")

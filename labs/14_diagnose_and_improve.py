@@ -115,7 +115,7 @@ def train(labels=few_labels, drop=0.0, decay=0.0, change=None, seed=0):
 #
 # **Predict, then run:** with no remedy at all, what becomes of the loss on the 400 digits? And of the loss on new ones?
 #
-# > **先预测，再运行：**不加任何补救，这 400 个数字上的损失会怎样？新数字上的损失呢？
+# > **先预测，再运行**：不加任何补救，这 400 个数字上的损失会怎样？新数字上的损失呢？
 
 # %%
 lab.section("Overfitting")
@@ -139,7 +139,7 @@ assert best_epoch < EPOCHS - 1, "the loss on new digits was lower before the end
 # >
 # > 也许网络只是聪明？给训练数字配上*随机*标签，其中没有任何规律可学。
 # >
-# > **先预测，再运行：**这些随机标签，它能学会多少？
+# > **先预测，再运行**：这些随机标签，它能学会多少？
 
 # %%
 _, nonsense = train(labels=np.random.default_rng(1).integers(0, 10, len(few_labels)))
@@ -231,7 +231,7 @@ lab.save(figure, "shifted.png")
 # > （见实验 2）。但所有网络读的是*同样的* 500 个数字，用的是同样的四个种子，所以我们逐个种子比较：
 # > 成对的差要可靠得多。
 # >
-# > **先预测，再运行：**三种办法中，哪一种比不加补救读对更多新数字？哪一种只是损失更小？
+# > **先预测，再运行**：三种办法中，哪一种比不加补救读对更多新数字？哪一种只是损失更小？
 
 # %%
 lab.section("Which one helps?")

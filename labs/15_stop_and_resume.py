@@ -105,7 +105,7 @@ assert undisturbed.shape == (STEPS, 784 * 10 + 10 + 10 * 10 + 10 + 10 * 10 + 10)
 # **Predict, then run:** is training itself repeatable? Do two runs with the same seed end with the same weights:
 # nearly, or to the bit? Without that nothing below could be compared.
 #
-# > **先预测，再运行：**训练本身可重复吗？种子相同的两次训练，最终的权重是接近，还是一个比特都不差？
+# > **先预测，再运行**：训练本身可重复吗？种子相同的两次训练，最终的权重是接近，还是一个比特都不差？
 # > 如果不可重复，下面就无从比较。
 
 # %%
@@ -166,7 +166,7 @@ assert saved["pdopt"]["LR_Scheduler"]["last_epoch"] == CUT, "the schedule counts
 # > 现在用 `set_state_dict` 在新的网络里恢复。一个得到全部内容，三个各缺一样人们确实会忘记的东西，
 # > 还有一个拿到的是别的名字下的优化器状态。
 # >
-# > **先预测，再运行：**其中哪一个会报错？
+# > **先预测，再运行**：其中哪一个会报错？
 
 
 # %%

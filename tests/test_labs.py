@@ -87,6 +87,10 @@ def test_every_text_stands_in_both_languages(name):
         assert letters and signs, f"a text is missing:\n{cell.text}"
         assert 0.12 < signs / letters < 0.9, f"one text says far less than the other:\n{cell.text}"
         assert not re.search("[\u4e00-\u9fff][,;:?!]", chinese), f"Chinese punctuation is full width:\n{chinese}"
+        # Markdown ends bold text at "词**：" but not at "词：**词", where it would show the stars.
+        assert not re.search(r"\*\*[^*\n]*[，。：；？！]\*\*\w", chinese), (
+            f"punctuation stands after bold text:\n{chinese}"
+        )
 
 
 def _body(text: str) -> str:
