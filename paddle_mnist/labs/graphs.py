@@ -41,7 +41,7 @@ def draw_steps(
         aside = 0.25 * np.array([-along[1], along[0]]) / np.hypot(*along)
         middle = np.add(nodes[start], nodes[end]) / 2
         for number, place, colour in ((value, middle + aside, COLOURS[0]), (gradient, middle - aside, COLOURS[1])):
-            axes.text(*place, f"{number:g}", color=colour, ha="center", va="center", fontsize=12)
+            axes.text(place[0], place[1], f"{number:g}", color=colour, ha="center", va="center", fontsize=12)
 
 
 def draw_record(axes: Axes, ordered: Sequence[Any], names: Mapping[int, str]) -> None:
