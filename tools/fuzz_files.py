@@ -51,7 +51,7 @@ from paddle_mnist.storage.bounded_json import read_history
 from paddle_mnist.storage.weights import load_state_dict
 
 SECONDS = 3.0  # of CPU time for one file, small or large
-WAITING = 30.0  # likewise by the clock, on a machine that is busy: what hangs takes longer
+WAITING = 120.0  # likewise by the clock, on a machine that is busy: what hangs takes longer
 MEGABYTES = 300.0  # likewise, beside what the process has already
 SENTENCE = 700  # characters at most
 NAMES = {
