@@ -57,12 +57,12 @@ def _refuse_options_without_effect(args: argparse.Namespace) -> None:
 
 
 def _write(args: argparse.Namespace) -> int:
-    """Write notebooks or pages, and print the path of each."""
+    """Write notebooks or pages, and print the path of each; a lab that stops does not keep the others."""
     names = tools.names()
     numbers = {f"{int(number):02}" if number.isdecimal() else number for number in args.only or tools.numbers()}
     if unknown := numbers - set(tools.numbers()):
         raise UserError(f"there is no lab {min(unknown)!r}: choose one of {', '.join(tools.numbers())}")
-    source = tools.source_folder()
+    source, status = tools.source_folder(), 0
     for name in names:
         if name[:2] not in numbers:
             continue
@@ -70,12 +70,17 @@ def _write(args: argparse.Namespace) -> int:
         out = args.out or (source.parent / "docs" / "labs" if args.pages else tools.labs_folder() / "notebooks")
         if args.pages and not args.only and pages.is_current(lab, out):
             continue
-        outputs = [] if args.no_run else run_lab(lab)
+        try:
+            outputs = [] if args.no_run else run_lab(lab)
+        except UserError as error:
+            console.note(str(error))
+            status = 1
+            continue
         if args.pages:
             print(pages.write_page(lab, out, outputs, names), flush=True)
         else:
             print(notebooks.write_notebook(lab, out, args.lang or "both", outputs), flush=True)
-    return 0
+    return status
 
 
 def _grade(argv: Sequence[str]) -> int:
