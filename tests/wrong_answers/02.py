@@ -124,3 +124,47 @@ def softmax__misspells_numpy(z):
     """this name is not defined: a typing mistake, or a missing import"""
     powers = nump.exp(z - z.max(axis=1, keepdims=True))  # noqa: F821
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _curve(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax__no_keepdims(z):
+    """max and sum along axis 1 need keepdims=True, so that their result is [n, 1]"""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1)
+
+
+def softmax__max_axis0(z):
+    """subtract the largest score of each row, not of each column"""
+    e = np.exp(z - z.max(axis=0))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def softmax__not_exp(z):
+    """exp is missing: divide exp of the scores by its sum"""
+    return z / z.sum(axis=1, keepdims=True)
+
+
+def forward__sigmoid_on_input(weights, biases, x):
+    """the input passes through a sigmoid: it must not"""
+    for W, B in zip(weights, biases, strict=False):
+        x = _curve(x) @ W + B
+    return x
+
+
+def forward__forgets_last_layer(weights, biases, x):
+    """the last layer is missing"""
+    for W, B in zip(weights[:-1], biases[:-1], strict=False):
+        x = _curve(x @ W + B)
+    return x
+
+
+def forward__bias_before_product(weights, biases, x):
+    """tanh is used in place of the sigmoid"""
+    for i, (W, B) in enumerate(zip(weights, biases, strict=False)):
+        x = x @ W + B
+        if i < len(weights) - 1:
+            x = np.tanh(x)
+    return x

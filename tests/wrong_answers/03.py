@@ -140,3 +140,73 @@ def gradients__updates_the_weights(params, x, labels):
     for name in params:
         params[name] -= found[name]
     return found
+
+
+def _stable(z):
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _curve(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def _two_layers(params, x, labels, from_sums=False, mean_of_biases=False):
+    z = x @ params["W1"] + params["b1"]
+    a = _curve(z)
+    d = (_stable(a @ params["W2"] + params["b2"]) - np.eye(len(params["b2"]))[labels]) / len(x)
+    da = d @ params["W2"].T * (z * (1 - z) if from_sums else a * (1 - a))
+    biases = np.mean if mean_of_biases else np.sum
+    return {"W1": x.T @ da, "b1": biases(da, axis=0), "W2": a.T @ d, "b2": biases(d, axis=0)}
+
+
+def numerical_gradient__h_1e_3_one_side(f, x):
+    """the result is inaccurate: h must be 1e-5; a far smaller h drowns in rounding errors"""
+    g = np.zeros_like(x)
+    for p in np.ndindex(x.shape):
+        e = np.zeros_like(x)
+        e[p] = 0.001
+        g[p] = (f(x + e) - f(x)) / 0.001
+    return g
+
+
+def numerical_gradient__h_1e_2_central(f, x):
+    """the result is inaccurate: take h = 1e-5 and step to both sides"""
+    g = np.zeros_like(x)
+    for p in np.ndindex(x.shape):
+        e = np.zeros_like(x)
+        e[p] = 0.01
+        g[p] = (f(x + e) - f(x - e)) / 0.02
+    return g
+
+
+def numerical_gradient__1_d_only(f, x):
+    """whole rows move together: np.ndindex(x.shape) goes through single elements"""
+    g = np.zeros_like(x)
+    for i in range(len(x)):
+        a = x.copy()
+        a[i] += 1e-05
+        b = x.copy()
+        b[i] -= 1e-05
+        g[i] = (f(a) - f(b)) / 2e-05
+    return g
+
+
+def numerical_gradient__no_divide(f, x):
+    """the difference is not divided by 2h"""
+    g = np.zeros_like(x)
+    for p in np.ndindex(x.shape):
+        e = np.zeros_like(x)
+        e[p] = 1e-05
+        g[p] = f(x + e) - f(x - e)
+    return g
+
+
+def gradients__slope_from_z(params, x, labels):
+    """the slope is a (1 - a), with a after the sigmoid, not the sum before it"""
+    return _two_layers(params, x, labels, from_sums=True)
+
+
+def gradients__db_mean(params, x, labels):
+    """sum over the samples: p - one-hot contains the 1/n already"""
+    return _two_layers(params, x, labels, mean_of_biases=True)

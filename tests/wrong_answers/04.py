@@ -139,3 +139,37 @@ def train_epoch__asks_for_an_empty_batch(gradient, params, x, t, batch_size, rat
         rows = order[first : first + batch_size]
         params = _step(params, gradient(params, x[rows], t[rows]), rate)
     return params
+
+
+def descend__forgets_rate(slope, start, rate, steps):
+    """the rate is not used"""
+    path = [start]
+    for _ in range(steps):
+        path.append(path[-1] - slope(path[-1]))
+    return np.array(path)
+
+
+def train_epoch__uphill(gradient, params, x, t, batch_size, rate, order):
+    """it goes uphill: subtract the step"""
+    for f in range(0, len(order), batch_size):
+        c = order[f : f + batch_size]
+        s = gradient(params, x[c], t[c])
+        params = {k: params[k] + rate * s[k] for k in params}
+    return params
+
+
+def train_epoch__returns_nothing(gradient, params, x, t, batch_size, rate, order):
+    """return the new parameters"""
+    for f in range(0, len(order), batch_size):
+        c = order[f : f + batch_size]
+        s = gradient(params, x[c], t[c])
+        params = {k: params[k] - rate * s[k] for k in params}
+
+
+def train_epoch__only_first_batch_return_in_loop(gradient, params, x, t, batch_size, rate, order):
+    """return stands inside the loop: it leaves after a batch"""
+    for f in range(0, len(order), batch_size):
+        c = order[f : f + batch_size]
+        s = gradient(params, x[c], t[c])
+        params = {k: params[k] - rate * s[k] for k in params}
+        return params

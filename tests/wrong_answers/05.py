@@ -1,5 +1,7 @@
 """Wrong answers to lab 5, each with a slip that its name tells."""
 
+import math
+
 import numpy as np
 
 
@@ -135,8 +137,31 @@ def count_holes__says_one_or_none(is_ink):
 
 
 def centre_by_mass__cuts_the_fraction_off(image):
-    """int() cuts the fraction off: use round()"""
+    """it cuts the fraction off: use round()"""
     mass = image.astype(float)
     down = int(14 - (mass.sum(axis=1) @ np.arange(28)) / mass.sum())
     right = int(14 - (mass.sum(axis=0) @ np.arange(28)) / mass.sum())
     return np.roll(image, (down, right), axis=(0, 1))
+
+
+def centre_by_mass__centre_13_5(image):
+    """the middle is 14, not 13.5"""
+    m = image.astype(float)
+    d = round(13.5 - m.sum(1) @ np.arange(28) / m.sum())
+    r = round(13.5 - m.sum(0) @ np.arange(28) / m.sum())
+    return np.roll(image, (d, r), (0, 1))
+
+
+def centre_by_mass__ceil(image):
+    """it rounds up: use round()"""
+    m = image.astype(float)
+    d = math.ceil(14 - m.sum(1) @ np.arange(28) / m.sum())
+    r = math.ceil(14 - m.sum(0) @ np.arange(28) / m.sum())
+    return np.roll(image, (d, r), (0, 1))
+
+
+def centre_by_mass__rows_only(image):
+    """only the rows are moved: move the columns too"""
+    m = image.astype(float)
+    d = round(14 - m.sum(1) @ np.arange(28) / m.sum())
+    return np.roll(image, d, 0)

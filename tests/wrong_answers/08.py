@@ -123,3 +123,30 @@ def max_pool__stops_one_column_early(x, size):
 def output_size__rounds_to_the_nearest(size, kernel, stride, padding):
     """it rounds to the nearest: round down, with //"""
     return round((size + 2 * padding - kernel) / stride) + 1
+
+
+def max_pool__min(x, size):
+    """this is the smallest: return the largest"""
+    h_, w = (x.shape[0] // size, x.shape[1] // size)
+    return x[: h_ * size, : w * size].reshape(h_, size, w, size).min((1, 3))
+
+
+def convolve__channels_last_output(images, kernels, biases, padding):
+    """the outputs are the second axis: [n, outputs, height, width]"""
+    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    w = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], (2, 3))
+    return np.einsum("nchwij,ocij->nhwo", w, kernels) + biases
+
+
+def convolve__bias_added_along_wrong_axis(images, kernels, biases, padding):
+    """shapes do not fit: add the bias of each output as biases[:, np.newaxis, np.newaxis]"""
+    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    w = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], (2, 3))
+    return np.einsum("nchwij,ocij->nohw", w, kernels) + biases
+
+
+def convolve__pads_ones_side_only(images, kernels, biases, padding):
+    """the padding is on one side only: at the top and on the left"""
+    x = np.pad(images, ((0, 0), (0, 0), (padding, 0), (padding, 0)))
+    w = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], (2, 3))
+    return np.einsum("nchwij,ocij->nohw", w, kernels) + biases[:, None, None]

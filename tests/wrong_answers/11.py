@@ -143,3 +143,20 @@ def rmsprop_step__takes_one_mean_for_all(w, g, m, lr, rho, epsilon):
     """m holds one number for each weight: do not average over the array"""
     m = rho * m + (1 - rho) * np.mean(g**2)
     return w - lr * g / np.sqrt(m + epsilon), m
+
+
+def rmsprop_step__g_not_squared(w, g, m, lr, rho, epsilon):
+    """the gradient is not squared"""
+    m = rho * m + (1 - rho) * g
+    return (w - lr * g / np.sqrt(np.abs(m) + epsilon), m)
+
+
+def rmsprop_step__adds_to_m_adagrad(w, g, m, lr, rho, epsilon):
+    """the old m keeps rho, the new square gets 1 - rho"""
+    m = m + g**2
+    return (w - lr * g / np.sqrt(m + epsilon), m)
+
+
+def count_parameters__sum_of_sizes(sizes):
+    """this adds the sizes: multiply the two sizes of each layer"""
+    return sum(sizes)

@@ -101,3 +101,25 @@ def batches_left__shuffles_the_rest(samples, batch_size, seed, epoch, done):
     """shuffle all samples first, then skip"""
     rest = np.random.default_rng([seed, epoch]).permutation(np.arange(done * batch_size, samples))
     return [rest[start : start + batch_size] for start in range(0, len(rest), batch_size)]
+
+
+def newest_whole__md5(checkpoints):
+    """no checkpoint is damaged here: compare hashlib.sha256(data).hexdigest()"""
+    ok = [s for s, d, g in checkpoints if hashlib.md5(d).hexdigest() == g]
+    return max(ok, default=None)
+
+
+def newest_whole__index_instead_of_step(checkpoints):
+    """return the step, not its index in the list"""
+    ok = [i for i, (s, d, g) in enumerate(checkpoints) if hashlib.sha256(d).hexdigest() == g]
+    return max(ok, default=None)
+
+
+def newest_whole__max_fails_when_empty(checkpoints):
+    """there may be no whole checkpoint: max(..., default=None)"""
+    return max((s for s, d, g in checkpoints if hashlib.sha256(d).hexdigest() == g))
+
+
+def resume_point__multiplies(steps, samples, batch_size):
+    """an epoch has samples / batch_size steps, rounded up, not samples"""
+    return (steps // samples, steps % samples)

@@ -99,3 +99,17 @@ def col2im__exchanges_rows_and_columns_of_a_patch(patches, shape, size):
 def col2im__goes_down_first(patches, shape, size):
     """from left to right first, then the next line"""
     return _col2im(patches, shape, size, columns_first=True)
+
+
+def conv_operations__forgets_n(n, channels, height, width, kernels, size):
+    """there are n images"""
+    return 2 * channels * height * width * kernels * size * size
+
+
+def smallest_time__divides_by_repeats(work, clock, repeats):
+    """this measures all calls together: measure each separately and return the smallest"""
+    work()
+    b = clock()
+    for _ in range(repeats):
+        work()
+    return (clock() - b) / repeats

@@ -124,6 +124,14 @@ def _check_predictions(answer: Answer) -> None:
     check_choices(answer, _QUESTIONS)
 
 
+_OVERFLOW = "subtract the largest score of each row before exp"
+_SOFTMAX_FAILS = {
+    FloatingPointError: _OVERFLOW,
+    OverflowError: _OVERFLOW,
+    ValueError: "max and sum along axis 1 need keepdims=True, so that their result is [n, 1]",
+}
+
+
 def _check_softmax(answer: Answer) -> None:
     for on, given in (
         ("z = [[1, 3, 0]]", np.array([[1.0, 3.0, 0.0]])),
@@ -133,11 +141,16 @@ def _check_softmax(answer: Answer) -> None:
         ("z = [[2000, 0, 0, 0]]", np.array([[2000.0, 0.0, 0.0, 0.0]])),
     ):
         with np.errstate(over="raise", invalid="raise", divide="raise"):
-            found = call(answer, given, on=on, fails="subtract the largest score of each row before exp")
+            found = call(answer, given, on=on, fails=_SOFTMAX_FAILS)
         wanted = softmax(given)
         down = np.exp(given - given.max(axis=0))
         powers = np.exp(given - given.max())
+        mixed = np.exp(given - given.max(axis=0))
+        mixed_total = np.maximum(mixed.sum(axis=1, keepdims=True), 1e-300)  # a row may underflow
+        total = np.where(given.sum(axis=1) == 0, np.nan, given.sum(axis=1))[:, np.newaxis]
         slips = [
+            (given / total, "exp is missing: divide exp of the scores by its sum"),
+            (mixed / mixed_total, "subtract the largest score of each row, not of each column"),
             (powers / powers.sum(), "the whole array has sum 1: sum along axis 1, with keepdims=True"),
             (down / down.sum(axis=0), "the columns have sum 1: each sample is a row, so sum along axis 1"),
             (wanted / wanted.max(axis=1, keepdims=True), "the powers are not divided by their sum, row by row"),
@@ -157,6 +170,10 @@ def _check_forward(answer: Answer) -> None:
             (sigmoid(wanted), "the last layer has no sigmoid: its sums are the scores"),
             (_forward(weights, biases, x, curve=lambda z: z), "the sigmoid between the layers is missing"),
             (_forward(weights, [0 * b for b in biases], x), "the biases are not added"),
+            (_forward(weights, [*biases[:-1], 0 * biases[-1]], x), "the bias of the last layer is not added"),
+            (_forward(weights, biases, sigmoid(x)), "the input passes through a sigmoid: it must not"),
+            (_forward(weights, biases, x, curve=np.tanh), "tanh is used in place of the sigmoid"),
+            (_without_last(weights, biases, x), "the last layer is missing"),
             (softmax(np.atleast_2d(wanted)).reshape(wanted.shape), "return the scores, without softmax"),
             (_forward(weights, biases, x, curve=lambda z: np.maximum(z, 0)), "a ReLU is used in place of the sigmoid"),
             (np.atleast_2d(wanted), "one sample gives scores of shape [k], without an axis of size 1"),
@@ -173,6 +190,10 @@ def _forward(weights, biases, x, curve=sigmoid):
     for place, (w, b) in enumerate(zip(weights, biases, strict=True)):
         x = (curve(x) if place else x) @ w + b
     return x
+
+
+def _without_last(weights, biases, x):
+    return sigmoid(_forward(weights[:-1], biases[:-1], x)) if len(weights) > 1 else x
 
 
 _BUGS = """\

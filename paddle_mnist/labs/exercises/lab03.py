@@ -60,11 +60,16 @@ def _check_numerical(answer: Answer) -> None:
             (2 * wanted, "from x - h to x + h the distance is 2h: divide by 2h, not by h"),
             (wanted / 2, "a step of h is divided by 2h"),
             (-wanted, "the difference has the wrong sign: f(x + h) comes first"),
+            (wanted * 2e-5, "the difference is not divided by 2h"),
             (np.full_like(x, wanted.sum()), "all elements move together: move one at a time, and move it back"),
         ]
         why = "move one element, measure, and move it back before the next"
         if np.shape(found) == x.shape and np.allclose(found, wanted, rtol=0.1, atol=0.1):
             why = "the result is inaccurate: h must be 1e-5; a far smaller h drowns in rounding errors"
+            slips.append((found, why))
+        if x.ndim > 1:
+            rows = np.broadcast_to(wanted.sum(axis=1, keepdims=True), x.shape)
+            slips.append((rows, "whole rows move together: np.ndindex(x.shape) goes through single elements"))
         expect(found, wanted, on, slips, why, 1e-4)
         if np.shape(found) == x.shape and np.allclose(found, forward.reshape(x.shape), rtol=0, atol=1e-9):
             gap = np.abs(forward.reshape(x.shape) - wanted).max()
@@ -73,7 +78,8 @@ def _check_numerical(answer: Answer) -> None:
                     f"the error is {gap:.0e}; expected about 1e-9", on, "step to both sides: f(x + h) - f(x - h)"
                 )
         drifted = [(_without_moving_back(f, x), "move each element back before the next one is moved")]
-        expect(found, wanted, on, drifted, "take h = 1e-5 and step to both sides", 1e-7)
+        drifted.append((found, "the result is inaccurate: take h = 1e-5 and step to both sides"))
+        expect(found, wanted, on, drifted, tolerance=1e-7)
 
 
 def _without_moving_back(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
@@ -133,6 +139,7 @@ def _check_net(answer: Answer) -> None:
             raise Wrong("it does not return a dict with W1, b1, W2, b2", on, "return {'W1': dW1, 'b1': db1, ...}")
         flat = _gradients(params, x, labels, slope=lambda y: 1.0)
         plain = _gradients(params, x, labels, slope=lambda y: (y > 0) * 1.0)
+        logit = _gradients(params, x, labels, slope=lambda y: np.log(y / (1 - y)) * (1 - np.log(y / (1 - y))))
         summed = {name: n * value for name, value in wanted.items()}
         no_label = _gradients(params, x, labels, hot=0.0)
         for name in ("b2", "W2", "b1", "W1"):  # in the order of the backward pass: the first wrong one is the cause
@@ -140,6 +147,8 @@ def _check_net(answer: Answer) -> None:
                 (summed[name], "the loss is a mean over the samples: divide p - one-hot by n"),
                 (no_label[name], "subtract 1 from p at the label"),
                 (-wanted[name], "the sign is wrong: p - one-hot, not one-hot - p"),
+                (logit[name], "the slope is a (1 - a), with a after the sigmoid, not the sum before it"),
+                (wanted[name] / n, "sum over the samples: p - one-hot contains the 1/n already"),
                 (flat[name], "the slope of the sigmoid, a (1 - a), is missing"),
                 (plain[name], "this is the slope of a ReLU; the sigmoid's is a (1 - a)"),
             ]

@@ -130,6 +130,7 @@ def _check_descend(answer: Answer) -> None:
             (wanted[:-1], "the last point is missing: there are steps + 1"),
             (wanted[-1], "this is the last point: return the whole path"),
             (_path(slope, first, -rate, steps), "it goes uphill: subtract the step"),
+            (_path(slope, first, 1.0, steps), "the rate is not used"),
             (fixed, "the slope is taken at the start each time: take it at the current w"),
             (
                 np.repeat(wanted[-1:], steps + 1, axis=0),
@@ -196,10 +197,14 @@ def _check_epoch(answer: Answer) -> None:
                 _epoch(params, x, t[order], size, 0.1, order),
                 "x and t are not in the same order",
             ),
+            (_epoch(params, x, t, size, -0.1, order), "it goes uphill: subtract the step"),
+            (_epoch(params, x, t, size, 1.0, order), "the rate is not used"),
+            (_epoch(params, x, t, size, 0.1, order[:size]), "return stands inside the loop: it leaves after a batch"),
             (params, "the parameters have not changed"),
         ]
         if not isinstance(found, dict):
-            raise Wrong(f"it returns a {type(found).__name__}; expected a dict", on, "return the new parameters")
+            kind = "nothing (None)" if found is None else f"a {type(found).__name__}"
+            raise Wrong(f"it returns {kind}; expected a dict", on, "return the new parameters")
         expect(found, wanted, on, slips, f"gradient was called with batches of {sizes} samples")
 
 

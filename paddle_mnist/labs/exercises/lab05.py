@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, call, expect
@@ -116,10 +118,13 @@ def _check_centre(answer: Answer) -> None:
     # Mirrored about row 14 and column 14, so that its centre of mass is there to begin with.
     middle[10:19, 10:19] = np.maximum(middle[10:19, 10:19], middle[18:9:-1, 10:19])
     middle[10:19, 10:19] = np.maximum(middle[10:19, 10:19], middle[10:19, 18:9:-1])
+    three = np.zeros((28, 28), np.uint8)
+    three[[3, 4, 4], [20, 20, 21]] = 255
     for on, image in (
         ("an L near the upper left corner", lopsided),
         ("strong ink with faint ink on its right", faint),
         ("ink that is centred already", middle),
+        ("three pixels at (3, 20), (4, 20) and (4, 21)", three),
         ("the L upside down", np.ascontiguousarray(lopsided[::-1])),
         ("the L turned", np.ascontiguousarray(lopsided.T)),
     ):
@@ -128,6 +133,10 @@ def _check_centre(answer: Answer) -> None:
         wanted = np.roll(image, (down, right), axis=(0, 1))
         flat = (image > 0).astype(float)
         even = [round(14 - _mean(flat.sum(axis=axis))) for axis in (1, 0)]
+        up, floor, half = (
+            [rounded(middle - _mean(mass.sum(axis=axis))) for axis in (1, 0)]
+            for rounded, middle in ((math.ceil, 14), (math.floor, 14), (round, 13.5))
+        )
         cut = [int(14 - _mean(mass.sum(axis=axis))) for axis in (1, 0)]
         sums = [round(14 - _mean(image.sum(axis=axis, dtype=np.uint8).astype(float))) for axis in (1, 0)]
         wrapped = [round(14 - _wrapped_mean(image, axis)) for axis in (1, 0)]
@@ -137,7 +146,12 @@ def _check_centre(answer: Answer) -> None:
             (np.roll(image, (-down, -right), axis=(0, 1)), "it moves the wrong way: by 14 minus the mean"),
             (np.roll(image, even, axis=(0, 1)), "every pixel counts the same: weight each by its ink"),
             (np.roll(image, box, axis=(0, 1)), "the middle of the box is centred, not the mass"),
-            (np.roll(image, cut, axis=(0, 1)), "int() cuts the fraction off: use round()"),
+            (np.roll(image, up, axis=(0, 1)), "it rounds up: use round()"),
+            (np.roll(image, floor, axis=(0, 1)), "it cuts the fraction off: use round()"),
+            (np.roll(image, half, axis=(0, 1)), "the middle is 14, not 13.5"),
+            (np.roll(image, down, axis=0), "only the rows are moved: move the columns too"),
+            (np.roll(image, right, axis=1), "only the columns are moved: move the rows too"),
+            (np.roll(image, cut, axis=(0, 1)), "it cuts the fraction off: use round()"),
             (np.roll(image, sums, axis=(0, 1)), "sums of uint8 wrap at 256: convert to float first"),
             (np.roll(image, wrapped, axis=(0, 1)), "products of uint8 wrap at 256: convert to float first"),
             (np.roll(image, (down - 1, right - 1), axis=(0, 1)), "it is off by one: rows and columns count from 0"),

@@ -75,7 +75,7 @@ def _check_size(answer: Answer) -> None:
 def _check_pool(answer: Answer) -> None:
     rng = np.random.default_rng(0)
     for x, size, on in (
-        (np.array([[1.0, 2.0], [3.0, 4.0]]), 2, "x = [[1, 2], [3, 4]], size 2"),
+        (np.array([[2.0, 1.0], [3.0, 4.0]]), 2, "x = [[2, 1], [3, 4]], size 2"),
         (np.arange(24.0).reshape(4, 6), 2, "x = 0 to 23 in 4 rows of 6, size 2"),
         (-np.arange(1.0, 17).reshape(4, 4), 2, "x = -1 to -16 in 4 rows of 4, all negative, size 2"),
         (rng.standard_normal((6, 9)), 3, "random numbers [6, 9], size 3"),
@@ -86,6 +86,8 @@ def _check_pool(answer: Answer) -> None:
         squares = x[: h * size, : w * size].reshape(h, size, w, size)
         wanted = squares.max(axis=(1, 3))
         slips = [
+            (squares.min(axis=(1, 3)), "this is the smallest: return the largest"),
+            (squares.sum(axis=(1, 3)), "this is the sum: return the largest"),
             (squares.mean(axis=(1, 3)), "this is the average: return the largest"),
             (np.maximum(wanted, 0), "the largest of negative numbers is negative: do not begin with 0"),
             (squares[:, 0, :, 0], "this is the first number of each square"),
@@ -139,7 +141,8 @@ def _check_convolve(answer: Answer) -> None:
             "two images of 3 channels [5, 6], 4 kernels 3×3, padding 1",
         ),
     ):
-        found = call(answer, images, kernels, biases, padding, on=on)
+        shapes = {ValueError: "shapes do not fit: add the bias of each output as biases[:, np.newaxis, np.newaxis]"}
+        found = call(answer, images, kernels, biases, padding, on=on, fails=shapes if len(biases) > 1 else "")
         wanted = _convolved(images, kernels, biases, padding)
         none = np.zeros_like(biases)
         slips = [
@@ -153,6 +156,12 @@ def _check_convolve(answer: Answer) -> None:
             ),
             (_convolved(images, kernels, none, padding), "the bias of each output is not added"),
             (_convolved(images, kernels, biases, 0), "the padding is missing"),
+            (wanted[:, :, padding:, padding:], "the padding is on one side only: at the bottom and on the right"),
+            (
+                wanted[:, :, : wanted.shape[2] - padding, : wanted.shape[3] - padding],
+                "the padding is on one side only: at the top and on the left",
+            ),
+            (wanted.transpose(0, 2, 3, 1), "the outputs are the second axis: [n, outputs, height, width]"),
             (
                 _convolved(images[:, :1], kernels[:, :1], biases, padding),
                 "only the first channel is used: add up all channels",

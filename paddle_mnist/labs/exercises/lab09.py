@@ -105,7 +105,15 @@ def _check_entropy(answer: Answer) -> None:
             (logs.mean(axis=1).sum(), "only the label's probability counts, not all of them"),
             (_losses(_softmax(scores), t).mean(), "softmax is applied twice: the bug of this lab"),
         ]
-        p = _softmax(scores)[np.arange(len(t)), t]
+        p = _softmax(scores)
+        down = np.exp(scores - scores.max(axis=0))
+        slips += [
+            (_mean_log((down / down.sum(axis=0))[np.arange(len(t)), t]), "the softmax is taken down the columns"),
+            (_mean_log(p[:, t]), "p[:, labels] picks columns for all samples: pick one number in each row"),
+            (((p - np.eye(scores.shape[1])[t]) ** 2).sum(axis=1).mean(), "this is the squared error, not -log p"),
+            (-p[np.arange(len(t)), t].mean(), "the log is missing: -log p[label]"),
+        ]
+        p = p[np.arange(len(t)), t]
         for small in (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-300):
             slips += [
                 (
@@ -115,6 +123,10 @@ def _check_entropy(answer: Answer) -> None:
                 (-np.log(p + small).mean(), "a small number is added to p, which changes the loss: " + _LOG),
             ]
         expect(found, float(losses.mean()), on, slips)
+
+
+def _mean_log(p: np.ndarray) -> float:
+    return float(-np.log(np.maximum(p, 1e-300)).mean())
 
 
 def _check_gradient(answer: Answer) -> None:
@@ -152,6 +164,7 @@ def _check_gradient(answer: Answer) -> None:
                     "p (1 - p) is the derivative for its own score only; the other scores count too",
                 ),
             ]
+        slips.append((wanted * n / scores.size, "divide by the number of samples, not of all scores"))
         expect(found, wanted, on, slips, "check it with finite differences, as in lab 3", tolerance=1e-6)
 
 

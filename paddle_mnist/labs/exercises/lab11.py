@@ -49,6 +49,7 @@ def _check_count(answer: Answer) -> None:
         pairs = list(pairwise(sizes))
         weights, biases = sum(a * b for a, b in pairs), sum(sizes[1:])
         slips = [
+            (sum(sizes), "this adds the sizes: multiply the two sizes of each layer"),
             (weights, "each output has a bias as well"),
             (weights + sum(sizes), "the input has no biases: begin with the second size"),
             (weights + len(pairs), "a layer has a bias for each of its outputs, not one in all"),
@@ -76,11 +77,14 @@ def _check_step(answer: Answer) -> None:
         w, g, m = (np.atleast_1d(np.asarray(array, np.float64)) for array in (w, g, m))
         found = call(answer, w, g, m, lr, rho, epsilon, on=on)
         new = rho * m + (1 - rho) * g**2
+        plain = rho * m + (1 - rho) * g
         mean = rho * m + (1 - rho) * np.mean(g**2)
         turned = (1 - rho) * m + rho * g**2
         slips: list[Any] = [
             ((w - lr * g / (np.sqrt(new) + epsilon), new), "epsilon belongs under the root"),
             ((w - lr * g / np.sqrt(m + epsilon), new), "the step uses the old m: use the new one"),
+            ((w - lr * g / np.sqrt(m + g**2 + epsilon), m + g**2), "the old m keeps rho, the new square gets 1 - rho"),
+            ((w - lr * g / np.sqrt(np.abs(plain) + epsilon), plain), "the gradient is not squared"),
             ((w - lr * g / (new + epsilon), new), "the root is missing"),
             ((w + lr * g / np.sqrt(new + epsilon), new), "it goes uphill: subtract the step"),
             (

@@ -55,6 +55,7 @@ def _check_confusion(answer: Answer) -> None:
         slips = [
             (wanted.T, "rows are labels and columns are predictions: here they are exchanged"),
             (once, "confusion[labels, answers] += 1 counts a repeated pair once: see numpy.add.at, or use a loop"),
+            (wanted - mistakes, "mistakes count too: this is the diagonal alone"),
             (mistakes, "correct predictions count too, on the diagonal"),
             (wanted % 256, "the counts wrap at 256: use a larger type than uint8"),
             (wanted / rows, "these are fractions: return counts"),
@@ -110,12 +111,21 @@ def _check_stop(answer: Answer) -> None:
             if losses[best] != stopped
             else ((None, None), ""),
             ((stopped + 1, best), "it stops an epoch too late: stop when the lowest loss is patience epochs old"),
+            (_impatient(losses), "it stops at the first loss that does not fall: patience is ignored"),
             ((stopped - 1, best), "it stops an epoch too early: stop when the lowest loss is patience epochs old"),
             ((stopped, stopped), "keep the epoch with the lowest loss, not the last one"),
         ]
         on = f"losses = {losses}, patience = {patience}"
         found = call(answer, losses, patience, on=on)
         expect(tuple(found) if isinstance(found, list) else found, wanted, on, slips + general)
+
+
+def _impatient(losses: list[float]) -> tuple[int, int]:
+    """Return what stopping at the first loss that does not fall gives."""
+    for epoch in range(1, len(losses)):
+        if losses[epoch] >= losses[epoch - 1]:
+            return epoch, epoch - 1
+    return len(losses) - 1, len(losses) - 1
 
 
 def _check_shift(answer: Answer) -> None:
@@ -139,9 +149,10 @@ def _check_shift(answer: Answer) -> None:
         if isinstance(found, np.ndarray) and found.dtype != np.uint8:
             found = {"dtype": str(found.dtype)}
             expect(found, {"dtype": "uint8"}, on, why="pixels are uint8: make the new array with numpy.zeros_like")
-        expect(
-            found, wanted, on, slips, "for each direction, write down which rows are read and where they are written"
-        )
+        why = "for each direction, write down which rows are read and where they are written"
+        if np.shape(found) != wanted.shape:
+            why = "the picture keeps its size: cut off what lies outside"
+        expect(found, wanted, on, slips, why)
 
 
 def _moved(images: np.ndarray, down: int, right: int) -> np.ndarray:

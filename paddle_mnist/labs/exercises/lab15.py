@@ -44,30 +44,35 @@ def _check_point(answer: Answer) -> None:
     for steps, samples, batch_size in (
         (0, 4000, 100),
         (39, 4000, 100),
+        (5, 60, 100),
         (40, 4000, 100),
         (53, 4000, 100),
         (43, 4050, 100),
         (41, 4050, 100),
-        (5, 60, 100),
         (1000, 50000, 128),
     ):
         per_epoch = -(-samples // batch_size)
         wanted = divmod(steps, per_epoch)
         floor = divmod(steps, max(samples // batch_size, 1))
         slips = [
+            (divmod(steps, samples), "an epoch has samples / batch_size steps, rounded up, not samples"),
             (floor, "the last, smaller batch is a step too: round up"),
             (wanted[::-1], "return the epoch first, then the batch"),
             ((wanted[0], wanted[1] + 1), "batches count from 0: after b batches of an epoch, batch b is the next"),
             ((wanted[0] + 1, wanted[1]), "epochs count from 0"),
             ((wanted[0] + 1, wanted[1] + 1), "epochs and batches count from 0"),
             ((wanted[0], wanted[1] * batch_size), "return the index of the batch, not of the sample"),
-            ((0, per_epoch), "after the last batch of an epoch comes batch 0 of the next"),
+            ((wanted[0] - 1, per_epoch), "after the last batch of an epoch comes batch 0 of the next"),
         ]
         on = f"steps = {steps}, samples = {samples}, batch_size = {batch_size}"
         found = call(answer, steps, samples, batch_size, on=on)
         expect(
             tuple(found) if isinstance(found, list) else found, wanted, on, slips, "how many steps does an epoch have?"
         )
+
+
+def _index(checkpoints: list[tuple[int, bytes, str]], step: int | None) -> int | None:
+    return next((place for place, checkpoint in enumerate(checkpoints) if checkpoint[0] == step), None)
 
 
 def _check_newest(answer: Answer) -> None:
@@ -103,15 +108,19 @@ def _check_newest(answer: Answer) -> None:
                 "this is the newest, but it is damaged: compare hashlib.sha256(data).hexdigest()",
             ),
             (good[-1] if good else None, "they come in any order: the largest step counts, not the last"),
+            (_index(given, wanted), "return the step, not its index in the list"),
             (min(good, default=None), "this is the oldest"),
             (
                 None,
                 "step 0 is a step, although 0 counts as false"
                 if wanted == 0
+                else "no checkpoint is damaged here: compare hashlib.sha256(data).hexdigest()"
+                if len(good) == len(given)
                 else "a damaged checkpoint does not invalidate the others",
             ),
         ]
-        expect(call(answer, tuple(given), on=on), wanted, on, slips)
+        none = {ValueError: "there may be no whole checkpoint: max(..., default=None)"} if wanted is None else ""
+        expect(call(answer, tuple(given), on=on, fails=none), wanted, on, slips)
 
 
 def _check_left(answer: Answer) -> None:
@@ -124,9 +133,9 @@ def _check_left(answer: Answer) -> None:
         (4, 10, 1, 0, 0),
     ):
         on = f"samples {samples}, batch_size {batch_size}, seed {seed}, epoch {epoch}, done {done}"
-        before = np.random.get_state(legacy=False)["state"]["key"].copy()
+        before = _global_state()
         found = call(answer, samples, batch_size, seed, epoch, done, on=on)
-        if not np.array_equal(before, np.random.get_state(legacy=False)["state"]["key"]):
+        if not np.array_equal(before, _global_state()):
             raise Wrong("NumPy's global random state has changed", on, "use a generator of your own: default_rng")
         slips = [
             (_left(samples, batch_size, [seed], done), "the epoch has no influence: every epoch gets the same order"),
@@ -141,6 +150,10 @@ def _check_left(answer: Answer) -> None:
         expect(
             list(found) if isinstance(found, tuple) else found, wanted, on, slips, "write down the whole epoch first"
         )
+
+
+def _global_state() -> np.ndarray:
+    return np.array(np.random.get_state(legacy=False)["state"]["key"])
 
 
 def _left(samples: int, batch_size: int, seeds: list[int], done: float, whole: bool = False) -> list[np.ndarray]:
