@@ -113,7 +113,7 @@ for name, parameter in net.named_parameters():
 assert sum(p.size for p in net.parameters()) == 784 * 50 + 50 + 50 * 10 + 10
 
 # %% [markdown]
-# Now the proof. We give our NumPy layers the same weights and the same hundred digits. Scores, loss and gradients
+# Now check it. We give our NumPy layers the same weights and the same hundred digits. Scores, loss and gradients
 # must be the same.
 #
 # > 现在来证明。给 NumPy 写的层同样的权重和同样的一百个数字，得分、损失和梯度都必须相同。

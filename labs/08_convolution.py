@@ -73,7 +73,7 @@ assert np.array_equal(
 
 # %%
 whole = len(digits.train.images) > 10_000
-EPOCHS = lab.budget(3 if whole else 8, 1 if whole else 3)
+EPOCHS = lab.budget(3 if whole else 8, 1 if whole else 2)
 
 
 def square_error(net, split):
@@ -135,7 +135,7 @@ assert abs(fc_shuffled / fc - 1) < 0.1, "the FC net does not care"
 # >
 # > 下面这个核左正右负：在墨迹向右结束的地方，它的响应很强。
 #
-#     y[i, j] = Σₐ Σ_c  x[i + a, j + c] k[a, c]
+#     y[i, j] = Σ_a Σ_c  x[i + a, j + c] k[a, c]
 
 # %%
 lab.section("A kernel")

@@ -2,8 +2,8 @@
 # # 9. Classification · 分类
 #
 # So far a net answered with a number on a line. Digits are not numbers of that kind: they are names. This lab shows
-# what goes wrong on the line, shows the usual answer, softmax with cross-entropy, and then tracks down a silent bug
-# that once cost a well-known course a tenth of its digits.
+# what goes wrong on the line, introduces the usual answer, softmax with cross-entropy, and then tracks down a silent
+# bug that once cost a well-known course a tenth of its digits.
 #
 # > 到目前为止，网络用数轴上的一个数来回答。但数字并不是这种意义上的数：它们是名字。
 # > 本实验先说明数轴错在哪里，再介绍通常的做法（softmax 加交叉熵），
@@ -100,8 +100,8 @@ def outputs_of(net, pixels):
 
 
 pixels = digits.valid.images[:, np.newaxis].astype(np.float32) / 255  # [n, 1, 28, 28]
-on_line = train_cnn("regress", lab.budget(2 if whole else 15, 1 if whole else 8))
-by_score = train_cnn("classify", lab.budget(1 if whole else 5, 1 if whole else 3))
+on_line = train_cnn("regress", lab.budget(2 if whole else 15, 1 if whole else 6))
+by_score = train_cnn("classify", lab.budget(1 if whole else 5, 1 if whole else 2))
 right = {
     "a number": np.clip(np.rint(outputs_of(on_line, pixels)[:, 0]), 0, 9) == digits.valid.labels,
     "ten scores": outputs_of(by_score, pixels).argmax(axis=1) == digits.valid.labels,
@@ -278,7 +278,7 @@ def train(ends_in_softmax, epochs, lr):
     return net, means
 
 
-EPOCHS = lab.budget(2 if whole else 8, 1 if whole else 4)
+EPOCHS = lab.budget(2 if whole else 8, 1 if whole else 2)
 found, curves = {}, {}
 for name, ends_in_softmax in (("two softmaxes", True), ("one softmax", False)):
     net, curves[name] = train(ends_in_softmax, EPOCHS, lr=0.1)
@@ -450,8 +450,7 @@ assert curves["one softmax, lr 1"][-1] < curves["one softmax"][-1]
 
 # %% [markdown]
 # The larger rate makes up for gradients that are too small, so the accuracy recovers, and the bug is hidden. Its loss
-# is still above the floor, and the probabilities that it gives are squeezed: if you look
-# at the loss you find it, if you look at the accuracy alone you do not.
+# is still above the floor: if you look at the loss you find it, if you look at the accuracy alone you do not.
 #
 # > 更大的学习率弥补了过小的梯度，所以准确率回升，错误被掩盖了。它的损失仍在下限之上：
 # > 看损失的人会发现它，只看准确率的人发现不了。

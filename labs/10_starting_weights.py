@@ -247,10 +247,11 @@ assert backward["half of He's"][0] < 0.01 * backward["half of He's"][-1]
 assert backward["He's, sigmoids"][0] < 0.001 * backward["He's, sigmoids"][-1]
 
 # %% [markdown]
-# A sigmoid's slope is at most 1/4, and the gradient is multiplied by it in every layer. That is why the sigmoid nets of
-# labs 4 and 7 have two hidden layers, and why deep nets use ReLU, whose slope is 1 wherever it lets anything through.
+# A sigmoid's slope is at most 1/4, and the gradient is multiplied by it in every layer. That is one reason why the
+# sigmoid nets of these labs are shallow, and why deep nets use ReLU, whose slope is 1 wherever it lets anything
+# through.
 #
-# > Sigmoid 的斜率最大是 1/4，而梯度在每一层都要乘以它。所以实验 4 和实验 7 的 Sigmoid 网络只有两个隐藏层；
+# > Sigmoid 的斜率最大是 1/4，而梯度在每一层都要乘以它。这是这些实验里的 Sigmoid 网络都很浅的原因之一；
 # > 深的网络用 ReLU，凡是它让信号通过的地方，斜率都是 1。
 
 # %% [markdown]
@@ -381,7 +382,7 @@ lab.save(figure, "training.png")
 #
 # You need not choose each time: every layer has a default start. `Linear` draws from Xavier's rule for both directions
 # at once, σ² = 2 / (inputs + outputs), and `Conv2D` from He's rule, σ² = 2 / (inputs under the kernel). For a net of
-# two or three layers the defaults are fine.
+# two or three layers the defaults are enough.
 #
 # > 不必每次都自己选：每种层都有默认的初始化。`Linear` 用兼顾两个方向的 Xavier 规则，σ² = 2 / (输入数 + 输出数)；
 # > `Conv2D` 用 He 规则，σ² = 2 / (核下面的输入数)。两三层的网络用默认值就够了。

@@ -277,7 +277,7 @@ assert watch.reported == watch.losses[per_epoch - 1 :: per_epoch]
 # %% [markdown]
 # It is the loss of the *last batch*, so it jumps about. Take the average yourself, as above.
 #
-# To watch a long training in the browser, while it runs, add the callback `paddle.callbacks.VisualDL("logs")` and
+# To watch a long run in the browser, while it runs, add the callback `paddle.callbacks.VisualDL("logs")` and
 # start `visualdl --logdir logs` (a package of its own: `pip install visualdl`). In a loop of your own, its `LogWriter`
 # takes one line for each number: `writer.add_scalar("loss", loss, step)`. Our pictures show the same curves afterwards.
 #
@@ -358,11 +358,11 @@ assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 # ## The same as our loop · 与我们的循环一致
 #
 # Same starting weights, same batches: does `Model.fit` compute what lab 7's loop computes? And does the package's
-# `engine.fit`, which adds records and checkpoints? Two epochs on 2,000 digits, three ways.
+# `engine.fit`, which also keeps records? Two epochs on 2,000 digits, three ways.
 #
 # **Predict, then run:** will the losses be equal to the last digit, nearly equal, or merely similar?
 #
-# > 初始权重相同，批次相同：`Model.fit` 算出的与实验 7 的循环相同吗？软件包的 `engine.fit`（它还做记录、存检查点）呢？
+# > 初始权重相同，批次相同：`Model.fit` 算出的与实验 7 的循环相同吗？软件包的 `engine.fit`（它还做记录）呢？
 # > 用 2,000 个数字训练两轮，三种方式比较。
 # >
 # > **先预测，再运行**：三者的损失会完全相等、几乎相等，还是只是相近？

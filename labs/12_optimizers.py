@@ -61,10 +61,11 @@ assert train.images.shape == (len(train.labels), 28, 28)
 # > - *Adam* 两样都做。它的 m 和 s 从 0 开始，偏小；带帽子的量在第 t = 1、2、3 …… 步对此加以修正。
 #
 #     SGD        w = w - lr g
-#     Momentum   v = 0.9 v + g                 w = w - lr v
-#     RMSProp    s = 0.9 s + 0.1 g²            w = w - lr g / √(s + tiny)
-#     Adam       m = 0.9 m + 0.1 g             s = 0.999 s + 0.001 g²
-#                w = w - lr m̂ / (√ŝ + tiny)    m̂ = m / (1 - 0.9^t)    ŝ = s / (1 - 0.999^t)
+#     Momentum   v = 0.9 v + g            w = w - lr v
+#     RMSProp    s = 0.9 s + 0.1 g²       w = w - lr g / √(s + tiny)
+#     Adam       m = 0.9 m + 0.1 g        s = 0.999 s + 0.001 g²
+#     with       m̂ = m / (1 - 0.9^t)      ŝ = s / (1 - 0.999^t)
+#     then       w = w - lr m̂ / (√ŝ + tiny)
 
 
 # %%
@@ -296,10 +297,10 @@ assert best["momentum"] < best["sgd"]
 assert max(best["rmsprop"], best["adam"]) < best["momentum"], "dividing by the gradient's size asks for a smaller rate"
 
 # %% [markdown]
-# Momentum's best rate is smaller than SGD's, as expected, but not by the full ten: on digits the direction changes from
-# batch to batch, so not all steps add up.
+# Momentum's best rate is smaller than SGD's, as expected. The factor need not be ten: on digits the direction changes
+# from batch to batch, so not all steps add up.
 #
-# > Momentum 的最佳学习率果然比 SGD 的小，但不到十倍：在数字上，方向每一批都在变，所以步子不会全部累加。
+# > Momentum 的最佳学习率果然比 SGD 的小。不一定正好是十倍：在数字上，方向每一批都在变，所以步子不会全部累加。
 
 # %% [markdown]
 # The package's loop does the same with the same seed, rate and batches:
@@ -356,12 +357,12 @@ right.legend(fontsize=9, title=f"validation loss, mean of {SEEDS} seeds")
 lab.save(figure, "rates.png")
 
 # %% [markdown]
-# No optimizer wins everywhere. What Adam and RMSProp spare you is the search: in the left picture they do well over a
-# wide range of rates that does not depend much on the net. The other way to help SGD, a rate that changes while the net
-# learns, is the next lab.
+# No optimizer wins everywhere. RMSProp and Adam spare you part of the search, because each weight gets steps of its own
+# size, whatever the size of its gradients. The other way to help SGD, a rate that changes while the net learns, is the
+# next lab.
 #
-# > 没有哪种优化器处处都赢。Adam 和 RMSProp 替你省下的是搜索：在左图中，它们在很宽的学习率范围内都表现不错，
-# > 而且这个范围不太依赖网络。帮助 SGD 的另一种办法，即让学习率随着训练变化，见下一个实验。
+# > 没有哪种优化器处处都赢。RMSProp 和 Adam 替你省下一部分搜索，因为不管梯度多大，每个权重都有适合自己的步长。
+# > 帮助 SGD 的另一种办法，即让学习率随着训练变化，见下一个实验。
 
 # %% [markdown]
 # ## Exercises · 练习

@@ -245,7 +245,7 @@ lab.section("The recipe that fails")
 
 
 def first_steps(seed, count, clip=None):
-    """Train as the course does; return each step's loss, and the answers to 500 digits afterwards."""
+    """Train as the course does; return the losses, and from 500 digits the answers and the share of ReLUs that live."""
     paddle.seed(seed)
     net = CNN()
     optimizer = paddle.optimizer.SGD(0.01, net.parameters(), grad_clip=clip)
@@ -261,33 +261,37 @@ def first_steps(seed, count, clip=None):
     every = batches(train, 100, "regress", order=shuffled(len(train.labels), seed, 0))
     losses = [step(images, labels) for images, labels in islice(every, count)]
     with paddle.no_grad():
-        return losses, net(valid_images).numpy()[:, 0]
+        maps = F.relu(net.conv2(net.max_pool1(F.relu(net.conv1(valid_images))))).numpy()  # [n, 20, 14, 14]
+        return losses, net(valid_images).numpy()[:, 0], float(np.mean(maps > 0))
 
 
 CNN_SEEDS = lab.budget(6, 2)
 COUNT = lab.budget(40, 20)
 published = [first_steps(seed, COUNT) for seed in range(CNN_SEEDS)]
-for seed, (losses, _) in enumerate(published):
+for seed, (losses, _, _) in enumerate(published):
     print(f"seed {seed}: loss", *[f"{x:.0f}" for x in losses[:6]], "…", f"{losses[-1]:.0f}")
     assert losses[1] > 2 * losses[0], "the first step goes up, not down"
 
 # %% [markdown]
 # The very first step makes the loss many times larger. Where the outputs have shot up, so have the gradients, and the
-# next step throws the weights back so far that most ReLUs see nothing above 0 any more. They are dead: no gradient
-# passes them. How many of these nets still tell digits apart? We show each of them 500 digits, and look at the spread
-# of its answers, from the smallest to the largest.
+# next step throws the weights back so far that most ReLUs see nothing above 0 any more. A ReLU that does so for every
+# digit is dead: no gradient passes it. How many of these nets still tell digits apart? We show each of them 500 digits,
+# and look at the spread of its answers, from the smallest to the largest.
 #
 # > 第一步就使损失增大了许多倍。输出猛增，梯度也随之猛增，下一步又把权重反向甩出很远，
-# > 使大多数 ReLU 再也见不到大于 0 的输入。它们“死”了：梯度无法通过。这些网络里还有几个能分辨数字？
-# > 给每个网络看 500 个数字，看它的回答从最小到最大散开多少。
+# > 使大多数 ReLU 再也见不到大于 0 的输入。对所有数字都如此的 ReLU 就“死”了：梯度无法通过。
+# > 这些网络里还有几个能分辨数字？给每个网络看 500 个数字，看它的回答从最小到最大散开多少。
 
 # %%
-spread = {"as published": [float(np.ptp(answers)) for _, answers in published]}
-for seed, width in enumerate(spread["as published"]):
-    print(f"seed {seed}: answers to 500 digits spread over {width:.3f}{'   dead' if width < 0.1 else ''}")
+spread = {"as published": [float(np.ptp(answers)) for _, answers, _ in published]}
+living = [alive for _, _, alive in published]
+for seed, (width, alive) in enumerate(zip(spread["as published"], living, strict=True)):
+    print(f"seed {seed}: of the second ReLU's outputs {alive:6.2%} are above 0;", end=" ")
+    print(f"answers spread over {width:.3f}{'   dead' if width < 0.1 else ''}")
 dead = sum(width < 0.1 for width in spread["as published"])
 print(f"{dead} of {CNN_SEEDS} nets answer the same number to every digit, after {COUNT} steps")
 assert dead >= 1, "at least one of these seeds is dead"
+assert max(alive for alive, width in zip(living, spread["as published"], strict=True) if width < 0.1) < 0.1
 
 # %% [markdown]
 # With more steps, some of them may recover. In full training runs on all of MNIST, 2 of 8 seeds ended dead, and 8 of 8
@@ -352,12 +356,26 @@ for seed, (losses, edge, norm) in enumerate(slices):
 
 # %% [markdown]
 # For every seed the rate of 0.01 lies beyond the edge. The step flies across the valley and lands high on the other
-# wall. Much of the curvature comes from one direction: all outputs together, up or down. The target is not centred (0
-# to 9, 4.5 on average) while the outputs begin near 0, so the first gradient points that way, and it is long.
+# wall.
+#
+# Why is the first gradient so long? The targets run from 0 to 9, 4.5 on average, while the outputs begin near 0: all
+# outputs together are too small, and every digit of the batch pulls in the same direction. Subtract 4.5 from the
+# targets, and see.
 #
 # > 对每个种子来说，0.01 的学习率都在边缘之外。这一步飞过山谷，落在对面高高的山壁上。
-# > 曲率有很大一部分来自一个方向：所有输出一起变大或变小。目标没有以 0 为中心（0 到 9，平均 4.5），而输出开始时接近 0，
-# > 所以最初的梯度正指向那个方向，而且很长。
+# >
+# > 最初的梯度为什么这么长？目标从 0 到 9，平均 4.5，而输出开始时接近 0：所有输出一起偏小，
+# > 批中的每个数字都往同一个方向拉。把目标减去 4.5 看看。
+
+# %%
+for seed, (_, _, norm) in enumerate(slices):
+    paddle.seed(seed)
+    net = CNN()
+    images, labels = map(paddle.to_tensor, next(batches(train, 100, order=shuffled(len(train.labels), seed, 0))))
+    F.square_error_cost(net(images), labels - 4.5).mean().backward()
+    centred = np.sqrt(sum((p.grad.numpy().astype(float) ** 2).sum() for p in net.parameters()))
+    print(f"seed {seed}: norm of the first gradient {norm:.0f}, with centred targets {centred:.0f}")
+    assert centred < 0.4 * norm
 
 # %% [markdown]
 # ## Clipping · 梯度裁剪
@@ -373,10 +391,10 @@ for seed, (losses, edge, norm) in enumerate(slices):
 # %%
 lab.section("Clipping")
 clipped = [first_steps(seed, COUNT, paddle.nn.ClipGradByGlobalNorm(5.0)) for seed in range(CNN_SEEDS)]
-spread["clipped at 5"] = [float(np.ptp(answers)) for _, answers in clipped]
-for seed, (losses, answers) in enumerate(clipped):
+spread["clipped at 5"] = [float(np.ptp(answers)) for _, answers, _ in clipped]
+for seed, (losses, answers, alive) in enumerate(clipped):
     print(f"seed {seed}: loss", *[f"{x:.0f}" for x in losses[:4]], f"… {losses[-1]:.0f}, answers", end=" ")
-    print(f"{answers.min():.1f} to {answers.max():.1f}")
+    print(f"{answers.min():.1f} to {answers.max():.1f}, above 0: {alive:.0%}")
     assert max(losses) < 2 * losses[0], "no step explodes"
     assert np.mean(losses[-5:]) < 0.6 * losses[0], "it learns"
 assert min(spread["clipped at 5"]) > 0.1, "each net tells digits apart"
@@ -388,7 +406,7 @@ for axes, name, results, colour in (
     (left, "as published", published, COLOURS[1]),
     (right, "clipped at 5", clipped, COLOURS[0]),
 ):
-    for seed, (_, answers) in enumerate(results):
+    for seed, (_, answers, _) in enumerate(results):
         axes.plot(seed + jitter, np.clip(answers, -2, 12), ".", color=colour, ms=3, alpha=0.5)
         if spread[name][seed] < 0.1:
             axes.text(seed, answers.mean() + 0.7, "dead", ha="center", fontsize=9)
@@ -400,7 +418,7 @@ lab.save(figure, "dead.png")
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-for seed, ((losses, edge, _), (wild, _), (tame, _)) in enumerate(zip(slices, published, clipped, strict=True)):
+for seed, ((losses, edge, _), (wild, _, _), (tame, _, _)) in enumerate(zip(slices, published, clipped, strict=True)):
     colour = COLOURS[seed % len(COLOURS)]
     left.semilogy(distances, losses, "-" if seed < len(COLOURS) else ":", color=colour, linewidth=1.4)
     left.plot(edge, np.interp(edge, distances, losses), "o", color=colour)

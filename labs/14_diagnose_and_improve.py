@@ -154,10 +154,11 @@ assert nonsense[-1, 1] > 0.5 > 0.25 > nonsense[-1, 3]
 # %% [markdown]
 # ## L2: small weights · L2：让权重保持小
 #
-# A net that memorises needs large weights, to tell apart digits that are nearly alike. So put a price on large weights.
+# To memorise, a net has to tell apart digits that are nearly alike, and large weights help with that. So put a price on
+# large weights.
 # Each step then pulls every weight a little towards 0: *weight decay*.
 #
-# > 死记硬背的网络需要大的权重，才能把几乎一样的数字区分开。于是给大的权重加上惩罚项。
+# > 要死记硬背，就得把几乎一样的数字区分开，而大的权重有助于此。于是给大的权重加上惩罚项。
 # > 这样每一步都把所有权重向 0 拉一点，这叫*权重衰减*。
 #
 #     loss + (λ / 2) · (sum of all w²)          gradient: g + λ w
@@ -256,11 +257,11 @@ assert abs(gains["L2"][0]) < 0.02, "but L2 reads no more digits right"
 
 # %% [markdown]
 # Shifting helps most: it adds knowledge about digits, where the others only hold the net back. Dropout gains a little.
-# L2 gains no accuracy here: it makes the net less confident, so that its mistakes cost less, but they are the same
-# mistakes. A smaller loss and a better reader are not the same thing.
+# L2 gains no accuracy here, only a smaller loss: the mistakes cost less, but there are as many. A smaller loss and a
+# better reader are not the same thing.
 #
 # > 平移的收益最大：它加入了关于数字的知识，而其他办法只是约束网络。Dropout 略有收益。
-# > L2 在这里没有提高准确率：它让网络不那么自信，所以错误的代价变小了，但错的还是那些。
+# > L2 在这里没有提高准确率，只是损失更小：错误的代价变小了，但错误一样多。
 # > 损失更小，并不等于读得更准。
 
 # %%

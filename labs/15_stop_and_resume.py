@@ -2,7 +2,7 @@
 # # 15. Stop and resume · 停止与恢复
 #
 # Training takes minutes here and weeks elsewhere. Batteries run out, machines restart. This lab asks what has to be
-# saved so that training that was cut off ends as if nothing had happened, to the last bit. It saves with Paddle's own
+# saved so that training that was interrupted ends as if nothing had happened, to the last bit. It saves with Paddle's own
 # `paddle.save`, and falls into its traps on purpose. Then it kills a real training process and tries.
 #
 # > 训练在这里只要几分钟，在别处可能要几周。电池会耗尽，机器会重启。本实验要弄清：必须保存什么，
@@ -120,8 +120,7 @@ print("two runs with seed 3 agree in every bit:", hashlib.sha256(again[-1].tobyt
 #
 # - the weights: `net.state_dict()`;
 # - what the optimizer remembers: `optimizer.state_dict()`, which holds Adam's two averages of each weight, how many
-#   steps
-#   it has done, and where the learning rate's schedule is;
+#   steps it has done, and where the learning rate's schedule is;
 # - where we are: the step, from which epoch, batch and order follow.
 #
 # > 训练到中断处，保存三样东西：
