@@ -2,8 +2,8 @@
 # # 15. Stop and resume · 停止与恢复
 #
 # Training takes minutes here and weeks elsewhere. Batteries run out, machines restart. This lab asks what has to be
-# saved so that training that was interrupted ends as if nothing had happened, to the last bit. It saves with Paddle's own
-# `paddle.save`, and falls into its traps on purpose. Then it kills a real training process and tries.
+# saved so that training that was interrupted ends as if nothing had happened, to the last bit. It saves with Paddle's
+# own `paddle.save`, and falls into its traps on purpose. Then it kills a real training process and tries.
 #
 # > 训练在这里只要几分钟，在别处可能要几周。电池会耗尽，机器会重启。本实验要弄清：必须保存什么，
 # > 才能让中断的训练最终得到与从未中断时完全一样的结果，一个比特都不差。
