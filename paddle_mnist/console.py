@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
 from paddle_mnist.errors import UserError, printable
-from paddle_mnist.recipes import CHOICES
+from paddle_mnist.recipes import choices
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,7 +67,7 @@ def describe(error: OSError) -> str:
 def add_inference_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that runs a trained net."""
     parser.add_argument(
-        "--pixel-range", choices=CHOICES["pixel_range"], help="what the net was trained on (the run's own; files: 01)"
+        "--pixel-range", choices=choices()["pixel_range"], help="what the net was trained on (the run's own; files: 01)"
     )
     parser.add_argument(
         "--plain", action="store_true", help="run Paddle's layers themselves, not the faster equivalents"
@@ -96,9 +96,9 @@ def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | N
         return fail(describe(error))
     except MemoryError:
         return fail("there is not enough memory: close other programs, or give this one more")
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stopped:  # a run that was stopped and saved says how to continue
+        note(str(stopped)) if str(stopped) else print(file=sys.stderr)
+        return getattr(stopped, "status", 130)
 
 
 def _prepare_streams() -> None:

@@ -1,20 +1,14 @@
-"""The training loop.
+"""The training loop, and how a net is measured.
 
-A *learner* is a net together with its loss and its optimizer. The loop asks three things of it, so that it drives
-Paddle's nets and the ones written by hand alike:
-
-    learner.train_step(images, labels) -> float     one step of gradient descent; the batch's loss before it
-    learner.outputs(images) -> [n, k]               what the net answers, changing nothing
-    learner.loss(outputs, labels) -> [n]            the loss of each sample
-
-and sets ``learner.lr`` before each epoch.
+The loop drives a *learner*: a net with its loss and its optimizer (see ``learners``). It knows nothing about files;
+``runs`` listens to it through ``on_step`` and ``on_epoch``.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,40 +18,61 @@ from paddle_mnist.loader import Batch, batches, shuffled
 from paddle_mnist.recipes import Settings
 from paddle_mnist.splits import Split
 
-# How many digits are shown at once when nothing is learnt; the results do not depend on it.
+# Digits per batch when measuring. The results do not depend on it.
 EVAL_BATCH = 500
 
 
 class Learner(Protocol):
-    """What the loop needs of a net; see the module's docstring."""
+    """A net with its loss and its optimizer. Images are [n, 1, 28, 28], labels [n, 1], outputs [n, 1] or [n, 10].
+
+    Attributes:
+        lr: the learning rate of the next step.
+        engine: what carries out a step, in words, such as ``"NumPy"``.
+    """
 
     lr: float
+    engine: str
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Descend once along the gradient of a batch's mean loss, and return that loss."""
+        """Take one gradient step on a batch and return its mean loss before the step."""
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Return the raw outputs for images [n, 1, 28, 28]: [n, 1] or [n, 10]."""
+        """Return the net's raw outputs, changing nothing."""
 
     def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return each sample's loss, float64 [n], from outputs and labels [n, 1]."""
+        """Return the loss of each sample, float64 [n]."""
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return the probability of each digit, float64 [n, 10], or ``None`` if the net has none."""
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return a copy of the weights by name."""
+
+    def load_state_dict(self, state: dict[str, np.ndarray], source: str) -> None:
+        """Load weights; ``source`` names their file in an error."""
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return what the optimizer keeps between steps."""
+
+    def load_optimizer_state(self, state: dict[str, Any], source: str) -> None:
+        """Load what ``optimizer_state`` returned; ``source`` names its file in an error."""
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss became infinite or not a number: the weights of this step are lost, training has to stop."""
+    """The loss is infinite or NaN: the weights of this step are lost and training has to stop."""
 
 
 @dataclass
 class Step:
-    """What one step of gradient descent left.
+    """The record of one gradient step.
 
     Attributes:
         epoch: counted from 0.
-        batch: counted from 0 in its epoch.
-        step: counted from 0 in the run.
-        loss: the batch's mean loss, before the step.
+        batch: counted from 0 within the epoch.
+        step: counted from 0 within the run.
+        loss: the mean loss of the batch before the step.
         lr: the learning rate.
-        ms: how long the step took, in milliseconds, without drawing the batch.
+        ms: the duration of the step in milliseconds, without loading the batch.
     """
 
     epoch: int
@@ -70,14 +85,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Metrics:
-    """How a net does on a split, each figure averaged by sample.
+    """How well a net does on a split; every figure is averaged over samples.
 
     Attributes:
-        samples: how many digits were shown.
+        samples: the number of digits.
         loss: the mean loss.
-        mse: the mean squared error of the predicted digit; ``None`` when classifying.
-        accuracy: the share read right; when regressing, outputs are rounded and clipped to 0..9.
-        constant_answer: the digit that the net gives to every image, or ``None`` for a net that tells them apart.
+        mse: the mean squared error of the predicted number; ``None`` when classifying.
+        accuracy: the fraction predicted correctly; when regressing, outputs are rounded and clipped to 0..9.
+        constant_answer: the digit that the net answers for every image, or ``None`` if its answers vary.
     """
 
     samples: int
@@ -89,13 +104,13 @@ class Metrics:
 
 @dataclass
 class Progress:
-    """How far a run has come: all that the loop must know to go on.
+    """How far a run has come: all that the loop needs to resume.
 
     Attributes:
-        epoch: epochs that are complete.
-        batch: batches done of the next one.
+        epoch: completed epochs.
+        batch: completed batches of the next epoch.
         loss_sum: the sum of the losses over the samples of those batches.
-        samples: how many samples they held.
+        samples: the number of those samples.
     """
 
     epoch: int = 0
@@ -103,11 +118,11 @@ class Progress:
     loss_sum: float = 0.0
     samples: int = 0
 
-    def add(self, loss: float, samples: int) -> None:
-        """Count a batch of so many samples with its mean loss.
+    def update(self, loss: float, samples: int) -> None:
+        """Count a batch with its mean loss.
 
         Raises:
-            NotFiniteError: the loss is infinite or not a number.
+            NotFiniteError: the loss is infinite or NaN.
         """
         if not math.isfinite(loss):
             raise NotFiniteError(f"the loss of batch {self.batch} in epoch {self.epoch} is {loss}")
@@ -115,8 +130,8 @@ class Progress:
         self.loss_sum += loss * samples
         self.samples += samples
 
-    def turn(self) -> None:
-        """Count the epoch as complete, and begin the next."""
+    def end_epoch(self) -> None:
+        """Count the epoch as completed."""
         self.epoch, self.batch, self.loss_sum, self.samples = self.epoch + 1, 0, 0.0, 0
 
 
@@ -133,15 +148,15 @@ def fit(
 
     Args:
         train: the digits to learn from, in a new order each epoch.
-        valid: the digits to watch; measured after each epoch.
-        progress: where to go on; brought up to date after every step, before ``on_step`` is called.
+        valid: the digits to measure after each epoch.
+        progress: where to resume; updated after every step, before ``on_step`` is called.
         on_step: called after every step.
         on_epoch: called after every epoch with its record.
 
     Returns:
-        A record for each epoch trained here: ``epoch``, ``step`` (its last one), ``loss`` (the mean over its
-        training samples), ``lr``, ``ms_per_step``, ``seconds``, and the metrics of ``valid``:
-        ``valid_loss``, ``mse``, ``accuracy``, ``constant_answer``.
+        A record for each epoch trained here: ``epoch``, ``step`` (its last), ``loss`` (the mean over its training
+        samples), ``lr``, ``ms_per_step``, ``seconds``, and the metrics of ``valid``: ``valid_loss``, ``mse``,
+        ``accuracy``, ``constant_answer``.
 
     Raises:
         NotFiniteError: the loss of a batch, or of the validation digits, is not finite.
@@ -154,83 +169,82 @@ def fit(
         for step in train_epoch(learner, train, settings, progress):
             steps.append(step)
             on_step(step)
-        history.append(close_epoch(learner, valid, settings, progress, steps, began))
+        metrics = evaluate(learner, batches(valid, EVAL_BATCH, settings.task, settings.pixel_range))
+        history.append(close_epoch(progress, metrics, learner.lr, steps, time.perf_counter() - began))
         on_epoch(history[-1])
     return history
 
 
 def train_epoch(learner: Learner, train: Split, settings: Settings, progress: Progress) -> Iterator[Step]:
-    """Train on every batch of one epoch that ``progress`` has not seen yet, yielding after each step."""
+    """Train on every batch of the epoch that ``progress`` has not seen yet, yielding after each step."""
     learner.lr = settings.lr_of(progress.epoch)
-    per_epoch = steps_per_epoch(train, settings)
+    first = progress.epoch * steps_per_epoch(train, settings)
     for images, labels in epoch_batches(train, settings, progress):
         began = time.perf_counter()
         loss = learner.train_step(images, labels)
         ms = 1000 * (time.perf_counter() - began)
-        step = Step(progress.epoch, progress.batch, progress.epoch * per_epoch + progress.batch, loss, learner.lr, ms)
-        progress.add(loss, len(images))
+        step = Step(progress.epoch, progress.batch, first + progress.batch, loss, learner.lr, ms)
+        progress.update(loss, len(images))
         yield step
 
 
 def epoch_batches(train: Split, settings: Settings, progress: Progress) -> Iterator[Batch]:
-    """Return the batches that are left of the epoch that ``progress`` is in, in that epoch's own order."""
+    """Return the remaining batches of the epoch that ``progress`` is in, in that epoch's own order."""
     order = shuffled(len(train.labels), settings.seed, progress.epoch)
     return batches(train, settings.batch_size, settings.task, settings.pixel_range, order, start=progress.batch)
 
 
-def close_epoch(
-    learner: Learner, valid: Split, settings: Settings, progress: Progress, steps: list[Step], began: float
-) -> dict[str, Any]:
-    """Measure the validation digits, write the epoch's record and turn ``progress`` to the next epoch.
+def close_epoch(progress: Progress, metrics: Metrics, lr: float, steps: list[Step], seconds: float) -> dict[str, Any]:
+    """Return the record of the epoch that ``progress`` is in, and count the epoch as completed.
 
     Args:
-        steps: the epoch's steps, or those since the run was resumed.
-        began: when the epoch began, by ``time.perf_counter``.
+        metrics: of the validation digits.
+        steps: the steps of the epoch, or those since the run was resumed.
+        seconds: the duration of the epoch.
     """
-    metrics = evaluate(learner, batches(valid, EVAL_BATCH, settings.task, settings.pixel_range))
     if not math.isfinite(metrics.loss):
         raise NotFiniteError(f"the validation loss after epoch {progress.epoch} is {metrics.loss}")
     record = {
         "epoch": progress.epoch,
         "step": (progress.epoch + 1) * progress.batch - 1,
         "loss": progress.loss_sum / progress.samples,
-        "lr": learner.lr,
+        "lr": lr,
         "ms_per_step": round(sum(step.ms for step in steps) / max(1, len(steps)), 3),
         "valid_loss": metrics.loss,
         "mse": metrics.mse,
         "accuracy": metrics.accuracy,
         "constant_answer": metrics.constant_answer,
-        "seconds": round(time.perf_counter() - began, 3),
+        "seconds": round(seconds, 3),
     }
-    progress.turn()
+    progress.end_epoch()
     return record
 
 
-def evaluate(learner: Learner, batches: Iterator[Batch]) -> Metrics:
+def evaluate(learner: Learner, batches: Iterable[Batch]) -> Metrics:
     """Measure a learner on every batch, without changing it."""
-    answers, targets = [], []
+    outputs, targets = [], []
     for images, labels in batches:
-        answers.append(learner.outputs(images))
+        outputs.append(learner.outputs(images))
         targets.append(labels)
-    return measure(np.concatenate(answers), np.concatenate(targets), learner.loss)
+    return measure(np.concatenate(outputs), np.concatenate(targets), learner.loss)
 
 
 def measure(outputs: np.ndarray, labels: np.ndarray, loss: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Metrics:
-    """Compute the metrics of outputs [n, 1] or [n, 10] against labels [n, 1]."""
+    """Compute the metrics of outputs [n, 1] or [n, 10] against labels [n, 1]; ``loss`` as in ``Learner``."""
     regressing = outputs.shape[1] == 1
-    with np.errstate(over="ignore", invalid="ignore"):  # a diverged net is reported, not warned about
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported by the caller
         squared = (outputs.astype(np.float64) - labels) ** 2
         mean_loss = float(loss(outputs, labels).mean())
     return Metrics(
         samples=len(labels),
         loss=mean_loss,
         mse=float(squared.mean()) if regressing else None,
-        accuracy=float((digits_read(outputs) == labels.ravel()).mean()),
+        accuracy=float((predicted_digits(outputs) == labels.ravel()).mean()),
         constant_answer=_constant_answer(outputs),
     )
 
 
-def digits_read(outputs: np.ndarray) -> np.ndarray:
+def predicted_digits(outputs: np.ndarray) -> np.ndarray:
     """Turn raw outputs into digits, int64 [n].
 
     Args:
@@ -242,18 +256,17 @@ def digits_read(outputs: np.ndarray) -> np.ndarray:
 
 
 def steps_per_epoch(train: Split, settings: Settings) -> int:
-    """Return how many batches an epoch has, the smaller last one included."""
+    """Return the number of batches in an epoch, the smaller last one included."""
     return math.ceil(len(train.labels) / settings.batch_size)
 
 
 def _constant_answer(outputs: np.ndarray) -> int | None:
-    """Return the digit that is given to all of several images, if it is one and the same.
+    """Return the digit answered for all of several images, if it is always the same.
 
-    A regression whose outputs spread by less than a hundredth of a digit has collapsed even where rounding
-    happens to part them.
+    A regression whose outputs differ by less than 0.01 has collapsed too, even if rounding happens to separate them.
     """
-    answers = digits_read(outputs)
-    if len(answers) < 2:
+    digits = predicted_digits(outputs)
+    if len(digits) < 2:
         return None
-    same = (answers == answers[0]).all() or (outputs.shape[1] == 1 and np.ptp(outputs) < 0.01)
-    return int(answers[0]) if same else None
+    same = (digits == digits[0]).all() or (outputs.shape[1] == 1 and np.ptp(outputs) < 0.01)
+    return int(digits[0]) if same else None

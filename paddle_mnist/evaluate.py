@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from paddle_mnist import console
 from paddle_mnist.loader import MODES
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures = {"samples": result.samples, "loss": result.loss, "mse": result.mse, "accuracy": result.accuracy}
         print(json.dumps({"net": settings.net, "task": settings.task, "split": args.split, **figures}))
     else:
-        print(f"{report.describe_net(settings)}: {args.split} {report.describe_result(result)}, loss {result.loss:.4f}")
+        described = report.describe_result(asdict(result))
+        print(f"{report.describe_net(settings)}: {args.split} {described}, loss {result.loss:.4f}")
     if result.constant_answer is not None:
         console.note(f"the net has collapsed: it answers {result.constant_answer} for every digit")
     return 0

@@ -1,20 +1,24 @@
-"""A net with its loss and its optimizer, ready for the training loop."""
+"""A net with its loss and its optimizer: one gradient step, and what the net answers.
+
+``train_step`` is what the course is about. The rest of the class answers questions (outputs, losses, probabilities)
+and takes state out and in (weights, optimizer), so that a run can stop and resume.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import paddle
+import paddle.nn.functional as F
 
-from paddle_mnist import losses
+from paddle_mnist import fast, nets
 from paddle_mnist.errors import UserError
-from paddle_mnist.recipes import Settings
+from paddle_mnist.recipes import NETS, Settings
+from paddle_mnist.scratch.learners import NumpyLearner
 from paddle_mnist.storage.weights import check_optimizer_state, check_state_dict
 
-if TYPE_CHECKING:
-    import paddle
-
-# What each of Paddle's optimizers remembers of a parameter, by the endings of the names it is saved under.
+# What each of Paddle's optimizers keeps for a parameter, by the suffixes of the names that it is saved under.
 ACCUMULATORS = {
     "sgd": (),
     "momentum": ("velocity_0",),
@@ -24,82 +28,78 @@ ACCUMULATORS = {
 
 
 def build(settings: Settings, device: str = "cpu", plain: bool = False) -> PaddleLearner | NumpyLearner:
-    """Make the learner that the settings describe, its weights drawn from ``settings.seed``.
+    """Build the learner that the settings describe, with weights drawn from ``settings.seed``.
 
     Args:
-        device: ``"cpu"`` or ``"gpu"``; the NumPy nets know the CPU alone.
-        plain: train through the layers as ``nets`` has them, without the faster equivalents of ``fast``.
+        device: ``"cpu"`` or ``"gpu"``; the NumPy nets run on the CPU only.
+        plain: train through Paddle's own layers, without the faster equivalents in ``fast``.
     """
-    if settings.is_numpy:
-        return NumpyLearner(settings)
-    return PaddleLearner(settings, device, plain)
+    return NumpyLearner(settings) if settings.is_numpy else PaddleLearner(settings, device, plain)
 
 
 class PaddleLearner:
     """A ``paddle.nn.Layer`` trained by one of Paddle's optimizers.
 
     Attributes:
-        net: the layer; its parameters are the ones trained, whether by the plain or the faster way.
-        optimizer: the ``paddle.optimizer.Optimizer``.
+        net: the layer.
+        optimizer: the ``paddle.optimizer.Optimizer`` of its parameters.
+        task: ``"regress"`` or ``"classify"``; decides the loss.
     """
 
     def __init__(self, settings: Settings, device: str = "cpu", plain: bool = False) -> None:
-        import paddle
-
-        from paddle_mnist import fast
-        from paddle_mnist.nets import NETS
-
         if device == "gpu" and not paddle.device.is_compiled_with_cuda():
-            raise UserError("this Paddle is built for the CPU alone: use --device cpu, or install paddlepaddle-gpu")
+            raise UserError("device must be cpu: this Paddle has no CUDA; install paddlepaddle-gpu to use --device gpu")
         paddle.set_device(device)
         paddle.seed(settings.seed)
-        with _own_names():
-            self.net = NETS[settings.net](num_outputs=1 if settings.task == "regress" else 10)
+        with paddle.utils.unique_name.guard():  # see train_step
+            layer = getattr(nets, str(NETS[settings.net].layer))
+            self.net = layer(num_outputs=1 if settings.task == "regress" else 10)
         self.optimizer = make_optimizer(settings, self.net.parameters())
         self.task, self.optimizer_name = settings.task, settings.optimizer
         self.forward = self.net if plain else fast.accelerate(self.net)
         self.fast_step = None if plain else fast.train_step(self.net, self.task, self.optimizer)
+        self.engine = "fast" if self.fast_step else "plain Paddle"
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Descend once along the gradient of the batch's mean loss, and return that loss."""
+        """Take one gradient step on a batch and return its mean loss before the step.
+
+        Args:
+            images: float32 [n, 1, 28, 28].
+            labels: [n, 1], float32 to regress, int64 to classify.
+        """
         self.net.train()
-        with _own_names():
-            return (self.fast_step or self.plain_step)(images, labels)
+        # Paddle names optimizer state by a process-wide count. Counting from 0 in each net lets a second net in the
+        # same process resume the checkpoint of the first.
+        with paddle.utils.unique_name.guard():
+            if self.fast_step:
+                return self.fast_step(images, labels)  # the lines below, on faster kernels
+            outputs = self.net(paddle.to_tensor(images))
+            loss = self.losses(outputs, paddle.to_tensor(labels)).mean()
+            loss.backward()
+            self.optimizer.step()
+            self.optimizer.clear_grad()
+            return float(loss)
 
-    def plain_step(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Do what ``train_step`` does as Paddle's own documentation would write it."""
-        import paddle
-
-        outputs = self.net(paddle.to_tensor(images))
-        loss = self.batch_loss(outputs, paddle.to_tensor(labels))
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.clear_grad()
-        return float(loss)
-
-    def batch_loss(self, outputs: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        """Return the batch's mean loss: the squared error of the digit, or the cross entropy of the scores."""
-        import paddle.nn.functional as F
-
+    def losses(self, outputs: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        """Return the loss of each sample, [n, 1]: squared error of the number, or cross-entropy of the scores."""
         if self.task == "regress":
-            return F.square_error_cost(outputs, labels).mean()
-        return F.cross_entropy(outputs, labels)
+            return F.square_error_cost(outputs, labels)
+        return F.cross_entropy(outputs, labels, reduction="none")
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
         """Return raw outputs [n, 1] or [n, 10] for images [n, 1, 28, 28], in eval mode and without gradients."""
-        import paddle
-
         self.net.eval()
         with paddle.no_grad():
             return self.forward(paddle.to_tensor(images)).numpy()
 
     def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return each sample's loss, float64 [n]."""
-        return (losses.squared_error if self.task == "regress" else losses.cross_entropy)(outputs, labels)
+        """Return the loss of each sample, float64 [n], for raw outputs and labels [n, 1]."""
+        labels = labels.astype(np.float64 if self.task == "regress" else np.int64)
+        return self.losses(paddle.to_tensor(outputs, "float64"), paddle.to_tensor(labels)).numpy()[:, 0]
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray | None:
-        """Return each digit's probability, float64 [n, 10], or ``None`` from a net that regresses."""
-        return None if self.task == "regress" else losses.softmax(outputs)
+        """Return the probability of each digit, float64 [n, 10], or ``None`` for a regression."""
+        return None if self.task == "regress" else F.softmax(paddle.to_tensor(outputs, "float64")).numpy()
 
     @property
     def lr(self) -> float:
@@ -114,69 +114,25 @@ class PaddleLearner:
         """Return a copy of the weights by name."""
         return {name: tensor.numpy() for name, tensor in self.net.state_dict().items()}
 
-    def load_state_dict(self, state: dict[str, np.ndarray], where: str) -> None:
-        """Take over weights after checking every name, shape and dtype; ``where`` names their file in an error."""
-        check_state_dict(state, self.state_dict(), where)
+    def load_state_dict(self, state: dict[str, np.ndarray], source: str) -> None:
+        """Load weights after checking every name, shape and dtype; ``source`` names their file in an error."""
+        check_state_dict(state, self.state_dict(), source)
         self.net.set_state_dict(state)
 
     def optimizer_state(self) -> dict[str, Any]:
-        """Return what the optimizer remembers from step to step (momentum, moments), by name."""
+        """Return what the optimizer keeps between steps (momentum, moments), by name."""
         state = self.optimizer.state_dict()
         return {name: value.numpy() if hasattr(value, "numpy") else value for name, value in state.items() if name}
 
-    def load_optimizer_state(self, state: dict[str, Any], where: str) -> None:
-        """Give the optimizer back what ``optimizer_state`` returned, after checking every name and shape."""
+    def load_optimizer_state(self, state: dict[str, Any], source: str) -> None:
+        """Load what ``optimizer_state`` returned, after checking every name and shape."""
         parameters = {parameter.name: parameter.numpy() for parameter in self.net.parameters()}
-        check_optimizer_state(state, parameters, ACCUMULATORS[self.optimizer_name], where)
+        check_optimizer_state(state, parameters, ACCUMULATORS[self.optimizer_name], source)
         self.optimizer.set_state_dict(dict(state))
 
 
-class NumpyLearner:
-    """One of the nets written by hand, trained by plain SGD."""
-
-    def __init__(self, settings: Settings) -> None:
-        from paddle_mnist.scratch import learners
-
-        self.net = learners.build(settings.net, hidden=settings.hidden, seed=settings.seed)
-        self.name, self.lr = settings.net, settings.lr
-
-    def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Descend once along the gradient of the batch's mean loss, and return that loss."""
-        return self.net.train_step(_flat(images), labels[:, 0], self.lr)
-
-    def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Return the scores [n, 10] for images [n, 1, 28, 28]."""
-        return self.net.outputs(_flat(images))
-
-    def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return each sample's loss, float64 [n]."""
-        return self.net.loss(outputs, labels[:, 0])
-
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray | None:
-        """Return each digit's probability, float64 [n, 10], or ``None`` from sigmoids, which are no probabilities."""
-        return None if self.name == "nielsen" else losses.softmax(outputs)
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return a copy of the weights by name."""
-        return self.net.state_dict()
-
-    def load_state_dict(self, state: dict[str, np.ndarray], where: str) -> None:
-        """Take over weights after checking every name, shape and dtype; ``where`` names their file in an error."""
-        check_state_dict(state, self.state_dict(), where)
-        self.net.load_state_dict(state)
-
-    def optimizer_state(self) -> dict[str, Any]:
-        """Return an empty dict: plain SGD remembers nothing."""
-        return {}
-
-    def load_optimizer_state(self, state: dict[str, Any], where: str) -> None:
-        """Accept the empty dict that ``optimizer_state`` returned."""
-
-
 def make_optimizer(settings: Settings, parameters: list[paddle.Tensor]) -> paddle.optimizer.Optimizer:
-    """Make the optimizer that the settings name, for a net's parameters."""
-    import paddle
-
+    """Return the optimizer that the settings name, for the given parameters."""
     common = {
         "learning_rate": float(settings.lr),
         "parameters": parameters,
@@ -188,22 +144,6 @@ def make_optimizer(settings: Settings, parameters: list[paddle.Tensor]) -> paddl
     if settings.optimizer == "momentum":
         return paddle.optimizer.Momentum(momentum=0.9, **common)
     if settings.optimizer == "rmsprop":
-        # Keras's constants. Paddle's own epsilon of 1e-6 stands under a root, and damps small gradients a great deal.
+        # Keras's epsilon. Paddle's default of 1e-6 is added under the root and damps small gradients strongly.
         return paddle.optimizer.RMSProp(rho=0.9, epsilon=1e-7, **common)
     return paddle.optimizer.Adam(**common)
-
-
-def _own_names():
-    """Number Paddle's names from 0 within the block.
-
-    Paddle counts parameters and optimizer accumulators over the whole process and saves optimizer state under
-    those names. Counting anew lets the second net of a process take up the first one's checkpoint.
-    """
-    import paddle
-
-    return paddle.utils.unique_name.guard()
-
-
-def _flat(images: np.ndarray) -> np.ndarray:
-    """Lay images [n, 1, 28, 28] out as rows [n, 784], as the NumPy nets take them."""
-    return images.reshape(len(images), -1)

@@ -1,4 +1,4 @@
-"""The generator of batches: digits in, arrays for a net out.
+"""Digits in, batches out: the generator that feeds a net.
 
 One call of ``load_data`` opens the data; each call of the function that it returns is one epoch:
 
@@ -11,19 +11,19 @@ One call of ``load_data`` opens the data; each call of the function that it retu
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
+from paddle_mnist.recipes import PIXEL_RANGES, TASKS, check_choice
 from paddle_mnist.splits import Split
 
 Batch = tuple[np.ndarray, np.ndarray]
 
 MODES = ("train", "valid", "eval")
-TASKS = ("regress", "classify")
-PIXEL_RANGES = ("01", "pm1", "raw")
 
 
 def load_data(
@@ -34,14 +34,14 @@ def load_data(
     seed: int | None = None,
     pixel_range: str = "01",
 ) -> Callable[[], Iterator[Batch]]:
-    """Open a split of the digits and return the function that makes one epoch of batches.
+    """Open a split of the digits and return the function that yields one epoch of batches.
 
     Args:
         mode: ``"train"`` (shuffled anew each epoch), ``"valid"`` or ``"eval"`` (in the file's order).
-        data: where the digits come from, as ``dataset.open_dataset`` takes it.
-        batch_size: samples in a batch; the last one of an epoch holds what is left.
-        task: ``"regress"`` or ``"classify"``; decides the labels' dtype.
-        seed: fixes every epoch's order; ``None`` draws one from the operating system.
+        data: where the digits come from, as in ``dataset.open_dataset``.
+        batch_size: samples per batch; the last batch of an epoch may be smaller.
+        task: ``"regress"`` or ``"classify"``; decides the dtype of the labels.
+        seed: fixes the order of every epoch; ``None`` draws a seed from the operating system.
         pixel_range: ``"01"`` for [0, 1], ``"pm1"`` for [-1, 1], ``"raw"`` for 0 to 255.
 
     Returns:
@@ -51,18 +51,16 @@ def load_data(
     Raises:
         UserError: an argument is not one of the above, or the data cannot be read.
     """
-    _check_choice("mode", mode, MODES)
+    check_choice("mode", mode, MODES)
+    check_batches(batch_size, task, pixel_range)
     split = getattr(open_dataset(data), mode)
     epochs = itertools.count()
-    if seed is None:
-        seed = np.random.SeedSequence().entropy
+    own_seed = secrets.randbits(63) if seed is None else seed
 
     def one_epoch() -> Iterator[Batch]:
-        order = shuffled(len(split.labels), seed, next(epochs)) if mode == "train" else None
+        order = shuffled(len(split.labels), own_seed, next(epochs)) if mode == "train" else None
         return batches(split, batch_size, task, pixel_range, order)
 
-    # A wrong argument is said here, by the line that holds it, and not when the first batch is drawn.
-    next(batches(split, batch_size, task, pixel_range), None)
     return one_epoch
 
 
@@ -77,25 +75,20 @@ def batches(
     """Yield a split batch by batch; arguments and arrays as in ``load_data``.
 
     Args:
-        order: the samples' order, integers [n]; ``None`` is the split's own.
-        start: the number of batches to pass over, for a run that goes on in the middle of an epoch.
+        order: the order of the samples, integers [n]; ``None`` is the split's own.
+        start: the number of batches to skip, to resume in the middle of an epoch.
     """
-    _check_choice("task", task, TASKS)
-    _check_choice("pixel_range", pixel_range, PIXEL_RANGES)
-    if batch_size < 1:
-        raise UserError(f"batch_size is {batch_size}, where at least 1 is needed")
+    check_batches(batch_size, task, pixel_range)
     for first in range(start * batch_size, len(split.labels), batch_size):
-        chosen = slice(first, first + batch_size)
-        if order is not None:
-            chosen = order[chosen]
-        yield to_input(split.images[chosen], pixel_range), to_target(split.labels[chosen], task)
+        rows = slice(first, first + batch_size) if order is None else order[first : first + batch_size]
+        yield to_input(split.images[rows], pixel_range), to_target(split.labels[rows], task)
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
     """Return the order of ``n`` samples in one epoch, integers [n].
 
-    It depends on the seed and the epoch alone, so that a run resumed in its seventh epoch sees the same
-    batches as the run that never stopped.
+    It depends on the seed and the epoch only, so a run resumed in its seventh epoch sees the same batches as a run
+    that never stopped.
     """
     return np.random.default_rng([seed, epoch]).permutation(n)
 
@@ -111,10 +104,13 @@ def to_input(images: np.ndarray, pixel_range: str) -> np.ndarray:
 
 
 def to_target(labels: np.ndarray, task: str) -> np.ndarray:
-    """Turn labels uint8 [n] into a loss's target [n, 1]: float32 to regress, int64 to classify."""
+    """Turn labels uint8 [n] into the target of a loss [n, 1]: float32 to regress, int64 to classify."""
     return labels[:, np.newaxis].astype(np.float32 if task == "regress" else np.int64)
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(f"{name} is {value!r}, where one of {', '.join(map(repr, choices))} is needed")
+def check_batches(batch_size: int, task: str, pixel_range: str) -> None:
+    """Raise ``UserError`` unless batches can be made with these arguments."""
+    check_choice("task", task, TASKS)
+    check_choice("pixel_range", pixel_range, PIXEL_RANGES)
+    if batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, got {batch_size}")

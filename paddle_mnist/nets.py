@@ -1,7 +1,7 @@
 """The course's networks, as ``paddle.nn.Layer``s that return raw outputs.
 
-No net here ends in a softmax: the loss applies it when it is needed (``cross_entropy`` does so itself, and a second one
-would flatten the gradient), and so does whoever shows probabilities to a person.
+No net here ends in a softmax. ``cross_entropy`` applies it itself, and a second softmax would flatten the gradient;
+``learners`` applies it where probabilities are shown.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class CNN(paddle.nn.Layer):
 
 
 class MLP(paddle.nn.Layer):
-    """One hidden layer of 512 rectified units, as in the book *Deep Learning with Python*, chapter 2.
+    """One hidden layer of 512 ReLU units, as in the book *Deep Learning with Python*, chapter 2.
 
     Args:
         num_outputs: one score per digit.
@@ -74,7 +74,3 @@ class MLP(paddle.nn.Layer):
         x = paddle.flatten(images, start_axis=1)  # [n, 784]
         x = F.relu(self.fc1(x))  # [n, 512]
         return self.fc2(x)
-
-
-# What ``--net`` may name. The NumPy nets are in ``paddle_mnist.scratch``.
-NETS = {"fc": FC, "cnn": CNN, "mlp": MLP}

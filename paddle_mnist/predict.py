@@ -114,7 +114,7 @@ def load_predictor(model: str, pixel_range: str | None = None, plain: bool = Fal
 
     def predict(images: np.ndarray) -> Prediction:
         outputs = learner.outputs(to_input(images, settings.pixel_range))
-        return Prediction(engine.digits_read(outputs), outputs.max(axis=1), learner.probabilities(outputs))
+        return Prediction(engine.predicted_digits(outputs), outputs.max(axis=1), learner.probabilities(outputs))
 
     return predict
 

@@ -27,19 +27,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; see the module's docstring."""
     parser = console.Parser(
         prog="python -m paddle_mnist.reproduce",
-        description="Train recipes, and hold the results against the published.",
+        description="Train recipes and compare the results with the published ones.",
     )
     parser.add_argument("recipes", metavar="RECIPE", nargs="*", help=f"which of {', '.join(RECIPES)} (all)")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="train with these seeds (each recipe's own)")
     parser.add_argument(
-        "--quick", action="store_true", help="train on the bundled sample, against that sample's floors"
+        "--quick", action="store_true", help="train on the bundled sample, with the thresholds of the sample"
     )
     parser.add_argument("--data", help="where the digits come from, as train takes it (auto)")
     parser.add_argument("--out", metavar="DIR", help="where to write reproduce.json and reproduce.md (work)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
     args = parser.parse_args(argv)
     if unknown := [name for name in args.recipes if name not in RECIPES]:
-        parser.error(f"there is no recipe {unknown[0]!r}: choose from {', '.join(RECIPES)}")
+        parser.error(f"RECIPE must be one of {', '.join(RECIPES)}, got {unknown[0]!r}")
 
     from paddle_mnist import cpu
     from paddle_mnist.dataset import open_dataset, work_folder
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     dataset = open_dataset(args.data or ("sample" if args.quick else "auto"), log=console.note)
     rows = []
     for name in args.recipes or RECIPES:
-        # One seed is enough for a quick look; the floors of the whole are meant for the recipe's own.
+        # One seed is enough for a quick check; the thresholds for the whole of MNIST apply to the recipe's own seeds.
         seeds = args.seeds or ((0,) if args.quick else RECIPES[name].seeds)
         rows += [train_recipe(name, seed, dataset, quick=args.quick) for seed in seeds]
     verdicts = judge(rows, args.quick)
@@ -65,14 +65,13 @@ def train_recipe(name: str, seed: int, dataset: Dataset, quick: bool = False) ->
     """
     from paddle_mnist import engine, learners
     from paddle_mnist.loader import batches
-    from paddle_mnist.runs.trainer import loop_for, splits_for
 
     recipe = RECIPES[name]
     settings = dataclasses.replace(recipe.settings, seed=seed)
     if quick:
-        # A twelfth of the digits has a twelfth of the steps: three times the epochs make up for some of them.
+        # A twelfth of the digits means a twelfth of the steps; three times the epochs make up for some of them.
         settings = dataclasses.replace(settings, epochs=3 * settings.epochs)
-    train, valid = splits_for(dataset, settings.train_on)
+    train, valid = dataset.for_training(settings.train_on)
     began = time.perf_counter()
     learner = learners.build(settings)
 
@@ -83,7 +82,7 @@ def train_recipe(name: str, seed: int, dataset: Dataset, quick: bool = False) ->
         )
 
     watched = dataset.eval if recipe.best_epoch else valid
-    history = loop_for(settings)(learner, train, watched, settings, on_epoch=on_epoch)
+    history = engine.fit(learner, train, watched, settings, on_epoch=on_epoch)
     if recipe.best_epoch:
         measured = max(record["accuracy"] for record in history)
     else:
@@ -100,13 +99,13 @@ def train_recipe(name: str, seed: int, dataset: Dataset, quick: bool = False) ->
 
 
 def judge(rows: list[dict[str, Any]], quick: bool) -> list[dict[str, Any]]:
-    """Hold the mean of each recipe's seeds against its floor."""
+    """Compare the mean over the seeds of each recipe with its threshold."""
     verdicts = []
     for name in dict.fromkeys(row["recipe"] for row in rows):
         recipe, own = RECIPES[name], [row for row in rows if row["recipe"] == name]
         figures = [row["measured"] for row in own]
         mean = sum(figures) / len(figures)
-        floor = recipe.sample_floor if quick else recipe.floor
+        threshold = recipe.sample_threshold if quick else recipe.threshold
         smaller_is_better = recipe.metric == "mse"
         verdicts.append(
             {
@@ -118,8 +117,8 @@ def judge(rows: list[dict[str, Any]], quick: bool) -> list[dict[str, Any]]:
                 "best": (min if smaller_is_better else max)(figures),
                 "seeds": [row["seed"] for row in own],
                 "seconds": sum(row["seconds"] for row in own) / len(own),
-                "floor": floor,
-                "reached": mean <= floor if smaller_is_better else mean >= floor,
+                "threshold": threshold,
+                "reached": mean <= threshold if smaller_is_better else mean >= threshold,
             }
         )
     return verdicts
@@ -136,9 +135,9 @@ def table(verdicts: list[dict[str, Any]]) -> str:
         several = f" (best {show(recipe, verdict['best'])})" if len(verdict["seeds"]) > 1 else ""
         cells = (
             verdict["recipe"],
-            show(recipe, verdict["mean"]) + several + ("" if verdict["reached"] else " **short**"),
+            show(recipe, verdict["mean"]) + several + ("" if verdict["reached"] else " **missed**"),
             "" if recipe.published is None else show(recipe, recipe.published),
-            show(recipe, verdict["floor"]),
+            show(recipe, verdict["threshold"]),
             ", ".join(map(str, verdict["seeds"])),
             f"{verdict['seconds']:.0f}",
             verdict["source"],
@@ -148,12 +147,12 @@ def table(verdicts: list[dict[str, Any]]) -> str:
 
 
 def show(recipe: Recipe, figure: float) -> str:
-    """Return a figure in its metric's form."""
+    """Format a figure of a recipe's metric."""
     return f"mse {figure:.3f}" if recipe.metric == "mse" else f"{figure:.2%}"
 
 
 def write(folder: Path, rows: list[dict[str, Any]], verdicts: list[dict[str, Any]], dataset: Dataset) -> None:
-    """Write ``reproduce.json`` and ``reproduce.md`` into a folder, and say so."""
+    """Write ``reproduce.json`` and ``reproduce.md`` to a folder."""
     document = {
         "data": {"name": dataset.name, "sha256": dataset.sha256},
         "versions": {"python": platform.python_version(), "paddle_mnist": __version__},

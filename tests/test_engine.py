@@ -8,8 +8,16 @@ import pytest
 from paddle_mnist import engine, learners
 from paddle_mnist.engine import NotFiniteError, Progress
 from paddle_mnist.loader import batches
-from paddle_mnist.losses import cross_entropy, squared_error
 from paddle_mnist.recipes import settings_for
+from paddle_mnist.scratch import layers
+
+
+def squared_error(outputs, labels):
+    return ((outputs.astype(np.float64) - labels) ** 2)[:, 0]
+
+
+def cross_entropy(outputs, labels):
+    return layers.cross_entropy(outputs.astype(np.float64), labels[:, 0])
 
 
 class Counting:
@@ -34,7 +42,7 @@ class Counting:
 SETTINGS = settings_for("fc", epochs=3, batch_size=100, lr=0.5, lr_decay=0.5)
 
 
-def test_fit_shows_each_epoch_whole_at_its_own_rate(splits):
+def test_fit_shows_each_epoch_complete_at_its_own_rate(splits):
     learner = Counting()
     history = engine.fit(learner, splits.train, splits.valid, SETTINGS)
     assert [len(labels) for labels in learner.seen] == [100, 100, 30] * 3
@@ -43,13 +51,13 @@ def test_fit_shows_each_epoch_whole_at_its_own_rate(splits):
     assert [record["step"] for record in history] == [2, 5, 8]
 
 
-def test_steps_are_told_with_their_place(splits):
+def test_on_step_gets_every_step_with_its_place(splits):
     steps = []
     engine.fit(Counting(), splits.train, splits.valid, SETTINGS, on_step=steps.append)
     assert [(step.epoch, step.batch, step.step) for step in steps] == [(n // 3, n % 3, n) for n in range(9)]
 
 
-def test_an_epochs_loss_is_the_mean_over_samples_not_batches(splits):
+def test_fit_averages_the_loss_over_samples_not_batches(splits):
     class Uneven(Counting):
         def train_step(self, images, labels):
             return float(len(images))
@@ -58,7 +66,7 @@ def test_an_epochs_loss_is_the_mean_over_samples_not_batches(splits):
     assert record["loss"] == pytest.approx((100 * 100 + 100 * 100 + 30 * 30) / 230)
 
 
-def test_going_on_shows_what_was_left_and_counts_the_loss_from_before(splits):
+def test_fit_resumes_with_the_remaining_batches_and_the_loss_so_far(splits):
     whole = Counting()
     history = engine.fit(whole, splits.train, splits.valid, SETTINGS)
     rest = Counting()
@@ -70,12 +78,12 @@ def test_going_on_shows_what_was_left_and_counts_the_loss_from_before(splits):
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_stops_with_its_place(splits, loss):
+def test_fit_stops_at_a_loss_that_is_not_finite(splits, loss):
     with pytest.raises(NotFiniteError, match="batch 0 in epoch 0"):
         engine.fit(Counting(loss), splits.train, splits.valid, SETTINGS)
 
 
-def test_metrics_of_a_regression():
+def test_measure_regression():
     outputs = np.array([[2.4], [7.6], [-3.0], [12.0]], np.float32)
     labels = np.array([[2], [7], [0], [9]], np.float32)
     metrics = engine.measure(outputs, labels, squared_error)
@@ -84,7 +92,7 @@ def test_metrics_of_a_regression():
     assert metrics.loss == metrics.mse and metrics.samples == 4 and metrics.constant_answer is None
 
 
-def test_metrics_of_a_classification():
+def test_measure_classification():
     outputs = np.eye(10, dtype=np.float32)[[3, 5, 5]] * 4
     labels = np.array([[3], [5], [9]])
     metrics = engine.measure(outputs, labels, cross_entropy)
@@ -93,8 +101,8 @@ def test_metrics_of_a_classification():
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.001])
-def test_a_constant_answer_is_seen(spread):
-    outputs = 4.5 + spread * np.arange(-2, 3, dtype=np.float32)[:, np.newaxis]  # rounding parts 4 from 5
+def test_measure_reports_a_constant_answer(spread):
+    outputs = 4.5 + spread * np.arange(-2, 3, dtype=np.float32)[:, np.newaxis]  # rounding separates 4 from 5
     metrics = engine.measure(outputs, np.zeros((5, 1), np.float32), squared_error)
     assert metrics.constant_answer in (4, 5)
     one = engine.measure(outputs[:1], np.zeros((1, 1), np.float32), squared_error)
@@ -103,7 +111,7 @@ def test_a_constant_answer_is_seen(spread):
 
 @pytest.mark.parametrize("net", ["fc", "cnn"])
 @pytest.mark.parametrize("task", ["regress", "classify"])
-def test_measuring_changes_nothing_that_training_sees(splits, net, task):
+def test_evaluate_does_not_change_training(splits, net, task):
     def weights(measure):
         learner = learners.build(settings_for(net, task))
         for images, labels in batches(splits.train, 50, task):
@@ -117,7 +125,7 @@ def test_measuring_changes_nothing_that_training_sees(splits, net, task):
 
 
 @pytest.mark.parametrize(("net", "task"), [("cnn", "regress"), ("cnn", "classify"), ("mlp", "classify")])
-def test_made_up_digits_are_learnt(splits, net, task):
+def test_fit_learns_synthetic_digits(splits, net, task):
     settings = settings_for(net, task, epochs=12, batch_size=10, lr=0.001, optimizer="adam", train_on="train")
     learner = learners.build(settings)
     history = engine.fit(learner, splits.train, splits.valid, settings)

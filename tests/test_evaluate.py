@@ -88,7 +88,7 @@ def wrong_shape():
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (wrong_head, "fc.weight has 7 outputs"),
+        (wrong_head, "fc.weight of net cnn must have shape [980, 1], got [980, 7]"),
         (wrong_shape, "fc2.weight"),
         (lambda: {"linear.weight": np.zeros((784, 10), np.float32)}, "'linear.weight' [784, 10]"),
     ],

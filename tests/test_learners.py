@@ -105,5 +105,5 @@ def test_a_gpu_is_refused_where_paddle_has_none():
 
     if paddle.device.is_compiled_with_cuda():
         pytest.skip("this Paddle has a GPU")
-    with pytest.raises(UserError, match="--device cpu"):
+    with pytest.raises(UserError, match="device must be cpu"):
         learners.build(settings_for("fc"), device="gpu")

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from paddle_mnist.recipes import NETS
+
 PARAMETERS = {
     "fc": {
         "fc1.weight": [784, 10],
@@ -23,11 +25,15 @@ PARAMETERS = {
 }
 
 
+def net_class(name):
+    from paddle_mnist import nets
+
+    return getattr(nets, NETS[name].layer)
+
+
 @pytest.mark.parametrize("name", ["fc", "cnn"])
 def test_parameters_are_named_and_shaped_as_the_course_has_them(name):
-    from paddle_mnist.nets import NETS
-
-    state = NETS[name]().state_dict()
+    state = net_class(name)().state_dict()
     assert {key: list(value.shape) for key, value in state.items()} == PARAMETERS[name]
 
 
@@ -35,9 +41,7 @@ def test_parameters_are_named_and_shaped_as_the_course_has_them(name):
 def test_outputs_have_the_heads_width(name, outputs):
     import paddle
 
-    from paddle_mnist.nets import NETS
-
-    net = NETS[name](num_outputs=outputs)
+    net = net_class(name)(num_outputs=outputs)
     assert list(net(paddle.zeros([3, 1, 28, 28])).shape) == [3, outputs]
 
 
@@ -46,9 +50,7 @@ def test_outputs_are_raw(name):
     """Doubling the last layer doubles the outputs, which no softmax or sigmoid at the end would let through."""
     import paddle
 
-    from paddle_mnist.nets import NETS
-
-    net = NETS[name](num_outputs=10)
+    net = net_class(name)(num_outputs=10)
     images = paddle.to_tensor(np.random.default_rng(0).random((4, 1, 28, 28), np.float32))
     before = net(images).numpy()
     *_, weight, bias = net.parameters()

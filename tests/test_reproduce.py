@@ -14,7 +14,7 @@ def row(recipe, seed, measured):
     return {"recipe": recipe, "seed": seed, "metric": RECIPES[recipe].metric, "measured": measured, "seconds": 1.0}
 
 
-def test_the_mean_over_seeds_is_held_against_the_floor():
+def test_the_mean_over_seeds_is_compared_with_the_threshold():
     (good,) = reproduce.judge([row("mlp", 0, 0.9801), row("mlp", 1, 0.9785)], quick=False)
     (short,) = reproduce.judge([row("mlp", 0, 0.9801), row("mlp", 1, 0.9765)], quick=False)
     assert good["reached"] and not short["reached"]
@@ -26,12 +26,12 @@ def test_a_smaller_error_is_better():
     assert low["reached"] and not high["reached"]
 
 
-@pytest.mark.parametrize(("floor", "status"), [(0.0, 0), (1.01, 1)])
-def test_falling_short_is_the_exit_status_and_is_marked(data_file, capfd, monkeypatch, floor, status):
-    monkeypatch.setitem(RECIPES, "three-layer", dataclasses.replace(RECIPES["three-layer"], floor=floor))
+@pytest.mark.parametrize(("threshold", "status"), [(0.0, 0), (1.01, 1)])
+def test_falling_short_is_the_exit_status_and_is_marked(data_file, capfd, monkeypatch, threshold, status):
+    monkeypatch.setitem(RECIPES, "three-layer", dataclasses.replace(RECIPES["three-layer"], threshold=threshold))
     assert console.run(reproduce.main, ["three-layer", "--data", str(data_file), "--seeds", "0", "1"]) == status
     out = capfd.readouterr().out
-    assert "| three-layer |" in out and ("**short**" in out) == bool(status)
+    assert "| three-layer |" in out and ("**missed**" in out) == bool(status)
     document = json.loads(Path("work/reproduce.json").read_text())
     assert [made["seed"] for made in document["rows"]] == [0, 1]
     assert Path("work/reproduce.md").read_text().startswith("| recipe |")

@@ -16,9 +16,8 @@ import pytest
 from PIL import Image
 
 from paddle_mnist import console, train
-from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs import checkpoint, trainer
-from paddle_mnist.runs.run import create, reproducible_state
+from paddle_mnist.runs.run import reproducible_state
 from paddle_mnist.storage.bounded_json import read_history
 
 QUICK = ["--epochs", "2", "--batch-size", "50", "--log-every", "2"]
@@ -42,7 +41,7 @@ def assert_same(a, b):
 
 
 @pytest.mark.parametrize("net", ["fc", "cnn", "mlp", "two-layer", "three-layer", "nielsen"])
-def test_a_run_leaves_all_that_it_promises(command, net):
+def test_train_leaves_every_promised_file(command, net):
     status, out, _ = command("--net", net, *QUICK)
     run = Path("work/runs") / net
     assert status == 0
@@ -61,7 +60,7 @@ def test_a_run_leaves_all_that_it_promises(command, net):
     assert out.count("epoch ") >= 2
 
 
-def test_nothing_is_overwritten(command):
+def test_train_overwrites_nothing(command):
     assert command("--net", "fc", *QUICK)[0] == 0
     first = (Path("work/runs/fc") / "history.jsonl").read_bytes()
     assert command("--net", "fc", *QUICK, "--seed", "1")[0] == 0
@@ -71,29 +70,29 @@ def test_nothing_is_overwritten(command):
     assert status == 2 and "work/runs/fc already holds a run" in err.replace(os.sep, "/")
 
 
-def test_the_task_is_in_the_runs_name(command):
+def test_train_names_the_run_after_net_and_task(command):
     assert command("--net", "fc", "--task", "classify", *QUICK)[0] == 0
     assert Path("work/runs/fc-classify/loss.png").is_file()
 
 
-def test_quiet_prints_the_result_alone(command):
+def test_quiet_prints_only_the_result(command):
     status, out, err = command("--net", "fc", *QUICK, "--quiet")
     assert status == 0 and len(out.splitlines()) == 1 and "test mse" in out
     assert not [line for line in err.splitlines() if "collapsed" not in line]
 
 
-def test_a_dry_run_does_everything_and_keeps_nothing(command):
+def test_dry_run_does_everything_and_keeps_nothing(command):
     status, out, _ = command("--net", "cnn", "--dry-run")
     assert status == 0 and "dry run" in out
     assert not list(Path("work").iterdir())
 
 
 @pytest.mark.parametrize("net", ["cnn", "mlp", "two-layer"])
-def test_a_run_resumed_for_more_epochs_is_the_longer_run(command, net):
+def test_resume_for_more_epochs_equals_the_longer_run(command, net):
     assert command("--net", net, *QUICK, "--epochs", "3", "--out", "whole")[0] == 0
     assert command("--net", net, *QUICK, "--epochs", "1", "--out", "parts")[0] == 0
     status, out, _ = command("--resume", "parts", "--epochs", "3", data=None)
-    assert status == 0 and "goes on after epoch 1" in out
+    assert status == 0 and "resuming after epoch 1" in out
     assert_same("parts", "whole")
 
 
@@ -108,12 +107,12 @@ def test_a_run_resumed_for_more_epochs_is_the_longer_run(command, net):
         ("three-layer", "classify", "sgd"),
     ],
 )
-def test_a_run_stopped_inside_an_epoch_ends_as_if_it_never_was(command, monkeypatch, arguments):
+def test_resume_within_an_epoch_equals_the_undisturbed_run(command, monkeypatch, arguments):
     net, task, optimizer, *more = arguments
     given = ["--net", net, "--task", task, "--optimizer", optimizer, *QUICK, *more]
     assert command(*given, "--out", "whole")[0] == 0
 
-    on_step = trainer.Trainer._on_step
+    on_step = trainer.Trainer.on_step
 
     def interrupt(self, step):
         if step.step == 7:
@@ -122,7 +121,7 @@ def test_a_run_stopped_inside_an_epoch_ends_as_if_it_never_was(command, monkeypa
         on_step(self, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.Trainer, "_on_step", interrupt)
+        patch.setattr(trainer.Trainer, "on_step", interrupt)
         status, _, err = command(*given, "--out", "parts")
     assert status == 130 and "paddle_mnist.train --resume parts" in err
     assert command("--resume", "parts", data=None)[0] == 0
@@ -130,22 +129,22 @@ def test_a_run_stopped_inside_an_epoch_ends_as_if_it_never_was(command, monkeypa
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_says_how_to_go_on(command, monkeypatch, number, expected):
-    on_step = trainer.Trainer._on_step
+def test_signal_saves_and_says_how_to_resume(command, monkeypatch, number, expected):
+    on_step = trainer.Trainer.on_step
 
     def interrupt(self, step):
         if step.step == 3:
             signal.raise_signal(number)
         on_step(self, step)
 
-    monkeypatch.setattr(trainer.Trainer, "_on_step", interrupt)
+    monkeypatch.setattr(trainer.Trainer, "on_step", interrupt)
     status, _, err = command("--net", "fc", *QUICK, "--out", "run")
-    assert status == expected and "go on by python -m paddle_mnist.train --resume run" in err
+    assert status == expected and "continue with python -m paddle_mnist.train --resume run" in err
     assert checkpoint.latest("run")[2]["batch"] == 4
 
 
 @pytest.mark.parametrize("call", [3, 5, 9, 14, 19])
-def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_saved(command, monkeypatch, call):
+def test_full_disk_is_one_sentence_and_loses_nothing_saved(command, monkeypatch, call):
     """The disk is full at one of the calls that bring files to it; with room again, the run goes on to the same end."""
     given = ["--net", "three-layer", *QUICK, "--epochs", "3"]
     assert command(*given, "--out", "whole")[0] == 0
@@ -168,22 +167,16 @@ def test_a_full_disk_is_one_sentence_and_costs_nothing_that_was_saved(command, m
     assert_same("run", "whole")
 
 
-def test_a_rising_validation_loss_is_said_aloud(own_folder, capsys, splits):
-    run = create("run", "", {"settings": settings_for("fc").as_dict()}, own_folder)
-    watching = trainer.Trainer(run, None, splits)
-    watching.best = {"epoch": 0, "valid_loss": 1.0}
-    for epoch, loss in enumerate([1.0, 1.5, 1.4, 1.5, 1.6]):
-        record = {"epoch": epoch, "step": epoch, "loss": 1.0, "valid_loss": loss, "constant_answer": None}
-        run.append([record])
-        watching._warn(record)
-        assert not capsys.readouterr().err
-    record = {"epoch": 5, "step": 5, "loss": 1.0, "valid_loss": 1.7, "constant_answer": None}
-    run.append([record])
-    watching._warn(record)
-    assert "has risen for 3 epochs" in capsys.readouterr().err
+def test_warnings_for_a_rising_validation_loss():
+    losses = []
+    for epoch, loss in enumerate([1.0, 1.5, 1.4, 1.5, 1.6, 1.7]):
+        losses.append(loss)
+        found = trainer.warnings_for({"epoch": epoch, "constant_answer": None}, losses, best_epoch=0)
+        assert bool(found) == (epoch == 5)
+    assert "has risen for 3 epochs" in found[0] and "after epoch 1" in found[0]
 
 
-def test_a_diverging_run_says_so_and_keeps_the_last_good_checkpoint(command):
+def test_divergence_is_one_sentence_and_keeps_the_last_good_checkpoint(command):
     status, _, err = command("--net", "cnn", "--lr", "1e12", "--clip-norm", "0", *QUICK, "--out", "run")
     assert status == 2 and "has diverged" in err and "--clip-norm" in err and len(err.strip().splitlines()) == 1
 
@@ -200,7 +193,7 @@ def test_a_diverging_run_says_so_and_keeps_the_last_good_checkpoint(command):
         [],
     ],
 )
-def test_a_strangers_checkpoint_that_counts_wrongly_is_refused(command, progress):
+def test_resume_refuses_a_checkpoint_with_wrong_counts(command, progress):
     assert command("--net", "three-layer", *QUICK, "--out", "run")[0] == 0
     weights, optimizer, state = checkpoint.latest("run")
     state = {**state, "progress": progress}
@@ -210,13 +203,13 @@ def test_a_strangers_checkpoint_that_counts_wrongly_is_refused(command, progress
     assert len(err.splitlines()) == 1 and err.strip().isprintable() and len(err) < 500
 
 
-def test_a_collapsed_net_is_called_so(command):
+def test_train_warns_of_a_collapsed_net(command):
     """A rate this large throws every unit of the last layer to where it answers nothing."""
     _, _, err = command("--net", "fc", "--lr", "1e-6", *QUICK)
     assert "for every digit" in err
 
 
-def test_two_trainings_never_share_a_folder(command):
+def test_resume_refuses_a_folder_in_use(command):
     assert command("--net", "fc", *QUICK, "--out", "run")[0] == 0
     with checkpoint.lock("run"):
         status, _, err = command("--resume", "run", "--epochs", "3", data=None)
@@ -226,15 +219,21 @@ def test_two_trainings_never_share_a_folder(command):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--lr", "0.5"], "was trained with --lr 0.01, not 0.5"),
-        (["--net", "cnn"], "was trained with --net fc, not cnn"),
-        (["--seed", "3"], "--seed 0, not 3"),
-        (["--epochs", "1"], "may ask for more, not for fewer"),
-        (["--out", "other"], "leave --out"),
+        (["--lr", "0.5"], "was trained with --lr 0.01, got --lr 0.5"),
+        (["--net", "cnn"], "was trained with --net fc, got --net cnn"),
+        (["--seed", "3"], "--seed 0, got --seed 3"),
+        (["--epochs", "1"], "epochs must be at least the 2 of run, got 1"),
+        (["--out", "other"], "--out cannot be combined with --resume"),
+        (["--dry-run"], "--dry-run cannot be combined with --resume"),
+        (["--plain"], "was trained with plain False and cannot be resumed with plain True"),
+        (["--device", "gpu"], "was trained with device cpu and cannot be resumed with device gpu"),
+        (["--keep", "0"], "keep must be"),
+        (["--save-every", "-1"], "save_every must be"),
+        (["--log-every", "0"], "log_every must be"),
         (["--data", "other.json.gz"], "other.json.gz"),
     ],
 )
-def test_resuming_refuses_other_settings(command, arguments, words):
+def test_resume_refuses_what_would_change_the_result(command, arguments, words):
     assert command("--net", "fc", *QUICK, "--out", "run")[0] == 0
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
     status, _, err = command("--resume", "run", *arguments, data=None)
@@ -246,20 +245,25 @@ def test_resuming_refuses_other_settings(command, arguments, words):
     ("arguments", "words"),
     [
         (["--resume", "nowhere"], "nowhere holds no run"),
-        (["--net", "cnn", "--epochs", "-1"], "epochs is -1"),
-        (["--net", "nielsen", "--task", "regress"], "only classifies"),
+        (["--net", "cnn", "--epochs", "-1"], "epochs must be"),
+        (["--net", "cnn", "--seed", "99999999999999999999"], "seed must be"),
+        (["--net", "cnn", "--batch-size", "99999999999999999999"], "batch_size must be"),
+        (["--net", "cnn", "--lr-decay", "1e300"], "lr_decay"),
+        (["--net", "cnn", "--keep", "0"], "keep must be"),
+        (["--net", "nielsen", "--task", "regress"], "task must be classify"),
         (["--net", "fc", "--data", "missing.json.gz"], "missing.json.gz"),
-        (["--net", "fc", "--out", "digits.json.gz"], "digits.json.gz is a file"),
+        (["--net", "fc", "--out", "digits.json.gz"], "digits.json.gz must be a folder"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_sentence(command, arguments, words):
+def test_train_refuses_in_one_sentence(command, arguments, words):
     given = arguments if "--data" in arguments or "--resume" in arguments else [*arguments, "--data", "digits.json.gz"]
     status, _, err = command(*given, data=None)
     assert status == 2 and words in err and "Traceback" not in err
     assert len([line for line in err.splitlines() if "error" in line]) == 1
+    assert not Path("work/runs").exists(), "a run that never began leaves no folder"
 
 
-def test_help_is_quick_because_nothing_heavy_is_imported():
+def test_help_imports_nothing_heavy():
     code = (
         "import sys; from paddle_mnist import train\n"
         "try: train.main(['--help'])\n"

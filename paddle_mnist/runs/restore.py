@@ -1,44 +1,38 @@
-"""A trained net, from a run folder or from a bare file of weights."""
+"""A trained net, loaded from a run folder or from a bare weight file."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from paddle_mnist import learners
+from paddle_mnist.engine import Learner
 from paddle_mnist.errors import UserError, quote
-from paddle_mnist.recipes import NET_NAMES, Settings, settings_for
-from paddle_mnist.runs import trainer
+from paddle_mnist.recipes import NETS, Settings, settings_for
 from paddle_mnist.runs.run import open_run
 from paddle_mnist.storage.weights import load_state_dict
 
-# The parameter whose last axis is as wide as the net's output, for each net; the other names and shapes
-# are checked against the net itself once this has told which net it is.
-PADDLE_NETS = {
-    "cnn": {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc.weight", "fc.bias"},
-    "fc": {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias", "fc3.weight", "fc3.bias"},
-    "mlp": {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"},
-}
-HEADS = {"cnn": "fc.weight", "fc": "fc3.weight"}
+Shapes = dict[str, tuple[int, ...]]
 
 
 def restore(
     path: str | os.PathLike[str], pixel_range: str | None = None, plain: bool = False
-) -> tuple[learners.PaddleLearner | learners.NumpyLearner, Settings]:
-    """Load a trained net, ready to be asked.
+) -> tuple[Learner, Settings]:
+    """Load a trained net, ready to predict.
 
     Args:
-        path: a run folder, or a file of weights (``.pdparams``, ``.safetensors``, ``.npz``, or the
-            three-layer net's ``.pkl``).
+        path: a run folder, or a weight file (``.pdparams``, ``.safetensors``, ``.npz``, or a ``.pkl`` of the
+            three-layer net).
         pixel_range: what the net was trained on, ``"01"``, ``"pm1"`` or ``"raw"``; ``None`` takes the run's own, and
-            for a bare file [0, 1].
-        plain: run Paddle's layers as they come.
+            [0, 1] for a bare file.
+        plain: use Paddle's own layers.
 
     Returns:
-        The learner, and the settings that it goes by (net, task, pixel range).
+        The learner, and its settings (net, task, pixel range).
 
     Raises:
         UserError: there is no net in ``path``, or its weights fit none of ours.
@@ -46,46 +40,51 @@ def restore(
     path = Path(path)
     if path.is_dir():
         run = open_run(path)
-        settings, state, where = run.settings, trainer.best_state(run), str(run.best_path)
+        settings, state, source = run.settings, run.best_state(), str(run.best_path)
     else:
-        state, where = load_state_dict(path), str(path)
-        settings = recognise(state, where)
+        state, source = load_state_dict(path), str(path)
+        settings = recognise(state, source)
     if pixel_range is not None:
         settings = dataclasses.replace(settings, pixel_range=pixel_range)
     learner = learners.build(settings, plain=plain)
-    learner.load_state_dict(state, where)
+    learner.load_state_dict(state, source)
     return learner, settings
 
 
-def recognise(state: dict[str, np.ndarray], where: str) -> Settings:
-    """Tell which net and head weights belong to, from their names and shapes.
+def recognise(state: dict[str, np.ndarray], source: str) -> Settings:
+    """Return the default settings of the net that has parameters of these names and shapes.
 
     Raises:
-        UserError: they are no net's of ours; the sentence lists what was found.
+        UserError: no net has; the sentence lists what was found.
     """
-    for net, names in PADDLE_NETS.items():
-        if state.keys() == names:
-            head = HEADS.get(net)
-            width = state[head].shape[-1] if head and state[head].ndim else 10
-            if width not in (1, 10):
-                raise UserError(
-                    f"{where}: {head} has {width} outputs, where 1 (regression) or 10 (classes) are expected"
-                )
-            return settings_for(net, "regress" if width == 1 else "classify")
-    numpy_net = _numpy_net(state)
-    if numpy_net is not None:
-        return numpy_net
-    names = ", ".join(f"{quote(name, 40)} {list(array.shape)}" for name, array in list(state.items())[:12])
-    raise UserError(f"{where}: these weights belong to none of the nets {', '.join(NET_NAMES)}: {names}")
-
-
-def _numpy_net(state: dict[str, np.ndarray]) -> Settings | None:
-    """Tell which net written by hand has these weights; W1 of Nielsen's stands the other way round."""
-    shape = state["W1"].shape if "W1" in state else ()
-    if state.keys() == {"W1", "b1", "W2", "b2", "W3", "b3"}:
-        return settings_for("three-layer")
-    if state.keys() == {"W1", "b1", "W2", "b2"} and len(shape) == 2 and 784 in shape:
-        return (
-            settings_for("two-layer", hidden=shape[1]) if shape[0] == 784 else settings_for("nielsen", hidden=shape[0])
+    found = {name: array.shape for name, array in state.items()}
+    same_names = None
+    for settings, shapes in _candidates(found):
+        if shapes == found:
+            return settings
+        if shapes.keys() == found.keys():
+            same_names = same_names or (settings, shapes)
+    if same_names:
+        settings, shapes = same_names
+        name = next(name for name in shapes if shapes[name] != found[name])
+        raise UserError(
+            f"{source}: {name} of net {settings.net} must have shape {list(shapes[name])}, got {list(found[name])}"
         )
-    return None
+    listed = ", ".join(f"{quote(name, 40)} {list(shape)}" for name, shape in list(found.items())[:12])
+    raise UserError(f"{source}: these weights fit none of the nets {', '.join(NETS)}: {listed}")
+
+
+def _candidates(found: Shapes) -> Iterator[tuple[Settings, Shapes]]:
+    """Yield the default settings of every net and task with the shapes of its parameters."""
+    for name, net in NETS.items():
+        for task in net.defaults:
+            settings = settings_for(name, task, hidden=_hidden(name, found))
+            state = learners.build(settings, plain=True).state_dict()
+            yield settings, {key: array.shape for key, array in state.items()}
+
+
+def _hidden(name: str, found: Shapes) -> int | None:
+    """Return the size of the hidden layer that weights have, for a net that leaves it open."""
+    if NETS[name].hidden is None or len(found.get("b1", ())) == 0:
+        return None
+    return max(found["b1"]) if 1 <= max(found["b1"]) <= 4096 else None

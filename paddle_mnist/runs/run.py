@@ -2,32 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from paddle_mnist.errors import UserError, quote
-from paddle_mnist.recipes import Settings
-from paddle_mnist.runs import checkpoint
-from paddle_mnist.storage.bounded_json import append_history, dump, read_history, read_json
-from paddle_mnist.storage.files import atomic_write, os_errors_as
-from paddle_mnist.storage.weights import load_state_dict
+import numpy as np
 
-# Beyond these no run goes: its checkpoints could not be named.
-MAX_COUNT = checkpoint.MAX_COUNT
-LIMITS = {"epochs": MAX_COUNT, "batch_size": MAX_COUNT, "seed": 1 << 63}
-# What else decides how a run goes on: the kind of value, its least or default, and both in words.
-OPTIONS = {
-    "plain": (bool, False, "true or false"),
-    "save_every": (int, 0, "a whole number"),
-    "keep": (int, 1, "a whole number from 1 on"),
-    "log_every": (int, 1, "a whole number from 1 on"),
-}
-LEFTOVER = re.compile(r"\.[\w.-]+\.[0-9a-f]{8}\.tmp")  # as atomic_write names a file until it is whole
+from paddle_mnist.engine import Progress
+from paddle_mnist.errors import UserError, quote
+from paddle_mnist.recipes import MAX_COUNT, Settings
+from paddle_mnist.runs import checkpoint
+from paddle_mnist.storage.bounded_json import append_history, dump, read_history, read_json, truncate_history
+from paddle_mnist.storage.files import atomic_write, os_errors_as
+from paddle_mnist.storage.weights import load_state_dict, save_state_dict
+
+MANIFEST = "run.json"
+LEFTOVER = re.compile(r"\.[\w.-]+\.[0-9a-f]{8}\.tmp")  # the name that atomic_write gives a file in progress
 FIGURES = ("lr", "ms_per_step", "mse", "accuracy", "seconds")
-MAX_FIGURE = 1e100  # what is larger cannot be drawn
+MAX_FIGURE = 1e100  # larger values cannot be drawn
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is carried out. Unlike ``Settings``, these do not decide which net comes out.
+
+    Attributes:
+        device: ``"cpu"`` or ``"gpu"``.
+        plain: train through Paddle's own layers, without the faster equivalents in ``fast``.
+        save_every: steps between checkpoints within an epoch; 0 saves after each epoch only.
+        keep: the number of checkpoints to keep.
+        log_every: steps between records of the loss.
+        quiet: show neither a progress bar nor a line per epoch.
+
+    Raises:
+        UserError: an option is outside its range; the message names it.
+    """
+
+    device: str = "cpu"
+    plain: bool = False
+    save_every: int = 0
+    keep: int = 3
+    log_every: int = 10
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every option."""
+        if self.device not in ("cpu", "gpu"):
+            raise UserError(f"device must be cpu or gpu, got {quote(self.device)}")
+        for name in ("plain", "quiet"):
+            if type(getattr(self, name)) is not bool:
+                raise UserError(f"{name} must be true or false, got {quote(getattr(self, name))}")
+        for name, least in {"save_every": 0, "keep": 1, "log_every": 1}.items():
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value < MAX_COUNT:
+                raise UserError(f"{name} must be an integer from {least} to {MAX_COUNT - 1:,}, got {quote(value)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options that ``run.json`` keeps; ``quiet`` belongs to one command, not to the run."""
+        return {name: value for name, value in asdict(self).items() if name != "quiet"}
 
 
 @dataclass
@@ -36,29 +71,16 @@ class Run:
 
     Attributes:
         path: the run folder.
-        document: what ``run.json`` holds: ``settings``, ``data`` (name, sha256), ``versions``, ``command`` and, once
-            the run is complete, ``result``.
+        manifest: the contents of ``run.json``: ``settings``, ``options``, ``data`` (name, source, sha256, samples),
+            ``engine``, ``versions``, ``command`` and, once the run is complete, ``result``.
+        settings: what is trained and how.
+        options: how the run is carried out.
     """
 
     path: Path
-    document: dict[str, Any]
-
-    @property
-    def settings(self) -> Settings:
-        """What the run trains, and how.
-
-        Raises:
-            UserError: ``run.json``, which may be a stranger's, says something else than a run's settings.
-        """
-        try:
-            settings = Settings(**self.document["settings"])
-            _check(settings)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise UserError(
-                f"{self.path / 'run.json'}: the settings are not those of a run ({quote(error, 200)}); restore the "
-                "file, or train anew"
-            ) from None
-        return settings
+    manifest: dict[str, Any]
+    settings: Settings
+    options: RunOptions
 
     @property
     def history_path(self) -> Path:
@@ -70,63 +92,103 @@ class Run:
         """The weights with the best validation loss."""
         return self.path / ("best.npz" if self.settings.is_numpy else "best.pdparams")
 
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The metrics of the best weights on the test digits, or ``None`` before the run is complete."""
+        return self.manifest.get("result")
+
     def history(self) -> list[dict[str, Any]]:
         """Return every record of the run so far, oldest first.
 
         Raises:
-            UserError: the history is damaged, or a line in it is no record of a batch or of an epoch.
+            UserError: the history is damaged, or a line in it is not the record of a batch or an epoch.
         """
         history = read_history(self.history_path)
         for number, record in enumerate(history, start=1):
-            wrong = _wrong_in_record(record)
-            if wrong:
+            if wrong := _wrong_in_record(record):
                 raise UserError(
-                    f"{self.history_path}, line {number} is no record of a batch or of an epoch: {wrong}; delete that "
-                    "line to go on without it"
+                    f"{self.history_path}, line {number} is not the record of a batch or an epoch: {wrong}; delete "
+                    "the line to continue without it"
                 )
         return history
 
     def append(self, records: list[dict[str, Any]]) -> None:
-        """Add records to the history; they are on the disk when this returns."""
+        """Add records to the history; they are on disk when this returns."""
         append_history(self.history_path, records)
 
-    def sweep(self) -> None:
-        """Remove the half-written files that a killed process has left; nobody else may be writing in the folder."""
+    def truncate_history(self, progress: Progress) -> None:
+        """Drop the records of steps that a run resumed at ``progress`` will take again."""
+        truncate_history(self.history_path, epoch=progress.epoch, batch=progress.batch)
+
+    def save_best(self, state: dict[str, np.ndarray]) -> None:
+        """Write the best weights: ``best.pdparams`` and ``best.safetensors``, or ``best.npz`` for a NumPy net."""
+        save_state_dict(self.best_path, state)
+        if not self.settings.is_numpy:
+            save_state_dict(self.best_path.with_suffix(".safetensors"), state)
+
+    def best_state(self) -> dict[str, np.ndarray]:
+        """Return the best weights.
+
+        Raises:
+            UserError: no epoch is complete yet, or the file is damaged.
+        """
+        if not self.best_path.is_file():
+            raise UserError(
+                f"{self.path} has no {self.best_path.name} yet: complete an epoch with --resume {self.path}"
+            )
+        return load_state_dict(self.best_path)
+
+    def remove_leftovers(self) -> None:
+        """Remove the unfinished files of a killed process; nobody else may be writing in the folder."""
         for path in self.path.glob(".*.tmp"):
             if LEFTOVER.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
                 path.unlink(missing_ok=True)
 
-    def write_document(self) -> None:
+    def write_manifest(self) -> None:
         """Write ``run.json``.
 
         Raises:
             UserError: the operating system refused; the file is as it was.
         """
-        path = self.path / "run.json"
+        path = self.path / MANIFEST
+        self.manifest |= {"settings": self.settings.as_dict(), "options": self.options.as_dict()}
         with os_errors_as(f"cannot write {path}"), atomic_write(path, "w") as file:
-            file.write(dump(self.document, indent=2) + "\n")
+            file.write(dump(self.manifest, indent=2) + "\n")
 
 
-def create(out: str | None, name: str, document: dict[str, Any], runs: Path) -> Run:
+def create(
+    out: str | os.PathLike[str] | None,
+    name: str,
+    settings: Settings,
+    options: RunOptions,
+    manifest: dict[str, Any],
+    runs: Path,
+) -> Run:
     """Make the folder of a new run.
 
     Args:
         out: the folder itself, or ``None`` for ``name`` (or ``name-2``, ``name-3`` …) under ``runs``.
 
     Raises:
-        UserError: ``out`` already holds a run, or is no folder.
+        UserError: ``out`` already holds a run, or is not a folder. No folder is left behind.
     """
     if out is None:
-        path = _next_free(runs, name)
+        path, new = _next_free(runs, name), True
     else:
         path = Path(out)
-        if path.exists() and not path.is_dir():
-            raise UserError(f"{path} is a file, where a folder for the run is needed: choose another --out")
-    run = Run(path, document)
-    with checkpoint.lock(path):  # of two commands that begin here at once, one finds the other's run
-        if (path / "run.json").exists():
-            raise UserError(f"{path} already holds a run: choose another --out, or go on with it by --resume {path}")
-        run.write_document()
+        new = not path.exists()
+        if not new and not path.is_dir():
+            raise UserError(f"{path} must be a folder for the run, got a file: choose another --out")
+    run = Run(path, manifest, settings, options)
+    try:
+        with checkpoint.lock(path):  # of two commands that start here at once, one finds the other's run
+            if (path / MANIFEST).exists():
+                raise UserError(f"{path} already holds a run: choose another --out, or resume it with --resume {path}")
+            run.write_manifest()
+    except BaseException:
+        if new:
+            _remove_empty(path)
+        raise
     return run
 
 
@@ -134,52 +196,48 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     """Open the folder of an existing run.
 
     Raises:
-        UserError: there is no run in ``path``, or its ``run.json`` is damaged.
+        UserError: ``path`` holds no run, or its ``run.json``, which may be a stranger's, is damaged.
     """
     path = Path(path)
-    if not (path / "run.json").is_file():
-        raise UserError(f"{path} holds no run: there is no run.json in it; give a folder that train has written")
-    run = Run(path, read_json(path / "run.json"))
-    run.settings  # noqa: B018 - damage is said when a run is opened, not when it is half used
-    _check_document(run.document, path / "run.json")
-    return run
+    if not (path / MANIFEST).is_file():
+        raise UserError(f"{path} holds no run (no {MANIFEST}): give a folder that train has written")
+    source = path / MANIFEST
+    manifest = read_json(source)
+    try:
+        settings, options = Settings(**manifest["settings"]), RunOptions(**manifest.get("options", {}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{source} must hold the settings and options of a run, got {quote(str(error), 200)}; restore the file, or "
+            "train a new run"
+        ) from None
+    _check_data(manifest.get("data"), source)
+    return Run(path, manifest, settings, options)
 
 
-def _check(settings: Settings) -> None:
-    """Refuse settings that no run on disk can have, before memory is taken for them."""
-    for name, limit in LIMITS.items():
-        value = getattr(settings, name)
-        if value is not None and (type(value) is not int or value >= limit):
-            raise UserError(f"{name} is {value!r}, where a whole number below {limit:,} is needed")
-
-
-def _check_document(document: dict[str, Any], where: Path) -> None:
-    """Make sure of what ``run.json`` says beside the settings, as far as anything is done with it."""
-    data = document.get("data")
+def _check_data(data: Any, source: Path) -> None:
+    """Check what ``run.json`` says about the digits."""
     if not isinstance(data, dict) or not all(isinstance(data.get(name), str) for name in ("name", "source", "sha256")):
-        raise UserError(f"{where} does not say which digits the run was trained on; restore the file, or train anew")
+        raise UserError(
+            f"{source} does not say which digits the run was trained on; restore the file, or train a new run"
+        )
     if not all(data[name].isprintable() for name in ("name", "source")):
-        raise UserError(f"{where} names digits by something that is no path; restore the file, or train anew")
-    for name, (kind, least, needed) in OPTIONS.items():
-        value = document.get(name, least)
-        if type(value) is not kind or (kind is int and not least <= value < MAX_COUNT):
-            raise UserError(f"{where}: {name} is {quote(value)}, where {needed} is needed")
-    if document.get("device", "cpu") not in ("cpu", "gpu"):
-        raise UserError(f"{where}: device is {quote(document['device'])}, where cpu or gpu is needed")
+        raise UserError(
+            f"{source} names the digits by something that is not a path; restore the file, or train a new run"
+        )
 
 
 def _wrong_in_record(record: dict[str, Any]) -> str:
-    """Tell what keeps a line of a history from being a record; nothing if it is one."""
-    epoch, step = record.get("epoch"), record.get("step")
-    for name, value in (("epoch", epoch), ("step", step)):
+    """Return what is wrong with a line of a history, or nothing."""
+    for name in ("epoch", "step"):
+        value = record.get(name)
         if type(value) is not int or not 0 <= value < MAX_COUNT:
             return f"its {name} is {quote(value)}"
-    if step < epoch:
-        return f"step {step} cannot be of epoch {epoch}"
+    if record["step"] < record["epoch"]:
+        return f"step {record['step']} cannot be in epoch {record['epoch']}"
     needed = ["loss", *(["valid_loss"] if "valid_loss" in record else [])]
     for name in (*needed, *(name for name in FIGURES if record.get(name) is not None)):
         value = record.get(name)
-        if type(value) not in (int, float) or not abs(value) < MAX_FIGURE:
+        if not isinstance(value, int | float) or type(value) is bool or not abs(value) < MAX_FIGURE:
             return f"its {name} is {quote(value)}"
     return ""
 
@@ -191,17 +249,25 @@ def _next_free(runs: Path, name: str) -> Path:
     while True:
         path = runs / (name if number == 1 else f"{name}-{number}")
         try:
-            path.mkdir()  # fails where the folder exists: two commands started at once take two names
+            path.mkdir()  # fails if the folder exists, so two commands started at once take two names
             return path
         except FileExistsError:
             number += 1
 
 
-def reproducible_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return all that a run's settings decide, and nothing that hangs on the clock or the folder.
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of a run that never began, unless somebody has put something in it."""
+    with contextlib.suppress(OSError):
+        if {entry.name for entry in folder.iterdir()} <= {".lock"}:
+            (folder / ".lock").unlink(missing_ok=True)
+            folder.rmdir()
 
-    Two runs with equal settings, data, machine and thread count have equal states, to the bit, however often either was
-    stopped and resumed. ``numpy.testing.assert_equal`` compares them.
+
+def reproducible_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return everything that the settings of a run decide, and nothing that depends on the clock or the folder.
+
+    Two runs with equal settings, data, machine and thread count have equal states, to the bit, however often either
+    was stopped and resumed. ``numpy.testing.assert_equal`` compares them.
 
     Returns:
         ``weights``, ``optimizer`` and ``progress`` of the newest checkpoint, the ``best`` weights, the ``history``
@@ -216,7 +282,7 @@ def reproducible_state(path: str | os.PathLike[str]) -> dict[str, Any]:
         "weights": weights,
         "optimizer": optimizer,
         "progress": state["progress"],
-        "best": load_state_dict(run.best_path),
+        "best": run.best_state(),
         "history": [{k: v for k, v in line.items() if k not in ("ms_per_step", "seconds")} for line in run.history()],
-        "result": run.document.get("result"),
+        "result": run.result,
     }

@@ -1,25 +1,73 @@
 """The hand-written nets behind one interface, so that one training loop serves them all.
 
-Each takes images as rows [n, 784] and labels as integers [n], and knows its own loss:
+``LayeredLearner`` and ``SigmoidLearner`` take images as rows [n, 784] and labels as integers [n]:
 
     net.train_step(images, labels, lr) -> float     one step of plain gradient descent; the mean loss before it
-    net.outputs(images) -> [n, 10]                  scores, of which the largest is the answer; nothing changes
-    net.loss(outputs, labels) -> [n]                each sample's loss
+    net.outputs(images) -> [n, 10]                  scores, the largest of which is the answer; changes nothing
+    net.loss(outputs, labels) -> [n]                the loss of each sample
     net.state_dict(), net.load_state_dict(state)    the weights by name
+
+``NumpyLearner`` wraps either for ``engine.fit``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from paddle_mnist.errors import UserError
+from paddle_mnist.recipes import Settings
 from paddle_mnist.scratch.checks import check_weights, class_indices
-from paddle_mnist.scratch.layers import cross_entropy
+from paddle_mnist.scratch.layers import cross_entropy, softmax
 from paddle_mnist.scratch.network import Network
 from paddle_mnist.scratch.three_layer_net import ThreeLayerNet, scores
 from paddle_mnist.scratch.two_layer_net import TwoLayerNet
+from paddle_mnist.storage.weights import check_optimizer_state, check_state_dict
+
+
+class NumpyLearner:
+    """One of the hand-written nets, trained by plain SGD; a learner as ``engine.Learner`` describes."""
+
+    engine = "NumPy"
+
+    def __init__(self, settings: Settings) -> None:
+        self.net = build(settings.net, hidden=settings.hidden, seed=settings.seed)
+        self.name, self.lr = settings.net, settings.lr
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Take one gradient step on a batch and return its mean loss before the step."""
+        return self.net.train_step(_rows(images), labels[:, 0], self.lr)
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the scores [n, 10] for images [n, 1, 28, 28]."""
+        return self.net.outputs(_rows(images))
+
+    def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the loss of each sample, float64 [n], for scores and labels [n, 1]."""
+        return self.net.loss(outputs, labels[:, 0])
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return the probability of each digit, float64 [n, 10], or ``None`` for sigmoid outputs."""
+        return None if self.name == "nielsen" else softmax(outputs.astype(np.float64))
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return a copy of the weights by name."""
+        return self.net.state_dict()
+
+    def load_state_dict(self, state: dict[str, np.ndarray], source: str) -> None:
+        """Load weights after checking every name, shape and dtype; ``source`` names their file in an error."""
+        check_state_dict(state, self.state_dict(), source)
+        self.net.load_state_dict(state)
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return nothing: plain SGD keeps nothing between steps."""
+        return {}
+
+    def load_optimizer_state(self, state: dict[str, Any], source: str) -> None:
+        """Refuse any optimizer state."""
+        check_optimizer_state(state, {}, (), source)
 
 
 def build(
@@ -123,3 +171,8 @@ class SigmoidLearner:
             for layer, pair in enumerate(pairs, start=1)
             for kind, value in zip("Wb", pair, strict=True)
         }
+
+
+def _rows(images: np.ndarray) -> np.ndarray:
+    """Reshape images [n, 1, 28, 28] to rows [n, 784]."""
+    return images.reshape(len(images), -1)

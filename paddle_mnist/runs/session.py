@@ -1,0 +1,182 @@
+"""Train a net, or resume a run, from Python: what ``python -m paddle_mnist.train`` calls.
+
+from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs.session import RunOptions, resume, train
+
+run = train(settings_for("cnn", "classify", epochs=3), data="sample", out="work/runs/mine")
+print(run.result["accuracy"])
+run = resume("work/runs/mine", epochs=5)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddle_mnist import __version__, cpu
+from paddle_mnist.dataset import Dataset, open_dataset, work_folder
+from paddle_mnist.engine import Learner
+from paddle_mnist.errors import UserError
+from paddle_mnist.recipes import Settings, settings_for
+from paddle_mnist.runs import checkpoint, report
+from paddle_mnist.runs.run import Run, RunOptions, create, open_run
+from paddle_mnist.runs.trainer import Stopped, Trainer
+
+__all__ = ["RunOptions", "Stopped", "resume", "train"]
+
+
+def train(
+    settings: Settings,
+    data: str | os.PathLike[str] | Dataset = "auto",
+    out: str | os.PathLike[str] | None = None,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+) -> Run:
+    """Train a net in a new run folder, measure it on the test digits and draw its pictures.
+
+    Args:
+        settings: what is trained and how.
+        data: where the digits come from, as in ``dataset.open_dataset``, or an open data set.
+        out: the run folder; ``None`` takes ``work/runs/<net>``, or the next free ``<net>-2``, ``<net>-3`` …
+        options: how the run is carried out.
+
+    Returns:
+        The finished run; ``run.result`` holds its metrics.
+
+    Raises:
+        UserError: the data cannot be read, ``out`` already holds a run, or the run diverged.
+        Stopped: after SIGINT or SIGTERM; the checkpoint is saved and ``resume`` continues.
+    """
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, _log(options.quiet))
+    learner = _build(settings, options)
+    manifest = _describe(settings, dataset, learner)
+    run = create(out, run_name(settings), settings, options, manifest, work_folder() / "runs")
+    log = _log(options.quiet)
+    log(f"engine: {manifest['engine']}")
+    if settings.clip_norm:
+        log(f"gradients are clipped at a global norm of {settings.clip_norm:g} (--clip-norm 0 trains as published)")
+    with checkpoint.lock(run.path):
+        return _finish(Trainer(run, learner, dataset, options.quiet))
+
+
+def resume(
+    path: str | os.PathLike[str],
+    epochs: int | None = None,
+    data: str | os.PathLike[str] | None = None,
+    *,
+    save_every: int | None = None,
+    keep: int | None = None,
+    log_every: int | None = None,
+    device: str | None = None,
+    plain: bool | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Resume a run from its newest complete checkpoint, with its own settings.
+
+    Args:
+        path: the run folder.
+        epochs: train to this many epochs in total instead of the run's own; not fewer.
+        data: where the digits are now, if they have moved.
+        save_every, keep, log_every: change these options of the run; ``None`` keeps them.
+        device, plain: must be those of the run, or ``None``: changing them would change the result.
+        quiet: show neither a progress bar nor a line per epoch.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: there is no run, its digits have changed, or an argument cannot be honoured.
+        Stopped: as in ``train``.
+    """
+    run = open_run(path)
+    if epochs is not None and epochs < run.settings.epochs:
+        raise UserError(f"epochs must be at least the {run.settings.epochs} of {run.path}, got {epochs}")
+    for name, value in {"device": device, "plain": plain}.items():
+        if value is not None and value != getattr(run.options, name):
+            raise UserError(
+                f"{run.path} was trained with {name} {getattr(run.options, name)} and cannot be resumed with {name} "
+                f"{value}, which would change its result: leave --{name} out, or train a new run"
+            )
+    own = run.options
+    run.settings = dataclasses.replace(run.settings, epochs=run.settings.epochs if epochs is None else epochs)
+    run.options = dataclasses.replace(
+        own,
+        save_every=own.save_every if save_every is None else save_every,
+        keep=own.keep if keep is None else keep,
+        log_every=own.log_every if log_every is None else log_every,
+    )
+    dataset = _same_digits(run, data, quiet)
+    learner = _build(run.settings, run.options)
+    with checkpoint.lock(run.path):
+        run.write_manifest()
+        trainer = Trainer(run, learner, dataset, quiet)
+        if trainer.resume():
+            _log(quiet)(f"resuming after epoch {trainer.progress.epoch}, batch {trainer.progress.batch}")
+        return _finish(trainer)
+
+
+def run_name(settings: Settings) -> str:
+    """Return the name of a new run: the net, and the task unless it is the net's default."""
+    default = settings.task == settings_for(settings.net).task
+    return settings.net if default else f"{settings.net}-{settings.task}"
+
+
+def _finish(trainer: Trainer) -> Run:
+    trainer.fit()
+    report.finish(trainer.run, trainer.learner, trainer.splits)
+    return trainer.run
+
+
+def _build(settings: Settings, options: RunOptions) -> Learner:
+    if not (settings.is_numpy or options.plain):
+        cpu.tune()  # before Paddle is imported
+    from paddle_mnist import learners
+
+    return learners.build(settings, options.device, options.plain)
+
+
+def _same_digits(run: Run, data: str | os.PathLike[str] | None, quiet: bool) -> Dataset:
+    """Open the digits that a run was trained on."""
+    dataset = open_dataset(data or run.manifest["data"]["source"], _log(quiet))
+    if dataset.sha256 != run.manifest["data"]["sha256"]:
+        raise UserError(
+            f"{run.path} was trained on {run.manifest['data']['name']}, and {dataset.name} holds other digits: "
+            "give the same data with --data"
+        )
+    return dataset
+
+
+def _describe(settings: Settings, dataset: Dataset, learner: Learner) -> dict[str, Any]:
+    """Return what ``run.json`` says about a run before it begins, apart from settings and options."""
+    versions = {"python": platform.python_version(), "paddle_mnist": __version__, "numpy": np.__version__}
+    if not settings.is_numpy:
+        import paddle
+
+        versions["paddle"] = paddle.__version__
+    return {
+        "data": {
+            "name": _text(dataset.name),
+            # The file that "auto" led to, so that a resumed run finds the same digits whatever has appeared since.
+            "source": _text(Path(dataset.name).resolve()),
+            "sha256": dataset.sha256,
+            "samples": [len(split.labels) for split in (dataset.train, dataset.valid, dataset.eval)],
+        },
+        "engine": learner.engine,
+        "versions": versions,
+        "platform": platform.platform(),
+        "command": [_text(argument) for argument in sys.argv],
+    }
+
+
+def _text(value: str | os.PathLike[str]) -> str:
+    """Return a path or an argument as text that JSON can hold: bytes that are not UTF-8 are escaped."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def _log(quiet: bool) -> Any:
+    return (lambda message: None) if quiet else print
