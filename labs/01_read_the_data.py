@@ -16,7 +16,7 @@
 # %% [markdown]
 # ## Set up · 准备
 #
-# Every lab of this course begins with a cell like the next one. Two lines in it need a word.
+# Labs 1 to 6 begin with a cell like the next one. Two lines in it need a word.
 #
 # `OPENBLAS_NUM_THREADS`: NumPy hands its matrix products to a library that uses all processor cores at once. Our
 # matrices are so small that the cores can spend more time waiting for each other than computing, above all when other
@@ -26,7 +26,7 @@
 # `lab`: a small helper that teaches nothing. `lab.section` prints a heading above the output of a cell, `lab.save`
 # keeps a picture in `work/labs/01_read_the_data`, and `lab.finish` says how long the lab took.
 #
-# > 本课程的每个实验都以类似下面的单元开头。其中有两行需要解释。
+# > 实验 1 到 6 都以类似下面的单元开头。其中有两行需要解释。
 # >
 # > `OPENBLAS_NUM_THREADS`：NumPy 把矩阵乘法交给一个程序库，它默认同时使用所有处理器核。我们的矩阵很小，
 # > 各个核互相等待的时间可能比计算的时间还长，有其他程序在运行时尤其如此。一个核就够了。
@@ -293,13 +293,13 @@ assert np.mean(answers["sorted"] == 9) > 0.7, "it has seen nothing but nines for
 # A net takes a *batch* at a time, say 100 digits. A function with `yield` is a generator: it makes one batch, waits
 # until the loop asks for the next, and continues. So only one batch at a time is converted to floats.
 #
-# Pixels become numbers from 0 to 1, which suits a net's weights better than 0 to 255. The extra axis of size 1 says
+# Pixels become numbers from 0 to 1, so that the sums in a net's first layer stay small. The extra axis of size 1 says
 # that the images are grey; colour images would have 3 there.
 #
 # > 网络一次处理一*批*（batch）样本，比如 100 个数字。带有 `yield` 的函数是生成器：它做好一批，
 # > 停下来等循环来取下一批，然后继续。这样任何时候只有一批被转换成浮点数。
 # >
-# > 像素被缩放到 0 到 1 之间，比 0 到 255 更适合网络的权重。
+# > 像素被缩放到 0 到 1 之间，这样网络第一层的和不会太大。
 # > 多出来的那个大小为 1 的轴表示图像是灰度的；彩色图像在这里是 3。
 
 

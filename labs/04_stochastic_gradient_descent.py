@@ -333,12 +333,12 @@ assert mean_start > 0.3 and abs(mean_after - 0.1) < 0.05
 # only if each batch size has its own best rate, found on the validation digits. Each net sees the same number of
 # digits.
 #
-# **Predict, then run:** which batch size wins, and which has the largest best rate?
+# **Predict, then run:** which batch size wins, and by how much?
 #
 # > 不过，许多粗略的步子也许仍胜过少数精确的步子，因为它们便宜得多。是这样吗？
 # > 要公平比较，每种批次大小都要用它自己最好的学习率，用验证数字来选。每个网络看到的数字一样多。
 # >
-# > **先预测，再运行**：哪种批次大小胜出？哪种的最佳学习率最大？
+# > **先预测，再运行**：哪种批次大小胜出？胜出多少？
 
 # %%
 lab.section("Batch sizes, each at its best rate")
