@@ -27,10 +27,12 @@ class Learner(Protocol):
 
     Attributes:
         lr: the learning rate of the next step.
+        step: the number of the next step, counted from 0 within the run.
         engine: what carries out a step, in words, such as ``"NumPy"``.
     """
 
     lr: float
+    step: int
     engine: str
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
@@ -179,6 +181,7 @@ def train_epoch(learner: Learner, train: Split, settings: Settings, progress: Pr
     """Train on every batch of the epoch that ``progress`` has not seen yet, yielding after each step."""
     learner.lr = settings.lr_of(progress.epoch)
     first = progress.epoch * steps_per_epoch(train, settings)
+    learner.step = first + progress.batch
     for images, labels in epoch_batches(train, settings, progress):
         began = time.perf_counter()
         loss = learner.train_step(images, labels)

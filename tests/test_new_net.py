@@ -17,10 +17,11 @@ class Tiny(paddle.nn.Layer):
     def __init__(self, num_outputs: int = 10) -> None:
         super().__init__()
         self.hidden = paddle.nn.Linear(784, 16)
+        self.dropout = paddle.nn.Dropout(0.2)
         self.out = paddle.nn.Linear(16, num_outputs)
 
     def forward(self, images):
-        return self.out(paddle.tanh(self.hidden(paddle.flatten(images, start_axis=1))))
+        return self.out(self.dropout(paddle.tanh(self.hidden(paddle.flatten(images, start_axis=1)))))
 
 
 @pytest.fixture
@@ -35,8 +36,9 @@ def run(main, *arguments):
     assert console.run(main, [str(argument) for argument in arguments]) == 0
 
 
-def test_new_net_trains_resumes_evaluates_and_predicts(tiny, data_file, tmp_path, capfd):
-    common = ("--net", "tiny", "--batch-size", 50, "--data", data_file, "--quiet")
+@pytest.mark.parametrize("way", [[], ["--plain"]], ids=["fast", "plain"])
+def test_new_net_trains_resumes_evaluates_and_predicts(tiny, way, data_file, tmp_path, capfd):
+    common = ("--net", "tiny", "--batch-size", 50, "--data", data_file, "--quiet", *way)
     run(train.main, *common, "--epochs", 2, "--out", "whole")
     run(train.main, *common, "--epochs", 1, "--out", "parts")
     run(train.main, "--resume", "parts", "--epochs", 2, "--quiet")

@@ -31,6 +31,7 @@ class NumpyLearner:
     """One of the hand-written nets, trained by plain SGD; a learner as ``engine.Learner`` describes."""
 
     engine = "NumPy"
+    step = 0
 
     def __init__(self, settings: Settings) -> None:
         self.net = build(settings.net, hidden=settings.hidden, seed=settings.seed)
