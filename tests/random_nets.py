@@ -159,6 +159,8 @@ def row_step(choose: Choose, shape) -> Step | None:
     if kind == "dropout":
         return Step("dropout", lambda net, x: F.dropout(x, 0.3, training=net.training))
     if kind in ("residual", "concat"):
+        if features > 500:
+            return None
         fc, act = nn.Linear(features, features), activation(choose)
         if kind == "residual":
             return Step(f"residual {act.text}", lambda net, x: net.act(net.fc(x)) + x, fc=fc, act=act)
@@ -226,7 +228,7 @@ class Masks:
         fast.dropout.fill = self._record
         for module in (F, nn.layer.common.F):
             module.dropout = self._replay
-        self._queue: list[np.ndarray] = []
+        self._queue: list[np.ndarray] | None = None  # until there is something to replay
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -240,12 +242,13 @@ class Masks:
         self.blocks[seed[-1]] = [a.transpose(0, 3, 1, 2).copy() if a.ndim == 4 else a.copy() for a in arrays]
 
     def replay(self) -> None:
+        """Give the masks of the last pass to Paddle, or nothing if there was no fast pass."""
         blocks = [self.blocks[i] for i in sorted(self.blocks)]
         self._queue = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
         self.blocks = {}
 
     def _replay(self, x, p=0.5, axis=None, training=True, mode="upscale_in_train", **others):
-        if not training or not paddle.in_dynamic_mode():
+        if not training or not paddle.in_dynamic_mode() or self._queue is None:
             return self._dropout(x, p=p, axis=axis, training=training, mode=mode)
         mask = self._queue.pop(0)
         assert set(np.unique(mask)) <= {0, np.float32(1 / (1 - p) if mode == "upscale_in_train" else 1)}
@@ -359,6 +362,9 @@ def _compare_training(net, forward, task, images, labels, masks) -> None:
     before = state(net)
     found = gradients(net, forward, task, images, labels)
     statistics = _statistics(net)
+    if "dropout" in str(net) and not masks.blocks:  # left to Paddle: one image, and one value per channel of a norm
+        assert len(images) == 1
+        return
     masks.replay()
     queue = list(masks._queue)
 
@@ -373,6 +379,7 @@ def _compare_training(net, forward, task, images, labels, masks) -> None:
     far = excess(net, found, wanted, plain, images)
     assert not far, f"training of {net} with {len(images)} images: {far}"
     net.set_state_dict(before)
+    masks._queue = None
 
 
 def _statistics(net) -> dict[str, np.ndarray]:
@@ -386,6 +393,9 @@ def _compare_step(net, task, images, labels, smoothing, masks) -> None:
     assert step.engine.startswith("fast"), step.engine
     loss = step(images, labels)
     found = {"loss": np.array(loss)} | {name: value - before[name] for name, value in state(net).items()}
+    if "dropout" in str(net) and not masks.blocks:
+        assert len(images) == 1
+        return
     masks.replay()
     queue = list(masks._queue)
 

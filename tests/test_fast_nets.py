@@ -251,6 +251,18 @@ def test_accelerate_notices_that_the_net_has_changed(monkeypatch):
     assert equal() and forward.engine == "plain: layers have hooks"
 
 
+def test_accelerate_returns_maps_with_channels_first():
+    net = nn.Sequential(nn.Conv2D(1, 3, 5, stride=2), nn.ReLU())
+    images, results = paddle.to_tensor(random_nets.digits(25, 0)), []
+    for function in (fast.accelerate(net), net):
+        outputs = function(images)
+        (outputs * paddle.arange(12, dtype="float32")).sum().backward()
+        results.append({"outputs": outputs.numpy(), "weight": net[0].weight.grad.numpy().copy()})
+        net.clear_gradients()
+    assert results[0]["outputs"].shape == (25, 3, 12, 12)
+    assert max(random_nets.differences(*results).values()) < 1e-5
+
+
 def test_accelerate_takes_other_sizes_of_images():
     net = nn.Sequential(nn.Conv2D(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2D(2), nn.Flatten(), nn.Linear(16, 2))
     forward = fast.accelerate(net)

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -27,6 +27,7 @@ BLOCKS_PER_SUM = 32
 SIZES_KEPT = 4
 # A batch norm keeps the activations of a whole batch; larger batches are left to Paddle.
 MOST_IMAGES_AT_BARRIERS = 2000
+NOTHING = contextlib.nullcontext()
 
 # From a block's outputs and its rows in the batch to the gradient with respect to those outputs.
 OutputGradient = Callable[[np.ndarray, slice], np.ndarray]
@@ -103,22 +104,23 @@ class Runner:
 
     def _one_by_one(self, pieces: list[slice], train: bool, start: Callable, turn: Callable) -> np.ndarray | None:
         """Take each block through the whole net and back before the next one, in as many workspaces as threads."""
+        if len(pieces) == 1:
+            workspace = self._workspaces(pieces[0].stop, train, 1)[0]
+            self._forget(1)
+            with self._on_one_thread():
+                self._through(workspace, 0, train, start, turn)
+            return workspace.flat
         threads = min(self.threads, len(pieces))
         sizes = {piece.stop - piece.start for piece in pieces}
         spare = [{size: self._workspaces(size, train, threads)[i] for size in sizes} for i in range(threads)]
         self._forget(len(sizes))
-        alone, total = len(pieces) == 1, None
+        total = None
 
         def work(workspaces: dict[int, Workspace], i: int) -> None:
             workspace = workspaces[pieces[i].stop - pieces[i].start]
-            start(workspace, i)
-            for call in workspace.forward[0].calls:
-                call()
-            turn(workspace, i)
+            self._through(workspace, i, train, start, turn)
             if train:
-                for call in workspace.backward[0].calls:
-                    call()
-                flats[i] = workspace.flat if alone else workspace.flat.copy()
+                flats[i] = workspace.flat.copy()
 
         for first in range(0, len(pieces), BLOCKS_PER_SUM):
             flats: dict[int, np.ndarray] = {}
@@ -126,6 +128,16 @@ class Runner:
             if train:
                 total = _add_up([flats[i] for i in sorted(flats)], total)
         return total
+
+    @staticmethod
+    def _through(workspace: Workspace, i: int, train: bool, start: Callable, turn: Callable) -> None:
+        start(workspace, i)
+        for call in workspace.forward[0].calls:
+            call()
+        turn(workspace, i)
+        if train:
+            for call in workspace.backward[0].calls:
+                call()
 
     def _in_phases(self, pieces: list[slice], train: bool, start: Callable, turn: Callable) -> np.ndarray | None:
         """Take all blocks from one sum over the batch to the next; each block has a workspace of its own."""
@@ -183,17 +195,11 @@ class Runner:
             for helper in helpers:
                 helper.result()
 
-    @contextlib.contextmanager
-    def _on_one_thread(self) -> Iterator[None]:
+    def _on_one_thread(self) -> contextlib.AbstractContextManager[None]:
         """Keep libraries from dividing the work of one block among threads."""
         if self.plan.block_size is None:
-            yield
-        elif self.plan.onednn:
-            with self.plan.onednn.on_one_thread():
-                yield
-        else:
-            with blas.on_one_thread():
-                yield
+            return NOTHING
+        return self.plan.onednn.on_one_thread() if self.plan.onednn else blas.on_one_thread()
 
     def _workspaces(self, size: int, train: bool, count: int) -> list[Workspace]:
         """Return at least ``count`` workspaces for blocks of ``size`` images."""

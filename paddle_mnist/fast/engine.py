@@ -100,7 +100,7 @@ class Engine:
     def outputs(self, runner: Runner, images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray | None:
         """Return raw outputs, or ``None`` if any value is not finite; running statistics are updated."""
         arrays = self.arrays()
-        if not _all_finite([images, *arrays.values()]):
+        if not self._may_compute(runner, images, arrays):
             return None
         outputs = runner.outputs(arrays, images, seed)
         if not _all_finite([outputs]):
@@ -113,10 +113,18 @@ class Engine:
     ) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
         """Return the net's memory and the flat gradient, or ``None`` if any value is not finite; change nothing."""
         arrays = self.arrays()
-        if not _all_finite([images, *arrays.values()]):
+        if not self._may_compute(runner, images, arrays):
             return None
         flat = runner.gradients(arrays, images, output_gradient, seed)
         return (arrays, flat) if _all_finite([flat]) else None
+
+    @staticmethod
+    def _may_compute(runner: Runner, images: np.ndarray, arrays: dict[str, np.ndarray]) -> bool:
+        """Whether the outputs will tell if a value is not finite.
+
+        In products by NumPy such values spread. A maximum by oneDNN may drop a NaN, so everything is looked at before.
+        """
+        return runner.plan.block_size is None or _all_finite([images, *arrays.values()])
 
     def store_statistics(self, runner: Runner, arrays: dict[str, np.ndarray]) -> None:
         """Write what the last forward pass found into the running statistics."""

@@ -226,7 +226,8 @@ class _BatchNorm:
         self.epsilon = ctypes.c_float(node.attributes["epsilon"])
         channels = self.x.shape[-1]
         self.channels = create.rows(channels)
-        self.mean, self.variance, self.weight, self.bias = (aligned(channels) for _ in range(4))
+        self.mean, self.variance, self.weight, self.shift = (aligned(channels) for _ in range(4))
+        self.rest = np.zeros(channels)  # what float32 leaves of the mean
         pixels = self.x.size // (len(self.x) * channels)
         self.chunks = _chunks(len(self.x), max(1, CHUNK_PIXELS // pixels))
         self.counts = np.array([(chunk.stop - chunk.start) * pixels for chunk in self.chunks], np.float64)[
@@ -242,7 +243,7 @@ class _BatchNorm:
             onednn.DNNL_ARG_VARIANCE: create.memory(self.channels, self.variance),
             onednn.DNNL_ARG_SCALE: create.memory(self.channels, self.weight),
         }
-        shift, self.memories, self.normalize = create.memory(self.channels, self.bias), [], []
+        shift, self.memories, self.normalize = create.memory(self.channels, self.shift), [], []
         for chunk in self.chunks:
             descriptor, layout = self._forward(chunk, workspace.train, self.flags)
             memories = shared | {onednn.DNNL_ARG_SRC: create.memory(layout, self.x[chunk])}
@@ -274,7 +275,10 @@ class _BatchNorm:
 
     def load(self) -> None:
         np.copyto(self.weight, self.values[self.names["weight"]])
-        np.copyto(self.bias, self.values[self.names["bias"]])
+        np.copyto(self.shift, self.values[self.names["bias"]])
+
+    def _inverse(self) -> np.ndarray:
+        return 1 / np.sqrt(self.variance.astype(np.float64) + self.epsilon.value)
 
     def forward(self) -> None:
         for normalize in self.normalize:
@@ -304,8 +308,9 @@ class _BatchNorm:
     def _go_back(self) -> None:
         for go_back in self.go_back:
             go_back()
-        for slot, sums in zip(self.slots, self.sums, strict=True):
-            slot[:] = sums.sum(axis=0, dtype=np.float64)
+        weight, bias = (sums.sum(axis=0, dtype=np.float64) for sums in self.sums)
+        self.slots[0][:] = weight - self.rest * self._inverse() * bias
+        self.slots[1][:] = bias
 
 
 class BatchNormInference(_BatchNorm, Kernel):
@@ -337,6 +342,7 @@ class BatchNormTraining(_BatchNorm, normalization.BatchStatistics):
         self.count, self.momentum = self.x.size // channels, node.attributes["momentum"]
         self.statistics = workspace.plan.statistics
         self.means, self.variances = aligned(len(self.chunks), channels), aligned(len(self.chunks), channels)
+        self.ones = np.ones((1, self.count // len(self.x)), np.float32)
         self.measure = []
         for i, chunk in enumerate(self.chunks):
             descriptor, layout = self._forward(chunk, True, 0)
@@ -351,12 +357,19 @@ class BatchNormTraining(_BatchNorm, normalization.BatchStatistics):
     def collect(self) -> None:
         for measure in self.measure:
             measure()
-        means = self.means.astype(np.float64)
+        # What rounding left of the means: y is (x - mean) / deviation there, and adding it up loses far less.
+        left = (self.ones @ self.y.reshape(len(self.y), -1, self.y.shape[-1]))[:, 0].astype(np.float64)
+        left = np.add.reduceat(left, [chunk.start for chunk in self.chunks], axis=0) / self.counts
+        left *= np.sqrt(self.variances.astype(np.float64) + self.epsilon.value)
+        means = self.means + left
         self.own_mean = (means * self.counts).sum(axis=0) / self.count
-        self.own_squares = ((self.variances + np.square(means - self.own_mean)) * self.counts).sum(axis=0)
+        squares = self.variances - np.square(left) + np.square(means - self.own_mean)
+        self.own_squares = (squares * self.counts).sum(axis=0)
 
     def use_statistics(self, mean: np.ndarray, variance: np.ndarray) -> None:
         self.mean[:], self.variance[:] = mean, variance
+        self.rest = mean - self.mean
+        self.shift[:] = self.values[self.names["bias"]] - self.rest * self.weight * self._inverse()
 
     def prepare(self, workspace: Workspace) -> None:
         self._prepare(self.node, workspace)
@@ -385,9 +398,10 @@ class BatchNormTraining(_BatchNorm, normalization.BatchStatistics):
         self._go_back()
 
     def use_gradient_means(self, weight: np.ndarray, bias: np.ndarray) -> None:
-        inverse = 1 / np.sqrt(self.variance.astype(np.float64) + self.epsilon.value)
-        self.slope[:] = -self.weight * inverse * inverse * weight
-        self.offset[:] = -self.weight * inverse * bias
+        factor = -self.weight * self._inverse()
+        slope = factor * self._inverse() * weight
+        self.slope[:] = slope
+        self.offset[:] = factor * bias - self.rest * slope
 
 
 def _chunks(n: int, size: int) -> list[slice]:

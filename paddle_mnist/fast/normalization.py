@@ -59,20 +59,22 @@ class _BatchNorm:
     def _normalize(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Compute y from x. ``mean`` and ``variance`` are float64."""
         weight, bias = (self.values[self.names[role]] for role in ("weight", "bias"))
-        self.mean, self.inverse = mean, 1 / np.sqrt(variance + self.epsilon)
-        factor = weight * self.inverse
+        self.mean = mean.astype(np.float32)
+        self.rest = mean - self.mean  # counts where the mean is much larger than the deviations from it
+        self.inverse = 1 / np.sqrt(variance + self.epsilon)
+        self.factor = weight * self.inverse
         # x - mean first: the difference is small where the mean is large.
-        np.subtract(self.wide_x, self.by_channel.repeat(mean), out=self.wide_y)
-        np.multiply(self.wide_y, self.by_channel.repeat(factor), out=self.wide_y)
-        np.add(self.wide_y, self.by_channel.repeat(bias), out=self.wide_y)
-        self.factor = factor
+        np.subtract(self.wide_x, self.by_channel.repeat(self.mean), out=self.wide_y)
+        np.multiply(self.wide_y, self.by_channel.repeat(self.factor), out=self.wide_y)
+        np.add(self.wide_y, self.by_channel.repeat(bias - self.rest * self.factor), out=self.wide_y)
 
     def _gradient_sums(self) -> None:
         """Store the gradients of weight and bias."""
         np.subtract(self.wide_x, self.by_channel.repeat(self.mean), out=self.product)
         np.multiply(self.product, self.wide_gradient, out=self.product)
-        self.slots[0][:] = self.by_channel.sums(self.product) * self.inverse
-        self.slots[1][:] = self.by_channel.sums(self.gradient)
+        bias = self.by_channel.sums(self.gradient)
+        self.slots[0][:] = (self.by_channel.sums(self.product) - self.rest * bias) * self.inverse
+        self.slots[1][:] = bias
 
 
 class BatchNormInference(_BatchNorm, Kernel):
@@ -173,10 +175,10 @@ class BatchNormTraining(_BatchNorm, BatchStatistics):
 
     def backward(self) -> None:
         # gradient of x = factor * (gradient - mean(gradient) - normalized x * mean(gradient * normalized x))
-        channels = self.by_channel
+        channels, slope = self.by_channel, self.inverse * self.weight_mean
         np.subtract(self.wide_x, channels.repeat(self.mean), out=self.product)
-        np.multiply(self.product, channels.repeat(self.inverse * self.weight_mean), out=self.product)
-        np.add(self.product, channels.repeat(self.bias_mean), out=self.product)
+        np.multiply(self.product, channels.repeat(slope), out=self.product)
+        np.add(self.product, channels.repeat(self.bias_mean - self.rest * slope), out=self.product)
         np.subtract(self.wide_gradient, self.product, out=self.wide_gradient)
         np.multiply(self.wide_gradient, channels.repeat(self.factor), out=self.wide_gradient)
 

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_mnist.fast.workspace import Kernel, Workspace, stored_axis, stored_shape
+from paddle_mnist.fast.workspace import Kernel, Workspace, channels_first, stored_axis, stored_shape
 from paddle_mnist.program import Node
-
-
-def logical(array: np.ndarray) -> np.ndarray:
-    """Return a view, channels first, of a tensor's array."""
-    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
 def same_order(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -37,7 +32,7 @@ class Reshape(Kernel):
 
     def forward(self) -> None:
         if not self.is_view:
-            x, y = logical(self.x), logical(self.y)
+            x, y = channels_first(self.x), channels_first(self.y)
             np.copyto(y, np.ascontiguousarray(x).reshape(y.shape))
 
     def prepare(self, workspace: Workspace) -> None:
@@ -47,7 +42,7 @@ class Reshape(Kernel):
 
     def backward(self) -> None:
         if not self.is_view:
-            x, y = logical(self.x_gradient), logical(self.gradient)
+            x, y = channels_first(self.x_gradient), channels_first(self.gradient)
             np.copyto(x, np.ascontiguousarray(y).reshape(x.shape))
 
 

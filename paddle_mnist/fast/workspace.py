@@ -132,14 +132,15 @@ class Workspace:
         self._tensors = {IMAGES: _Tensor(shape, images, exclusive=False)}
         self._pending: list[Callable[[], None]] = []
         self.kernels = [plan.kernels[node.name](node, self) for node in plan.graph.nodes]
-        self.outputs = self._tensors[plan.graph.output].value
+        self.outputs = channels_first(self._tensors[plan.graph.output].value)
         self.forward, self.backward = [Phase()], [Phase()]
         for kernel in self.kernels:
             if isinstance(kernel, BatchKernel):
                 self._wait(self.forward, kernel.collect, kernel)
             self.forward[-1].calls.append(kernel.forward)
         if train:
-            self.output_gradient = self._tensors[plan.graph.output].gradient = self.array(plan.graph.nodes[-1].shape)
+            gradient = self._tensors[plan.graph.output].gradient = self.array(plan.graph.nodes[-1].shape)
+            self.output_gradient = channels_first(gradient)
             for kernel in reversed(self.kernels):
                 if kernel.node.name in plan.differentiable:
                     self._prepare(kernel)
@@ -246,3 +247,8 @@ def stored_shape(n: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 def stored_axis(shape: tuple[int, ...], axis: int) -> int:
     """Return where an axis of a tensor (0 is the batch) is in its array."""
     return {0: 0, 1: 3, 2: 1, 3: 2}[axis] if len(shape) == 3 else axis
+
+
+def channels_first(array: np.ndarray) -> np.ndarray:
+    """Return a view of a tensor's array with the axes in the order of its shape."""
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
