@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import queue
@@ -26,6 +27,7 @@ HERE = Path(__file__).parent
 NUMBERS = sorted(path.stem for path in (HERE / "solutions").glob("*.py"))
 
 
+@functools.cache
 def load(folder: str, number: str) -> ModuleType:
     path = HERE / folder / f"{number}.py"
     spec = importlib.util.spec_from_file_location(f"{folder}_{number}", path)

@@ -94,6 +94,12 @@ def test_an_answer_sees_an_empty_folder_and_leaves_nothing(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["15.py"]
 
 
+def test_each_solution_is_right_inside_the_fences(tmp_path):
+    found = [grade.Submission("a", path.stem, path) for path in sorted((HERE / "solutions").glob("*.py"))]
+    for submission, verdicts in grade.grade(found, runner.Limits(60)):
+        assert [str(verdict) for verdict in verdicts] == [RIGHT] * len(verdicts), submission.lab
+
+
 def test_rows_are_single_lines_that_no_spreadsheet_computes():
     submission = grade.Submission("@x", "03", Path("03.py"))
     _, row = grade.rows([(submission, [Verdict("f", WRONG, "=1\n   input: 2")])])

@@ -28,6 +28,7 @@ from typing import Any
 from paddle_mnist.errors import UserError
 from paddle_mnist.labs.exercises.base import Exercise
 from paddle_mnist.labs.verdicts import NO_VERDICT, Verdict
+from paddle_mnist.sources import cache
 
 # How long the process may take to import NumPy and Paddle, and how much longer than its own clock the caller waits.
 START_SECONDS, GRACE_SECONDS = 120.0, 3.0
@@ -233,6 +234,7 @@ def _environment(folder: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     if folder:
         kept = {name: value for name, value in kept.items() if name in _PASSED_ON}
+        kept |= {"PADDLE_MNIST_CACHE": str(cache.folder()), "PADDLE_MNIST_OFFLINE": "1"}
         kept |= dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), folder)
     kept |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
+from paddle_mnist import cpu
 from paddle_mnist.errors import UserError
 from paddle_mnist.labs.exercises.base import Exercise
 
@@ -28,6 +29,19 @@ def load(number: str, known: Sequence[str]) -> tuple[Exercise, ...]:
             raise
         raise UserError(f"lab {number} has no exercises") from error
     return module.EXERCISES
+
+
+def prepare(number: str) -> None:
+    """Load what the checks of a lab need, so that the time of an answer does not include it.
+
+    That is Paddle, if an answer imports it, and whatever the function ``prepare`` of the lab's module loads.
+    """
+    module = importlib.import_module(f"paddle_mnist.labs.exercises.lab{number}")
+    if any("import paddle" in exercise.source for exercise in module.EXERCISES):
+        cpu.tune()
+        importlib.import_module("paddle")
+    if hasattr(module, "prepare"):
+        module.prepare()
 
 
 def start_file(number: str, exercises: Sequence[Exercise]) -> str:

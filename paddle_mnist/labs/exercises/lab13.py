@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from paddle_mnist import dataset
@@ -112,11 +114,20 @@ def _check_rate(answer: Answer) -> None:
         raise Wrong(f"the losses end at {ends}: not all below {MARK}", f"five seeds; {shape}", why)
 
 
+@functools.cache
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return the first 1,000 training digits of the sample: float32 [1000, 784] in [0, 1], and their labels."""
+    split = dataset.open_dataset("sample").train
+    return split.images[:1000].reshape(1000, 784).astype(np.float32) / 255, split.labels[:1000]
+
+
+prepare = _digits  # before the answers run, which may not read files
+
+
 def _final_loss(rates: list[float], seed: int) -> float:
     """Train a net of 20 sigmoids by these rates; return the mean loss over its 1,000 digits."""
-    split = dataset.open_dataset("sample").train
-    images = split.images[:1000].reshape(1000, 784).astype(np.float32) / 255
-    target = np.eye(10, dtype=np.float32)[split.labels[:1000]]
+    images, labels = _digits()
+    target = np.eye(10, dtype=np.float32)[labels]
     rng = np.random.default_rng(seed)
     w1, w2 = (rng.normal(0, n**-0.5, (n, m)).astype(np.float32) for n, m in ((784, 20), (20, 10)))
     b1, b2 = np.zeros(20, np.float32), np.zeros(10, np.float32)
