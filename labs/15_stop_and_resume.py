@@ -10,6 +10,7 @@
 # > 保存用 Paddle 自己的 `paddle.save`，并故意踩一踩它的陷阱。然后真的杀掉一个训练进程来试一试。
 
 # %%
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -29,6 +30,8 @@ import paddle.nn.functional as F
 from paddle.nn import Linear
 
 from paddle_mnist.loader import shuffled, to_input, to_target
+from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs import session
 from paddle_mnist.runs.run import reproducible_state
 
 lab = Lab("15_stop_and_resume")
@@ -283,22 +286,44 @@ assert hashlib.sha256(damaged).hexdigest() != digest
 # > 或者用软件包自己的读取器（`paddle_mnist.storage`），它不运行任何代码。
 
 # %% [markdown]
+# ## The package does all this · 软件包全都做了
+#
+# `paddle_mnist.runs.session` trains from Python, with checkpoints that hold all of the above, and resumes.
+#
+# **Predict, then run:** two epochs now, and a third one later: are the weights those of three epochs in one go?
+#
+# > `paddle_mnist.runs.session` 可以在 Python 里训练，它的检查点包含上面的一切，并且能恢复。
+# >
+# > **先预测，再运行**：现在训练两轮，以后再训练第三轮：权重与一次训练三轮的相同吗？
+
+# %%
+lab.section("The package does all this")
+shutil.rmtree(lab.folder / "runs", ignore_errors=True)
+settings = settings_for("fc", "classify", optimizer="adam", lr=0.01, clip_norm=0.0, epochs=2)
+quiet = session.RunOptions(quiet=True)
+first = session.train(settings, "sample", lab.folder / "runs" / "two-and-one", quiet)
+session.resume(first.path, epochs=3, quiet=True)
+session.train(dataclasses.replace(settings, epochs=3), "sample", lab.folder / "runs" / "three", quiet)
+two_and_one, three = (reproducible_state(lab.folder / "runs" / name)["weights"] for name in ("two-and-one", "three"))
+np.testing.assert_equal(two_and_one, three)
+assert set(three) == {f"fc{i}.{kind}" for i in (1, 2, 3) for kind in ("weight", "bias")}
+print("two epochs and one more, or three at once: the same weights to the bit")
+
+# %% [markdown]
 # ## Kill it · 杀掉它
 #
-# So much for the theory. The package's training command saves a checkpoint every few steps. We let one process train
+# Now in earnest. The package's training command saves a checkpoint every few steps. We let one process train
 # undisturbed. Another one is killed somewhere in the middle: it gets no chance to tidy up. Then `--resume` continues,
-# and is killed again, until we let it end. (From Python: `paddle_mnist.runs.session`, with `train` and `resume`.)
+# and is killed again, until we let it end.
 #
-# > 理论到此为止。软件包的训练命令每隔几步就存一个检查点。我们让一个进程不受干扰地训练；
+# > 现在动真格的。软件包的训练命令每隔几步就存一个检查点。我们让一个进程不受干扰地训练；
 # > 另一个在中途被杀掉，来不及做任何收尾。然后用 `--resume` 继续，再杀掉，直到我们让它结束。
-# >（在 Python 里：`paddle_mnist.runs.session` 的 `train` 和 `resume`。）
 #
 #     python -m paddle_mnist.train --net fc --optimizer adam --lr 0.01 --epochs 3 --save-every 5 --out RUN
 #     python -m paddle_mnist.train --resume RUN
 
 # %%
 lab.section("Kill it")
-shutil.rmtree(lab.folder / "runs", ignore_errors=True)
 COMMAND = lab.budget(
     "--net fc --task classify --optimizer adam --lr 0.01 --epochs 4", "--net two-layer --lr 0.0005 --epochs 4"
 )
