@@ -16,13 +16,13 @@ def rng() -> np.random.Generator:
 
 
 def away_from_zero(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    """Numbers between which and 0, where ReLU has its kink, a finite difference has room."""
+    """Numbers so far from 0, where ReLU has its kink, that a finite difference does not cross it."""
     return rng.choice([-1, 1], shape) * rng.uniform(0.1, 2, shape)
 
 
 def test_affine_backward_is_the_gradient(rng):
     x, W, b = rng.normal(size=(4, 5)), rng.normal(size=(5, 3)), rng.normal(size=3)
-    dy = rng.normal(size=(4, 3))  # any dy serves: it makes the loss sum(dy * y)
+    dy = rng.normal(size=(4, 3))  # for any dy, the loss is sum(dy * y)
     layer = Affine(W, b)
     layer.forward(x)
     dx = layer.backward(dy)
@@ -79,7 +79,7 @@ def test_layers_agree_with_paddle(rng):
 
 
 @pytest.mark.parametrize("make", [lambda: Affine(np.ones((5, 5)), np.ones(5)), ReLU, Sigmoid])
-def test_nothing_given_is_changed(make, rng):
+def test_layers_do_not_change_their_arguments(make, rng):
     x, dy = away_from_zero(rng, 4, 5), rng.normal(size=(4, 5))
     for array in (x, dy):
         array.flags.writeable = False
@@ -87,12 +87,12 @@ def test_nothing_given_is_changed(make, rng):
     y = layer.forward(x)
     assert not np.shares_memory(x, y)
     first = layer.backward(dy)
-    y[...] = 0  # what the caller does with his output is no business of the derivative
+    y[...] = 0  # a change of the returned output must not change the derivative
     first[...] = 0
     assert np.abs(layer.backward(dy)).sum() > 0
 
 
-def test_softmax_with_loss_changes_nothing_that_is_given(rng):
+def test_softmax_with_loss_does_not_change_its_arguments(rng):
     x, labels = rng.normal(size=(4, 5)), np.array([0, 1, 2, 3])
     for array in (x, labels):
         array.flags.writeable = False
@@ -102,7 +102,7 @@ def test_softmax_with_loss_changes_nothing_that_is_given(rng):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_huge_scores_neither_overflow_nor_lose_the_loss(dtype):
+def test_softmax_cross_entropy_and_sigmoid_take_huge_scores(dtype):
     x = np.array([[1e4, 0, -1e4], [-1e4, -1e4, 1e4]], dtype)
     np.testing.assert_allclose(softmax(x), [[1, 0, 0], [0, 0, 1]])
     np.testing.assert_allclose(cross_entropy(x, np.array([1, 0])), [1e4, 2e4])
@@ -110,7 +110,7 @@ def test_huge_scores_neither_overflow_nor_lose_the_loss(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_layer_keeps_the_dtype(dtype, rng):
+def test_layers_keep_the_dtype(dtype, rng):
     x = rng.normal(size=(2, 3)).astype(dtype)
     for layer in (Affine(np.ones((3, 3), dtype), np.ones(3, dtype)), ReLU(), Sigmoid()):
         assert layer.forward(x).dtype == dtype
@@ -126,31 +126,34 @@ def test_sigmoid_is_the_logistic_function():
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "message"),
     [
-        (np.array([0, 3]), "label 1 is 3, where a class from 0 to 2"),
-        (np.array([-1, 0]), "label 0 is -1"),
-        (np.array([0.0, 1.0]), "dtype float64, where integers"),
-        (np.array([0, 1, 2]), "shape [3], where integers of shape [2]"),
-        (np.array([[0], [1]]), "shape [2, 1]"),
-        (np.array([[0.0, 0, 1], [1, 1, 0]]), "label 1 is not one-hot"),
-        (np.array([[0.0, 0, 1], [0, 2, 0]]), "label 1 is not one-hot"),
-        (np.array([[0.0, 0, 1], [0, 0, np.nan]]), "label 1 is not one-hot"),
-        ([0, 1], "a list"),
+        (np.array([0, 3]), "label 1 must be a class from 0 to 2, got 3"),
+        (np.array([-1, 0]), "label 0 must be a class from 0 to 2, got -1"),
+        (np.array([0.0, 1.0]), "labels must be integers, got float64"),
+        (
+            np.array([0, 1, 2]),
+            "labels must be integers of shape [2] or one-hot rows of shape [2, 3], got int64 of shape [3]",
+        ),
+        (np.array([[0], [1]]), "got int64 of shape [2, 1]"),
+        (np.array([[0.0, 0, 1], [1, 1, 0]]), "label 1 must be one-hot"),
+        (np.array([[0.0, 0, 1], [0, 2, 0]]), "label 1 must be one-hot"),
+        (np.array([[0.0, 0, 1], [0, 0, np.nan]]), "label 1 must be one-hot"),
+        ([0, 1], "got a list"),
     ],
 )
-def test_wrong_labels_are_named(labels, said):
+def test_softmax_with_loss_refuses_wrong_labels(labels, message):
     with pytest.raises(UserError) as caught:
         SoftmaxWithLoss().forward(np.zeros((2, 3)), labels)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("x", [np.zeros((2, 4)), np.zeros(3), [[1, 2, 3]], np.array([["a", "b", "c"]]), None])
-def test_affine_refuses_what_is_no_batch_of_its_width(x):
-    with pytest.raises(UserError, match=r"x is .*, where an array of numbers of shape \[n, 3\] is needed"):
+def test_affine_refuses_other_input_than_a_batch_of_its_width(x):
+    with pytest.raises(UserError, match=r"x must be an array of numbers of shape \[n, 3\], got "):
         Affine(np.ones((3, 2)), np.zeros(2)).forward(x)
 
 
-def test_an_empty_batch_has_no_loss():
-    with pytest.raises(UserError, match="x holds no samples"):
+def test_softmax_with_loss_refuses_an_empty_batch():
+    with pytest.raises(UserError, match="x must hold at least one sample, got none"):
         SoftmaxWithLoss().forward(np.zeros((0, 3)), np.zeros(0, int))

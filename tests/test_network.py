@@ -24,7 +24,7 @@ def as_pairs(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-def test_a_mini_batch_as_matrices_is_the_sum_over_its_samples(sizes):
+def test_backprop_of_a_mini_batch_is_the_sum_over_its_samples(sizes):
     net = Network(sizes, seed=0)
     x, y = samples(sizes)
     nabla_b, nabla_w = net.backprop(x, y)
@@ -37,7 +37,7 @@ def test_a_mini_batch_as_matrices_is_the_sum_over_its_samples(sizes):
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-def test_update_steps_by_the_mean_gradient(sizes):
+def test_update_mini_batch_steps_by_the_mean_gradient(sizes):
     net = Network(sizes, seed=0)
     before = copy.deepcopy(net)
     x, y = samples(sizes, n=5)
@@ -50,7 +50,7 @@ def test_update_steps_by_the_mean_gradient(sizes):
 
 
 @pytest.mark.parametrize("sizes", [[6, 5], [6, 5, 4, 3], [3, 7, 1]])
-def test_backprop_against_finite_differences(sizes):
+def test_backprop_equals_finite_differences(sizes):
     net = Network(sizes, seed=0)
     x, y = samples(sizes)
     nabla_b, nabla_w = net.backprop(x, y)
@@ -67,7 +67,7 @@ def test_backprop_against_finite_differences(sizes):
             assert relative_error(gradients[layer], measured) < 1e-6
 
 
-def test_backprop_against_paddle():
+def test_backprop_equals_paddle():
     import paddle
     import paddle.nn.functional as F
 
@@ -82,12 +82,12 @@ def test_backprop_against_paddle():
         np.testing.assert_allclose(ours, tensor.grad.numpy(), rtol=1e-9, atol=1e-14)
 
 
-def test_the_cost_is_the_quadratic_one():
+def test_cost_derivative_is_that_of_the_quadratic_cost():
     net = Network([2, 1], seed=0)
     np.testing.assert_array_equal(net.cost_derivative(np.array([[0.75]]), np.array([[1.0]])), [[-0.25]])
 
 
-def test_the_default_net_and_its_weights():
+def test_network_has_normal_weights_by_default():
     net = Network()
     assert net.sizes == [784, 15, 10]
     assert [w.shape for w in net.weights] == [(15, 784), (10, 15)]
@@ -96,7 +96,7 @@ def test_the_default_net_and_its_weights():
     assert net.weights[0].mean() == pytest.approx(0, abs=0.03)
 
 
-def test_the_seed_decides_weights_and_order():
+def test_seed_fixes_weights_and_order():
     x, y = samples([6, 3])
     nets = [Network([6, 4, 3], seed=seed) for seed in (1, 1, 2)]
     for net in nets:
@@ -105,18 +105,18 @@ def test_the_seed_decides_weights_and_order():
     assert not np.array_equal(nets[0].weights[0], nets[2].weights[0])
 
 
-def test_sgd_says_a_line_for_each_epoch(splits, capsys):
+def test_sgd_reports_a_line_for_each_epoch(splits, capsys):
     images = splits.train.images / 255
     test = (splits.eval.images / 255, splits.eval.labels)
     net = Network([784, 15, 10], seed=0)
     counts = net.SGD((images, splits.train.labels), 3, 10, 3.0, test_data=test)
     assert capsys.readouterr().out.splitlines() == [f"Epoch {i}: {counts[i]} / 50" for i in range(3)]
-    assert counts[-1] == net.evaluate(test) > 25  # ten classes of made-up digits, learnt in 69 steps
+    assert counts[-1] == net.evaluate(test) > 25  # ten classes of synthetic digits, after 69 steps
     assert net.SGD((images, splits.train.labels), 1, 10, 3.0) == []
     assert capsys.readouterr().out == "Epoch 0 complete\n"
 
 
-def test_pairs_and_arrays_are_the_same_data(splits):
+def test_sgd_takes_pairs_and_arrays_alike(splits):
     images, labels = splits.train.images.reshape(-1, 784) / 255, splits.train.labels.astype(int)
     pairs = [(x[:, np.newaxis], np.eye(10)[label][:, np.newaxis]) for x, label in zip(images, labels, strict=True)]
     test_pairs = [(x[:, np.newaxis], label) for x, label in zip(images, labels, strict=True)]
@@ -135,7 +135,7 @@ def test_pairs_and_arrays_are_the_same_data(splits):
         np.testing.assert_array_equal(weights, results[0][1])
 
 
-def test_the_callers_data_stay_as_they_are():
+def test_sgd_does_not_change_its_data():
     x, y = samples([6, 3])
     pairs = as_pairs(x, y)
     kept = list(pairs)
@@ -148,7 +148,7 @@ def test_the_callers_data_stay_as_they_are():
     Network([6, 4, 3], seed=0).SGD((rows, targets), 2, 5, 1.0, report=lambda line: None)
 
 
-def test_the_last_mini_batch_takes_what_is_left():
+def test_sgd_takes_the_rest_in_the_last_mini_batch():
     steps = []
 
     class Watched(Network):
@@ -161,7 +161,7 @@ def test_the_last_mini_batch_takes_what_is_left():
     assert steps == [5, 5, 2]
 
 
-def test_one_output_unit_learns():
+def test_sgd_trains_a_single_output_unit():
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
     y = np.array([[0.0], [1], [1], [0]])
     net = Network([2, 4, 1], seed=1)
@@ -171,7 +171,7 @@ def test_one_output_unit_learns():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_dtype_is_kept(dtype):
+def test_network_keeps_the_dtype(dtype):
     net = Network([6, 4, 3], seed=0, dtype=dtype)
     x, y = samples([6, 3])
     net.update_mini_batch((x.T, y.T), 1.0)
@@ -182,43 +182,43 @@ def test_the_dtype_is_kept(dtype):
 @pytest.mark.parametrize(
     "sizes", [[], [784], [784, 0, 10], [784, -3], [784, 2.5, 10], [784, "15"], "784", 784, [True, 2]]
 )
-def test_sizes_that_make_no_net(sizes):
-    with pytest.raises(UserError, match=r"size|sizes"):
+def test_network_refuses_wrong_sizes(sizes):
+    with pytest.raises(UserError, match=r"^(sizes|the size of layer \d) must be "):
         Network(sizes)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
-        ([], "no samples"),
-        ((np.zeros((0, 6)), np.zeros(0, int)), "no samples"),
-        ((np.zeros((4, 5)), np.zeros(4, int)), r"shape \[4, 5\], where numbers of shape \[n, 6\]"),
-        ((np.zeros((4, 6)), np.zeros(3, int)), "don't pair"),
-        ((np.zeros((4, 6)), np.array([0, 1, 3, 2])), "label 2 is 3, where a class from 0 to 2"),
-        ((np.zeros((4, 6)), np.array([0, -1, 2, 2])), "label 1 is -1"),
+        ([], "at least one sample, got none"),
+        ((np.zeros((0, 6)), np.zeros(0, int)), "at least one sample, got none"),
+        ((np.zeros((4, 5)), np.zeros(4, int)), r"numbers of shape \[n, 6\], got float64 of shape \[4, 5\]"),
+        ((np.zeros((4, 6)), np.zeros(3, int)), "must have the same length"),
+        ((np.zeros((4, 6)), np.array([0, 1, 3, 2])), "label 2 must be a class from 0 to 2, got 3"),
+        ((np.zeros((4, 6)), np.array([0, -1, 2, 2])), "label 1 must be a class from 0 to 2, got -1"),
         ((np.array([["a"] * 6]), np.array([0])), "numbers"),
-        ([(np.zeros((6, 1)), np.zeros((3, 1))), (np.zeros((5, 1)), np.zeros((3, 1)))], r"sample 1 is .*\[5, 1\]"),
-        ([np.zeros((6, 1))], "sample 0"),
-        ([(np.zeros((6, 1)), np.zeros((3, 1))), (np.zeros((6, 1)), np.zeros((2, 1)))], "differ in their length"),
-        ([(np.zeros((6, 1)), np.zeros((4, 1)))], r"shape \[1, 4\]"),
-        ([(np.zeros((6, 1)), "three")], "the labels are"),
+        ([(np.zeros((6, 1)), np.zeros((3, 1))), (np.zeros((5, 1)), np.zeros((3, 1)))], r"sample 1 must .*\[5, 1\]"),
+        ([np.zeros((6, 1))], "sample 0 must be a pair"),
+        ([(np.zeros((6, 1)), np.zeros((3, 1))), (np.zeros((6, 1)), np.zeros((2, 1)))], "have the same length"),
+        ([(np.zeros((6, 1)), np.zeros((4, 1)))], r"got float64 of shape \[1, 4\]"),
+        ([(np.zeros((6, 1)), "three")], "labels must be integers"),
         ([(np.array([["a"]] * 6), 1)], "numbers"),
-        (None, "the data are a NoneType"),
-        (7, "the data are a int"),
+        (None, "the data must be .*, got a NoneType"),
+        (7, "the data must be .*, got a int"),
     ],
 )
-def test_bad_samples_are_named(data, said):
+def test_network_refuses_wrong_samples(data, message):
     net = Network([6, 4, 3], seed=0)
     for use in (lambda: net.SGD(data, 1, 2, 1.0), lambda: net.update_mini_batch(data, 1.0)):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             use()
 
 
-def test_bad_test_data_are_refused_before_training():
+def test_sgd_refuses_wrong_test_data_before_training():
     net = Network([6, 4, 3], seed=0)
     before = net.weights[0].copy()
     x, y = samples([6, 3])
-    with pytest.raises(UserError, match="label 0 is 9"):
+    with pytest.raises(UserError, match="label 0 must be a class from 0 to 2, got 9"):
         net.SGD(as_pairs(x, y), 1, 5, 1.0, test_data=[(x[:, :1], 9)])
     np.testing.assert_array_equal(net.weights[0], before)
 
@@ -226,29 +226,29 @@ def test_bad_test_data_are_refused_before_training():
 @pytest.mark.parametrize(
     "setting", [{"epochs": 0}, {"epochs": 1.5}, {"mini_batch_size": 0}, {"eta": 0}, {"eta": -1}, {"eta": float("nan")}]
 )
-def test_settings_out_of_range(setting):
+def test_sgd_refuses_settings_out_of_range(setting):
     x, y = samples([6, 3])
     arguments = {"epochs": 1, "mini_batch_size": 5, "eta": 1.0} | setting
     (name,) = setting
-    with pytest.raises(UserError, match=f"{name} is"):
+    with pytest.raises(UserError, match=f"{name} must be "):
         Network([6, 3], seed=0).SGD(as_pairs(x, y), **arguments)
 
 
-def test_columns_that_do_not_fit():
+def test_network_refuses_columns_that_do_not_fit():
     net = Network([6, 3], seed=0)
-    with pytest.raises(UserError, match=r"the input is .* where columns of numbers of shape \[6, n\]"):
+    with pytest.raises(UserError, match=r"the input must be columns of numbers of shape \[6, n\], got .*\[5, 2\]"):
         net.feedforward(np.zeros((5, 2)))
-    with pytest.raises(UserError, match="x has 2 columns and y has 3"):
+    with pytest.raises(UserError, match="must have the same number of columns, got 2 and 3"):
         net.backprop(np.zeros((6, 2)), np.zeros((3, 3)))
-    with pytest.raises(UserError, match="y is"):
+    with pytest.raises(UserError, match="y must be columns"):
         net.backprop(np.zeros((6, 2)), np.zeros((2, 2)))
 
 
-# The three nets behind the training loop's interface.
+# The three nets behind the interface of the training loop.
 
 
 @pytest.mark.parametrize("name", ["two-layer", "three-layer", "nielsen"])
-def test_learners_keep_their_promises(name):
+def test_learners_train_and_restore_weights(name):
     rng = np.random.default_rng(0)
     images, labels = rng.random((9, 784), np.float32), rng.integers(0, 10, 9)
     learner = learners.build(name, seed=3)
@@ -264,7 +264,7 @@ def test_learners_keep_their_promises(name):
 
     learner.load_state_dict(state)
     np.testing.assert_array_equal(learner.outputs(images), outputs)
-    state["W1"][:] = 0  # the dict is the caller's
+    state["W1"][:] = 0  # the caller's own copy
     np.testing.assert_array_equal(learner.outputs(images), outputs)
 
 
@@ -272,19 +272,19 @@ def test_learners_keep_their_promises(name):
 def test_learners_refuse_weights_that_do_not_fit(name):
     learner = learners.build(name, seed=3)
     state = learner.state_dict()
-    for wrong, said in (
+    for wrong, message in (
         ({k: v for k, v in state.items() if k != "b1"}, "b1"),
-        ({**state, "W1": state["W1"].T}, "W1 is of dtype float32 and shape"),
-        ({**state, "b2": state["b2"] * np.float32("nan")}, "b2 holds"),
+        ({**state, "W1": state["W1"].T}, "W1 must hold floats of shape .*, got float32 of shape"),
+        ({**state, "b2": state["b2"] * np.float32("nan")}, "b2 must hold finite values"),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             learner.load_state_dict(wrong)
     for key, value in learner.state_dict().items():
         np.testing.assert_array_equal(value, state[key])
 
 
-def test_learners_are_known_by_name():
-    with pytest.raises(UserError, match="net is 'cnn'"):
+def test_build_takes_a_net_by_name():
+    with pytest.raises(UserError, match="net must be one of two-layer, three-layer, nielsen, got 'cnn'"):
         learners.build("cnn")
     assert learners.build("nielsen", hidden=30).state_dict()["W1"].shape == (30, 784)
     first, again = (learners.build("two-layer", seed=1).state_dict()["W1"] for _ in range(2))

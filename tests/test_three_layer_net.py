@@ -33,7 +33,7 @@ def images() -> np.ndarray:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_pickled_weights(tmp_path, weights, protocol):
+def test_load_weights_reads_a_pickle(tmp_path, weights, protocol):
     path = tmp_path / "sample_weight.pkl"
     path.write_bytes(pickle.dumps(weights, protocol))
     loaded = load_weights(path)
@@ -43,7 +43,7 @@ def test_pickled_weights(tmp_path, weights, protocol):
         assert loaded[name].dtype == np.float32
 
 
-def test_archived_weights(tmp_path, weights):
+def test_load_weights_reads_an_npz(tmp_path, weights):
     for save in (np.savez, np.savez_compressed):
         save(tmp_path / "weights.npz", **weights)
         for name, value in load_weights(str(tmp_path / "weights.npz")).items():
@@ -55,7 +55,7 @@ class Bomb:
         return (open, ("exploded", "w"))
 
 
-def test_a_pickle_is_not_run(tmp_path, weights):
+def test_load_weights_does_not_run_a_pickle(tmp_path, weights):
     path = tmp_path / "weights.pkl"
     path.write_bytes(pickle.dumps({**weights, "W1": Bomb()}))
     with pytest.raises(UserError, match=r"weights\.pkl.* names .*'open', which is not allowed"):
@@ -64,28 +64,31 @@ def test_a_pickle_is_not_run(tmp_path, weights):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda w: w.pop("b3"), "there is W1, W2, W3, b1, b2, where W1, b1, W2, b2, W3, b3 are needed"),
+        (lambda w: w.pop("b3"), "must hold W1, b1, W2, b2, W3, b3, got W1, W2, W3, b1, b2"),
         (lambda w: w.update(W4=np.zeros(3)), "W4"),
-        (lambda w: w.update(W1=w["W1"].T), r"W1 is of dtype float32 and shape \[50, 784\]"),
-        (lambda w: w.update(b1=w["b1"].astype(int)), "b1 is of dtype int64"),
+        (
+            lambda w: w.update(W1=w["W1"].T),
+            r"W1 must hold floats of shape \[784, 50\], got float32 of shape \[50, 784\]",
+        ),
+        (lambda w: w.update(b1=w["b1"].astype(int)), "b1 must hold floats .*, got int64 of shape"),
         (lambda w: w.update(b2="b2"), "'b2' must be an array, got the type str"),
         (lambda w: w.update(b2=np.full(100, np.nan, "f4")), "'b2' has 100 of 100 values that are NaN"),
     ],
 )
-def test_weights_that_do_not_fit(tmp_path, weights, change, said):
+def test_load_weights_refuses_weights_that_do_not_fit(tmp_path, weights, change, message):
     change(weights)
     path = tmp_path / "weights.pkl"
     path.write_bytes(pickle.dumps(weights))
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_weights(path)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 torn", b"hello", pickle.dumps([1, 2])])
 @pytest.mark.parametrize("name", ["weights.npz", "weights.pkl"])
-def test_files_that_are_no_weights(tmp_path, content, name):
+def test_load_weights_names_a_file_without_weights(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=name.replace(".", r"\.")):
         load_weights(tmp_path / name)
@@ -119,17 +122,17 @@ def test_accuracy_counts_the_last_batch_too(weights, images, batch_size):
     assert accuracy(weights, images, np.eye(10)[labels], batch_size) == 247 / 250
 
 
-def test_accuracy_refuses_bad_input(weights, images):
+def test_accuracy_refuses_wrong_arguments(weights, images):
     labels = np.zeros(250, int)
-    for arguments, said in (
-        ((images[:, 1:], labels), r"images is .*\[250, 783\]"),
+    for arguments, message in (
+        ((images[:, 1:], labels), r"images must be .*\[250, 783\]"),
         ((images, labels[1:]), r"shape \[249\]"),
-        ((images, labels + 10), "label 0 is 10"),
-        ((images[:0], labels[:0]), "images holds no samples"),
-        ((images, labels, 0), "batch_size is 0"),
-        ((images, labels, 2.5), "batch_size is 2.5"),
+        ((images, labels + 10), "label 0 must be a class from 0 to 9, got 10"),
+        ((images[:0], labels[:0]), "images must hold at least one sample"),
+        ((images, labels, 0), "batch_size must be an integer above 0, got 0"),
+        ((images, labels, 2.5), "batch_size must be an integer above 0, got 2.5"),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             accuracy(weights, *arguments)
 
 
@@ -144,11 +147,11 @@ def test_walk_through_shows_every_shape(weights, images):
     assert way.digit == way.probabilities.argmax()
     text = str(way)
     assert "784 by 50" in text and f"{way.digit}: " in text and text.count("%") == 10
-    with pytest.raises(UserError, match=r"image is .*\[1, 783\]"):
+    with pytest.raises(UserError, match=r"image must be .*\[1, 783\]"):
         walk_through(weights, images[0, 1:])
 
 
-def test_gradient_against_finite_differences():
+def test_gradient_equals_finite_differences():
     rng = np.random.default_rng(0)
     net = ThreeLayerNet((6, 5, 4, 3), seed=0)
     x, t = rng.normal(size=(7, 6)), rng.integers(0, 3, 7)
@@ -164,7 +167,7 @@ def test_gradient_against_finite_differences():
         assert relative_error(gradient[name], numerical_gradient(loss, net.params[name])) < 1e-6, name
 
 
-def test_it_learns(splits):
+def test_three_layer_net_learns(splits):
     x = splits.train.images.reshape(-1, 784).astype(np.float32) / 255
     t = splits.train.labels.astype(np.int64)
     net = learners.build("three-layer", seed=0)
@@ -175,12 +178,12 @@ def test_it_learns(splits):
 
 
 @pytest.mark.parametrize("sizes", [(784, 50, 10), (784, 50, 100, 20, 10), (784, 50, 100, 0), 784])
-def test_sizes_that_make_no_net(sizes):
-    with pytest.raises(UserError):
+def test_three_layer_net_refuses_wrong_sizes(sizes):
+    with pytest.raises(UserError, match=r"^(sizes|the size of layer \d) must be "):
         ThreeLayerNet(sizes)
 
 
-def test_load_mnist_in_the_books_forms(data_file, splits):
+def test_load_mnist_gives_the_forms_of_the_book(data_file, splits):
     (x, t), (x_test, t_test) = load_mnist(data=data_file)
     assert x.shape == (280, 784) and x.dtype == np.float32 and x.min() >= 0 and 0.5 < x.max() <= 1
     assert t.shape == (280,) and t.dtype == np.uint8
@@ -195,7 +198,7 @@ def test_load_mnist_in_the_books_forms(data_file, splits):
     np.testing.assert_array_equal(rows_test.argmax(axis=1), t_test)
 
 
-def test_nothing_here_imports_paddle(weights, tmp_path):
+def test_scratch_does_not_import_paddle(weights, tmp_path):
     (tmp_path / "w.pkl").write_bytes(pickle.dumps(weights))
     program = (
         "import sys; from paddle_mnist.scratch import learners, three_layer_net, gradient_check\n"
@@ -205,5 +208,5 @@ def test_nothing_here_imports_paddle(weights, tmp_path):
     assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False).returncode == 0
 
 
-def test_shapes_follow_the_sizes():
+def test_shapes_gives_the_shape_of_each_parameter():
     assert list(shapes(SIZES).values()) == [(784, 50), (50,), (50, 100), (100,), (100, 10), (10,)]

@@ -7,7 +7,7 @@ with respect to its input, by the chain rule:
     dx[i] = dL/dx[i] = sum over j of  dL/dy[j] · dy[j]/dx[i]
 
 An array called ``dz`` has the shape of ``z`` and holds dL/dz. All arrays are batches: n samples in n rows. A layer
-remembers of its forward pass what its backward pass needs, and never changes an array that it was given.
+stores in its forward pass what its backward pass needs, and never changes its arguments.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Affine:
 
     Attributes:
         W, b: the parameters.
-        dW, db: their gradients, after ``backward``.
+        dW, db: their gradients, set by ``backward``.
     """
 
     def __init__(self, W: np.ndarray, b: np.ndarray) -> None:
@@ -41,14 +41,14 @@ class Affine:
         """Return y [n, o] for x [n, i].
 
         Raises:
-            UserError: x is not a batch of rows of the width that W takes.
+            UserError: x is not a batch of rows [n, i] of numbers.
         """
         check_rows(x, self.W.shape[0])
         self.x = x
         return x @ self.W + self.b
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        """Return dx [n, i] for dy [n, o], and keep dW and db."""
+        """Return dx [n, i] for dy [n, o], and set dW and db."""
         self.dW = self.x.T @ dy
         self.db = dy.sum(axis=0)
         return dy @ self.W.T
@@ -57,7 +57,7 @@ class Affine:
 class ReLU:
     """The rectifier, element by element: y = max(x, 0).
 
-    Backward: dy/dx is 1 where x > 0 and 0 elsewhere (at 0 itself there is no derivative, and 0 is the custom).
+    Backward: dy/dx is 1 where x > 0 and 0 elsewhere. (At x = 0 the derivative is undefined; 0 is the usual choice.)
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
@@ -73,13 +73,13 @@ class ReLU:
 class Sigmoid:
     """The logistic function, element by element: y = 1 / (1 + exp(-x)), between 0 and 1.
 
-    Backward: dy/dx = exp(-x) / (1 + exp(-x))² = y (1 - y), so that y is all there is to remember.
+    Backward: dy/dx = exp(-x) / (1 + exp(-x))² = y (1 - y), so keeping y is enough.
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Return y for x, of any shape."""
         self.y = sigmoid(x)
-        return self.y.copy()  # a caller who changes his must not change the derivative
+        return self.y.copy()  # a change of the returned array must not change the derivative
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         """Return dx for dy, of the shape that ``forward`` was given."""
@@ -87,7 +87,7 @@ class Sigmoid:
 
 
 class SoftmaxWithLoss:
-    """Probabilities out of scores, and their cross entropy with the labels: the end of a net that classifies.
+    """Softmax and cross entropy: the loss of a classifier.
 
     Shapes: x [n, k] (a score for each class), labels [n] (or one-hot [n, k]), p [n, k], L a single number.
 
@@ -98,14 +98,14 @@ class SoftmaxWithLoss:
 
         dL/dx[c] = p[c] - (1 if c is t, else 0)
 
-    and the mean over the batch divides this by n.
+    The mean over the batch divides this by n.
     """
 
     def forward(self, x: np.ndarray, labels: np.ndarray) -> float:
         """Return the mean loss of scores x [n, k].
 
         Raises:
-            UserError: the labels don't belong to x, one of them is no class, or the batch is empty.
+            UserError: the labels don't match x, one of them is not a class, or the batch is empty.
         """
         check_not_empty(x)
         self.labels = class_indices(labels, *x.shape)
@@ -113,7 +113,7 @@ class SoftmaxWithLoss:
         return float(cross_entropy(x, self.labels).mean())
 
     def backward(self) -> np.ndarray:
-        """Return dx [n, k]. Here the chain begins: dL/dL is 1."""
+        """Return dx [n, k]. It takes no argument, since the backward pass starts here: dL/dL = 1."""
         dx = self.p.copy()
         rows = np.arange(len(dx))
         dx[rows, self.labels] -= 1
@@ -123,17 +123,17 @@ class SoftmaxWithLoss:
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + exp(-x)) for any x.
 
-    Written with tanh, which is the same curve moved and stretched: exp(-x) would overflow for x far below 0, tanh
-    never does, and costs half the time.
+    Computed as (1 + tanh(x / 2)) / 2, which is the same function: exp(-x) overflows for large negative x, tanh never
+    does, and it takes half the time.
     """
     return 0.5 * np.tanh(0.5 * x) + 0.5
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    """Return the probabilities [n, k] that scores x [n, k] stand for, each row summing to 1.
+    """Return the probabilities [n, k] for scores x [n, k]; each row sums to 1.
 
-    The largest score of each row is taken off first. That divides numerator and denominator by the same number, and
-    leaves no positive exponent to overflow.
+    The largest score of each row is subtracted first. That divides numerator and denominator by the same number, and
+    no exponent is positive, so nothing overflows.
     """
     powers = np.exp(x - x.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
@@ -142,7 +142,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 def cross_entropy(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return -log softmax(x)[label] of each sample [n], for scores x [n, k] and labels, integers [n].
 
-    As log(sum of exp) - x[label], which stays finite where a probability is too small for its dtype.
+    Computed as log(sum of exp) - x[label], which stays finite even where a probability rounds to 0.
     """
     above = x - x.max(axis=1, keepdims=True)
     return np.log(np.exp(above).sum(axis=1)) - above[np.arange(len(x)), labels]

@@ -1,9 +1,9 @@
-"""The hand-written nets behind one interface, so that one training loop serves them all.
+"""The hand-written nets behind one interface, so that one training loop can train them all.
 
 ``LayeredLearner`` and ``SigmoidLearner`` take images as rows [n, 784] and labels as integers [n]:
 
-    net.train_step(images, labels, lr) -> float     one step of plain gradient descent; the mean loss before it
-    net.outputs(images) -> [n, 10]                  scores, the largest of which is the answer; changes nothing
+    net.train_step(images, labels, lr) -> float     one step of gradient descent; the mean loss before the step
+    net.outputs(images) -> [n, 10]                  scores; the largest one is the prediction
     net.loss(outputs, labels) -> [n]                the loss of each sample
     net.state_dict(), net.load_state_dict(state)    the weights by name
 
@@ -63,30 +63,30 @@ class NumpyLearner:
         self.net.load_state_dict(state)
 
     def optimizer_state(self) -> dict[str, Any]:
-        """Return nothing: plain SGD keeps nothing between steps."""
+        """Return an empty dict: plain SGD has no state."""
         return {}
 
     def load_optimizer_state(self, state: dict[str, Any], source: str) -> None:
-        """Refuse any optimizer state."""
+        """Raise ``UserError`` unless the state is empty."""
         check_optimizer_state(state, {}, (), source)
 
 
 def build(
     net: str, hidden: int | None = None, seed: int | None = None, dtype: type[np.floating] = np.float32
 ) -> LayeredLearner | SigmoidLearner:
-    """Make the net that a recipe names.
+    """Build the net of a recipe.
 
     Args:
         net: ``"two-layer"``, ``"three-layer"`` or ``"nielsen"``.
         hidden: units of the hidden layer of ``"two-layer"`` (50 by default) and of ``"nielsen"`` (15).
         seed: fixes the initial weights.
-        dtype: of weights and activations. float32 trains in half the time, to the same accuracy.
+        dtype: of weights and activations. float32 takes half the time of float64, for the same accuracy.
 
     Raises:
-        UserError: there is no such net.
+        UserError: there is no net of that name.
     """
-    # A stream of its own: ``[seed, 0]``, from which the loop draws its first order, would begin with the same numbers
-    # as ``seed`` does.
+    # A spawned stream, because ``seed`` itself begins with the same numbers as ``[seed, 0]``, from which the training
+    # loop draws its first order.
     (own,) = np.random.SeedSequence(seed).spawn(1)
     if net == "two-layer":
         return LayeredLearner(TwoLayerNet(784, hidden or 50, 10, seed=own, dtype=dtype))
@@ -94,24 +94,24 @@ def build(
         return LayeredLearner(ThreeLayerNet(seed=own, dtype=dtype))
     if net == "nielsen":
         return SigmoidLearner(Network([784, hidden or 15, 10], seed=own, dtype=dtype))
-    raise UserError(f"net is {net!r}, where one of 'two-layer', 'three-layer', 'nielsen' is needed")
+    raise UserError(f"net must be one of two-layer, three-layer, nielsen, got {net!r}")
 
 
 class LayeredLearner:
-    """A net with ``params`` and ``loss_and_gradient``, under softmax and cross entropy."""
+    """A net with ``params`` and ``loss_and_gradient``, trained on softmax and cross entropy."""
 
     def __init__(self, net: TwoLayerNet | ThreeLayerNet) -> None:
         self.net = net
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> float:
-        """Descend once along the gradient of the batch's mean loss, and return that loss."""
+        """Take one gradient step on a batch and return its mean loss before the step."""
         loss, gradient = self.net.loss_and_gradient(images, labels)
         for name, parameter in self.net.params.items():
             parameter -= parameter.dtype.type(lr) * gradient[name]
         return loss
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Return the raw scores [n, 10]; their softmax are the probabilities."""
+        """Return the raw scores [n, 10]; their softmax gives the probabilities."""
         return self.net.predict(images) if isinstance(self.net, TwoLayerNet) else scores(self.net.params, images)
 
     def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -123,10 +123,10 @@ class LayeredLearner:
         return {name: value.copy() for name, value in self.net.params.items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over weights.
+        """Load weights.
 
         Raises:
-            UserError: a name, a shape or a dtype is not the net's, or a value is not finite; nothing is changed.
+            UserError: a name, a shape or a dtype is not the net's, or a value is not finite. The net is unchanged.
         """
         check_weights(state, {name: value.shape for name, value in self.net.params.items()})
         for name, parameter in self.net.params.items():
@@ -134,22 +134,22 @@ class LayeredLearner:
 
 
 class SigmoidLearner:
-    """A ``Network`` under the quadratic cost; its outputs are activations between 0 and 1."""
+    """A ``Network``, trained on the quadratic cost; its outputs are activations between 0 and 1."""
 
     def __init__(self, net: Network) -> None:
         self.net = net
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, lr: float) -> float:
-        """Descend once along the gradient of the batch's mean cost, and return that cost."""
+        """Take one gradient step on a batch and return its mean cost before the step."""
         outputs = self.net.update_mini_batch((images, labels), lr).T
         return float(self.loss(outputs, labels).mean())
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Return the output units' activations [n, 10]."""
+        """Return the activations of the output units [n, 10]."""
         return self.net.feedforward(images.T).T
 
     def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return each sample's quadratic cost ½‖a - y‖², float64 [n], y being the one-hot label."""
+        """Return each sample's quadratic cost ½‖a - y‖², float64 [n], where y is the one-hot label."""
         difference = outputs.astype(np.float64)
         difference[np.arange(len(outputs)), class_indices(labels, *outputs.shape)] -= 1
         return 0.5 * (difference**2).sum(axis=1)
@@ -159,7 +159,7 @@ class SigmoidLearner:
         return {name: value.copy() for name, value in self._params().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over weights; errors as in ``LayeredLearner``."""
+        """Load weights; errors as in ``LayeredLearner``."""
         params = self._params()
         check_weights(state, {name: value.shape for name, value in params.items()})
         for name, parameter in params.items():

@@ -1,4 +1,4 @@
-"""MNIST as the book *Deep Learning from Scratch* loads it, two pairs of arrays, and a digit as text."""
+"""MNIST as two pairs of arrays, as in the book *Deep Learning from Scratch*, and digits drawn as text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def load_mnist(
 ) -> tuple[Pair, Pair]:
     """Return ``(x_train, t_train), (x_test, t_test)``.
 
-    The training set is the data's training and validation digits together: 60,000 of MNIST, with 10,000 to test.
+    The training set joins the data's training and validation sets: for MNIST 60,000 digits, with 10,000 to test.
 
     Args:
         normalize: pixels as float32 in [0, 1]; otherwise as uint8, 0 to 255.
         flatten: images [n, 784]; otherwise [n, 1, 28, 28].
         one_hot_label: labels as rows [n, 10], float64, a single 1 in each; otherwise as uint8 [n], 0 to 9.
-        data: where the digits come from, as ``dataset.open_dataset`` takes it.
+        data: the source of the digits, as for ``dataset.open_dataset``.
 
     Raises:
         UserError: the data cannot be read.
@@ -46,9 +46,9 @@ def load_mnist(
 
 
 def as_text(image: np.ndarray) -> str:
-    """Draw an image [784] or [28, 28] in characters, the more ink the denser, for a terminal.
+    """Draw an image [784] or [28, 28] in characters for a terminal; more ink gives a denser character.
 
-    A line is two rows high, as a character is about twice as high as wide: 14 lines of 28 characters.
+    A character is about twice as high as it is wide, so each stands for two pixels: 14 lines of 28 characters.
     """
     pixels = np.reshape(image, (1, -1))
     check_rows(pixels, 784, "image")

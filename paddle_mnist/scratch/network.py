@@ -1,13 +1,13 @@
-"""A network of sigmoid units of any depth, taught by stochastic gradient descent on the quadratic cost.
+"""A network of sigmoid units of any depth, trained by stochastic gradient descent on the quadratic cost.
 
 After chapters 1 and 2 of *Neural Networks and Deep Learning* (Michael Nielsen, 2015,
 http://neuralnetworksanddeeplearning.com), and in its notation. A sample is a column: its activation in layer l is
 
     z[l] = W[l] a[l-1] + b[l]        a[l] = σ(z[l])
 
-with W[l][j, k] the weight from unit k of the layer before to unit j of this one. Several columns side by side are
-several samples, so that a whole mini-batch is one matrix and each layer one matrix product: the same sums as sample
-by sample, but in long rows where the processor is fast, and with Python's overhead once a batch.
+where W[l][j, k] is the weight from unit k of the previous layer to unit j of this one. A mini-batch is a matrix with a
+column for each sample, so each layer is one matrix product: the same sums as sample by sample, but computed by one
+fast library call in place of a loop in Python.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.scratch.checks import check_positive, check_sizes, class_indices, describe
 from paddle_mnist.scratch.layers import sigmoid
 
-# Samples as this module takes them: (image, target) pairs, or an array of images with one of labels.
+# Samples are either (image, target) pairs, or a tuple of two arrays: images and labels.
 Samples = Iterable[tuple[np.ndarray, Any]] | tuple[np.ndarray, np.ndarray]
 
 
 class Network:
     """A feedforward net of sigmoid layers.
 
-    Weights from N(0, 1) saturate: with 784 inputs most hidden units begin near 0 or 1, where σ' and so the gradient of
-    the quadratic cost all but vanish. Now and then an output unit never wakes, and its digit is never read: of ten
-    seeds of 784-30-10 at eta 3.0, nine end near 95 % and one at 86 %. The book's chapter 3 mends both causes.
+    Weights from N(0, 1) saturate the units: with 784 inputs, most hidden units begin near 0 or 1, where σ' is almost 0
+    and with it the gradient of the quadratic cost. Sometimes an output unit never learns, and its digit is never
+    predicted: of ten seeds of 784-30-10 at eta 3.0, nine reach about 95 % and one 86 %. Chapter 3 of the book removes
+    both causes, by smaller initial weights and by the cross-entropy cost.
 
     Args:
         sizes: the number of units of each layer, input first: ``[784, 15, 10]`` for digits.
-        seed: fixes the initial weights and the order of the samples; ``None`` draws them anew each time.
+        seed: fixes the initial weights and the order of the samples; ``None`` gives different ones each time.
         dtype: of weights and activations; float64, or float32 to train faster.
 
     Attributes:
@@ -42,7 +43,7 @@ class Network:
         biases: b[1], b[2], …: columns [sizes[l], 1], drawn from N(0, 1).
 
     Raises:
-        UserError: the sizes make no net.
+        UserError: the sizes are not at least two integers of at least 1.
     """
 
     def __init__(
@@ -80,21 +81,21 @@ class Network:
         """Train by stochastic gradient descent, in a new random order each epoch.
 
         Args:
-            training_data: what to learn from; it is neither shuffled nor changed. Either (x, y) pairs of columns
+            training_data: the training samples, which are not changed. Either (x, y) pairs of columns
                 x [sizes[0], 1] and targets y [sizes[-1], 1], or a tuple of two arrays: images
                 [n, sizes[0]] (or [n, rows, columns]) and labels, integers [n] or one-hot [n, sizes[-1]].
-            epochs: how often to go through it.
-            mini_batch_size: samples in a step; the last step of an epoch takes what is left.
+            epochs: the number of passes over the training samples.
+            mini_batch_size: samples per step; the last step of an epoch takes the rest.
             eta: the learning rate.
-            test_data: what to count after each epoch: (x, label) pairs, or two arrays as above.
-            report: is given a line for each epoch, ``Epoch 3: 9123 / 10000``, or ``Epoch 3 complete`` without
+            test_data: samples to classify after each epoch: (x, label) pairs, or two arrays as above.
+            report: is called with a line after each epoch, ``Epoch 3: 9123 / 10000``, or ``Epoch 3 complete`` without
                 test data.
 
         Returns:
-            How many test samples were read right after each epoch; empty without test data.
+            The number of correctly classified test samples after each epoch; empty without test data.
 
         Raises:
-            UserError: a setting is out of its range, or the data are empty or don't fit the net.
+            UserError: a setting is out of range, or the data are empty or don't fit the net.
         """
         check_positive("epochs", epochs, integer=True)
         check_positive("mini_batch_size", mini_batch_size, integer=True)
@@ -118,7 +119,7 @@ class Network:
         """Take one step of gradient descent, with all samples of the mini-batch at once.
 
         Args:
-            mini_batch: samples as ``SGD`` takes them to train.
+            mini_batch: samples, as the training data of ``SGD``.
             eta: the learning rate; the step is eta times the mean of the samples' gradients.
 
         Returns:
@@ -139,7 +140,7 @@ class Network:
         return output
 
     def backprop(self, x: np.ndarray, y: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return the gradient of the quadratic cost, ½‖a - y‖² summed over the samples, there and back.
+        """Return the gradient of the quadratic cost, ½‖a - y‖² summed over the samples.
 
         With δ[l] = dC/dz[l], one column for each sample, the four equations of the book's chapter 2 are
 
@@ -148,8 +149,8 @@ class Network:
             dC/db[l] = the sum of δ[l]'s columns
             dC/dW[l] = δ[l] a[l-1]ᵀ
 
-        where ∘ is the product element by element, and σ'(z) = a (1 - a). The last product is what makes batches
-        cheap: its inner sum runs over the samples.
+        where ∘ is the product element by element, and σ'(z) = a (1 - a). The last product also sums over the samples,
+        since its inner index is the sample: one product for the entire mini-batch.
 
         Args:
             x: input columns [sizes[0], n].
@@ -161,7 +162,7 @@ class Network:
         x = self._columns(x, self.sizes[0], "x")
         y = self._columns(y, self.sizes[-1], "y")
         if x.shape != (self.sizes[0], y.shape[1]):
-            raise UserError(f"x has {x.shape[1]} columns and y has {y.shape[1]}, where as many of each are needed")
+            raise UserError(f"x and y must have the same number of columns, got {x.shape[1]} and {y.shape[1]}")
         return self._backprop(x, y)[:2]
 
     def _backprop(self, x: np.ndarray, y: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
@@ -172,7 +173,7 @@ class Network:
         nabla_b, nabla_w = [], []
         output = activations[-1]
         delta = self.cost_derivative(output, y) * output * (1 - output)
-        # From the last layer to the first: ``below`` is what went into the weights ``w``.
+        # From the last layer to the first: ``below`` is the input of the layer with the weights ``w``.
         for w, below in zip(reversed(self.weights), reversed(activations[:-1]), strict=True):
             nabla_b.append(delta.sum(axis=1, keepdims=True))
             nabla_w.append(delta @ below.T)
@@ -181,7 +182,7 @@ class Network:
         return nabla_b[::-1], nabla_w[::-1], output
 
     def evaluate(self, test_data: Samples) -> int:
-        """Return for how many samples the most active output unit is the label's.
+        """Return the number of samples whose most active output unit is that of the label.
 
         Args:
             test_data: (x, label) pairs, x a column [sizes[0], 1] and the label an integer, or a tuple of two
@@ -190,17 +191,17 @@ class Network:
         return self._count_right(*self._test_rows(test_data))
 
     def cost_derivative(self, output_activations: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return dC/da, the derivative of the quadratic cost ½‖a - y‖² by the output activations: a - y."""
+        """Return dC/da = a - y, the derivative of the quadratic cost ½‖a - y‖² in the output activations a."""
         return output_activations - y
 
     def _count_right(self, x: np.ndarray, labels: np.ndarray) -> int:
         right = 0
-        for first in range(0, len(x), 1000):  # a thousand at a time keep their activations in the cache
+        for first in range(0, len(x), 1000):  # the activations of a thousand samples fit in the processor's cache
             rows = slice(first, first + 1000)
             right += int((self.feedforward(x[rows].T).argmax(axis=0) == labels[rows]).sum())
         return right
 
-    # Samples come in two forms and are kept in one: x as rows, because a row is quick to pick out of memory.
+    # Both forms of samples are converted to one: x as rows, because a row is contiguous in memory and quick to select.
 
     def _training_rows(self, data: Samples) -> tuple[np.ndarray, np.ndarray]:
         """Return samples as rows x [n, sizes[0]] and targets y [n, sizes[-1]]."""
@@ -216,38 +217,42 @@ class Network:
         return x, class_indices(labels, len(x), self.sizes[-1])
 
     def _rows(self, data: Samples) -> tuple[np.ndarray, np.ndarray]:
+        x: np.ndarray
+        targets: np.ndarray
         if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, np.ndarray) for part in data):
-            x, targets = data
+            x, targets = data  # type: ignore[assignment]
             if x.ndim == 0 or targets.shape[:1] != x.shape[:1]:
-                raise UserError(f"the images are {describe(x)} and the labels {describe(targets)}, which don't pair")
+                raise UserError(
+                    f"images and labels must have the same length, got {describe(x)} and {describe(targets)}"
+                )
         else:
             x, targets = self._stack_pairs(data)
         if len(x) == 0:
-            raise UserError("the data hold no samples, where at least one is needed")
+            raise UserError("the data must hold at least one sample, got none")
         x = x.reshape(len(x), -1)
         if x.shape[1] != self.sizes[0] or x.dtype.kind not in "biuf":
-            raise UserError(f"the samples are {describe(x)}, where numbers of shape [n, {self.sizes[0]}] are needed")
+            raise UserError(f"the samples must be numbers of shape [n, {self.sizes[0]}], got {describe(x)}")
         return x.astype(self.dtype, copy=False), targets
 
-    def _stack_pairs(self, pairs: Iterable[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Gather (x, y) pairs: columns become rows; targets that are single labels stay labels."""
+    def _stack_pairs(self, pairs: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Stack (x, y) pairs: columns become rows; integer labels stay labels."""
         if not isinstance(pairs, Iterable):
-            raise UserError(f"the data are a {type(pairs).__name__}, where (x, y) pairs or two arrays are needed")
+            raise UserError(f"the data must be (x, y) pairs or two arrays, got a {type(pairs).__name__}")
         pairs = list(pairs)
         for place, pair in enumerate(pairs):
             if not isinstance(pair, (tuple, list)) or len(pair) != 2 or np.size(pair[0]) != self.sizes[0]:
                 raise UserError(
-                    f"sample {place} is {describe(pair[0] if isinstance(pair, (tuple, list)) and pair else pair)}, "
-                    f"where a pair is needed of an array [{self.sizes[0]}, 1] and its target"
+                    f"sample {place} must be a pair of an array [{self.sizes[0]}, 1] and its target, got "
+                    f"{describe(pair[0] if isinstance(pair, (tuple, list)) and pair else pair)}"
                 )
         try:
             x = np.array([np.ravel(x) for x, _ in pairs])
             targets = np.array([np.ravel(y) if np.ndim(y) else y for _, y in pairs])
         except ValueError:
-            raise UserError("the samples' targets differ in their length, where all must be alike") from None
+            raise UserError("the targets must all have the same length, got different lengths") from None
         return x, targets
 
     def _columns(self, a: np.ndarray, height: int, name: str) -> np.ndarray:
         if not isinstance(a, np.ndarray) or a.ndim != 2 or a.shape[0] != height or a.dtype.kind not in "biuf":
-            raise UserError(f"{name} is {describe(a)}, where columns of numbers of shape [{height}, n] are needed")
+            raise UserError(f"{name} must be columns of numbers of shape [{height}, n], got {describe(a)}")
         return a.astype(self.dtype, copy=False)

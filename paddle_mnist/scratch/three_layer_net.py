@@ -1,11 +1,11 @@
-"""A net of three layers that reads digits with weights that are already there.
+"""A three-layer net that classifies digits with given weights.
 
 From chapter 3 of *Deep Learning from Scratch* (Koki Saitoh, O'Reilly Japan, 2016), where the weights come in a file:
 
     pixels [784] → Affine → sigmoid → [50] → Affine → sigmoid → [100] → Affine → softmax → ten probabilities
 
-The weights are a dict of arrays W1 b1 W2 b2 W3 b3, and the functions here take that dict. ``ThreeLayerNet`` trains
-weights of its own, through the backward passes that the book reaches in chapter 5.
+The functions take the weights as a dict of arrays W1 b1 W2 b2 W3 b3. ``ThreeLayerNet`` trains such weights by
+backpropagation, which the book introduces in chapter 5.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the weights of a 784-50-100-10 net.
 
     Args:
-        path: a ``.npz``, or a ``.pkl`` such as the book's ``sample_weight.pkl``: a pickled dict of arrays, which is
-            read as data; nothing in it is run.
+        path: a ``.npz``, or a ``.pkl`` such as the book's ``sample_weight.pkl``: a pickled dict of arrays. The pickle
+            is parsed as data; none of its code is run.
 
     Returns:
-        ``W1`` [784, 50], ``b1`` [50], ``W2`` [50, 100], ``b2`` [100], ``W3`` [100, 10], ``b3`` [10], as floats of
-        the file's own dtype.
+        ``W1`` [784, 50], ``b1`` [50], ``W2`` [50, 100], ``b2`` [100], ``W3`` [100, 10], ``b3`` [10], in the float
+        dtype of the file.
 
     Raises:
-        UserError: the file cannot be read, is neither, or holds other than finite floats of these names and shapes.
+        UserError: the file cannot be read, or does not hold finite floats of exactly these names and shapes.
     """
     found = load_state_dict(path)
     check_weights(found, shapes(SIZES), str(path))
@@ -88,16 +88,16 @@ def predict(weights: Weights, x: np.ndarray) -> np.ndarray:
 
 
 def accuracy(weights: Weights, images: np.ndarray, labels: np.ndarray, batch_size: int = 100) -> float:
-    """Return the share of images that are read right, batch by batch.
+    """Return the share of images that are classified correctly, computed batch by batch.
 
     Args:
         weights: as ``load_weights`` returns them.
         images: [n, 784], pixels in [0, 1].
         labels: integers [n], or one-hot rows [n, 10].
-        batch_size: images in a pass. The last batch takes what is left, so that every image is counted.
+        batch_size: images per forward pass. The last batch takes the rest, so that every image is counted.
 
     Raises:
-        UserError: the arrays don't belong together, are empty, or hold a label that is no digit.
+        UserError: the arrays don't match, are empty, or hold a label that is not a digit.
     """
     check_positive("batch_size", batch_size, integer=True)
     check_rows(images, len(weights["W1"]), "images")
@@ -112,10 +112,10 @@ def accuracy(weights: Weights, images: np.ndarray, labels: np.ndarray, batch_siz
 
 @dataclass(frozen=True)
 class WalkThrough:
-    """One image on its way through the net.
+    """The forward pass of one image, as ``walk_through`` records it; ``str`` gives it as a table.
 
     Attributes:
-        shapes: what each array is called, and its shape, in the order of the way.
+        shapes: the name and the shape of each array, in the order of the forward pass.
         probabilities: of the ten digits, [10].
         digit: the most probable one.
     """
@@ -134,10 +134,10 @@ class WalkThrough:
 
 
 def walk_through(weights: Weights, image: np.ndarray) -> WalkThrough:
-    """Classify one image [784] (or [28, 28], pixels in [0, 1]) and say what shape each array on the way has."""
+    """Classify one image [784] or [28, 28], pixels in [0, 1], and record each array's shape in the forward pass."""
     x = np.ravel(image)
     check_rows(x[np.newaxis], len(weights["W1"]), "image")
-    seen = [("x", x.shape)]
+    seen: list[tuple[str, tuple[int, ...]]] = [("x", x.shape)]
     for layer in "123":
         W, b = weights["W" + layer], weights["b" + layer]
         z = x @ W + b
@@ -148,20 +148,20 @@ def walk_through(weights: Weights, image: np.ndarray) -> WalkThrough:
 
 
 class ThreeLayerNet:
-    """The same net with weights of its own, to be trained.
+    """The same net, with weights that can be trained.
 
     Args:
         sizes: units of each layer, input first.
-        seed: fixes the initial weights; ``None`` draws them anew each time.
+        seed: fixes the initial weights; ``None`` gives different ones each time.
         dtype: of the parameters.
 
     Attributes:
-        params: the weights by name, as the functions above take them. Weights begin at N(0, 1 / inputs) (Xavier
-            Glorot and Yoshua Bengio, 2010, in the form that chapter 6 of the book has), which keeps sigmoids off
-            their flat ends whatever a layer's width; biases begin at 0.
+        params: the weights by name, as the functions above take them. Weights begin at N(0, 1 / inputs), after Xavier
+            Glorot and Yoshua Bengio (2010) in the form of the book's chapter 6: sigmoids then start unsaturated,
+            whatever the width of a layer. Biases begin at 0.
 
     Raises:
-        UserError: the sizes make no net of three layers.
+        UserError: the sizes are not four integers of at least 1.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class ThreeLayerNet:
     ) -> None:
         check_sizes(sizes, at_least=4)
         if len(sizes) != 4:
-            raise UserError(f"sizes is {sizes!r}, where four layer sizes are needed, input first")
+            raise UserError(f"sizes must be four layer sizes, input first, got {sizes!r}")
         rng = np.random.default_rng(seed)
         self.params: dict[str, np.ndarray] = {}
         for name, shape in shapes(sizes).items():
@@ -188,18 +188,18 @@ class ThreeLayerNet:
         return SoftmaxWithLoss().forward(scores(self.params, x), t)
 
     def accuracy(self, x: np.ndarray, t: np.ndarray) -> float:
-        """Return the share of images x whose label in t is the net's answer."""
+        """Return the share of images x whose label in t is the net's prediction."""
         return accuracy(self.params, x, t)
 
     def gradient(self, x: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the gradient of ``loss(x, t)`` with respect to each parameter, under the parameter's name."""
+        """Return the gradient of ``loss(x, t)`` with respect to each parameter, by the parameter's name."""
         return self.loss_and_gradient(x, t)[1]
 
     def loss_and_gradient(self, x: np.ndarray, t: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
-        """Return ``loss(x, t)`` and ``gradient(x, t)`` out of a single pass there and back."""
+        """Return ``loss(x, t)`` and ``gradient(x, t)`` from one forward and one backward pass."""
         p = self.params
         affines = [Affine(p[f"W{layer}"], p[f"b{layer}"]) for layer in (1, 2, 3)]
-        layers = [affines[0], Sigmoid(), affines[1], Sigmoid(), affines[2]]
+        layers: list[Affine | Sigmoid] = [affines[0], Sigmoid(), affines[1], Sigmoid(), affines[2]]
         for layer in layers:
             x = layer.forward(x)
         last = SoftmaxWithLoss()

@@ -1,7 +1,7 @@
-"""A net of two layers, taught by the backward passes of its layers.
+"""A two-layer net, trained by backpropagation through its layers.
 
 From chapter 5 of *Deep Learning from Scratch* (Koki Saitoh, O'Reilly Japan, 2016), in the variant of the course, which
-has a ReLU after the last layer too:
+also has a ReLU after the last layer:
 
     pixels [784] → Affine → ReLU → [50] → Affine → ReLU → ten scores → softmax and cross entropy
 """
@@ -18,29 +18,29 @@ from paddle_mnist.scratch.mnist import as_text
 
 
 class TwoLayerNet:
-    """Affine, ReLU, Affine, ReLU: as many scores out as there are classes, none of them below 0.
+    """Affine, ReLU, Affine, ReLU: a score for each class, never below 0.
 
-    The last ReLU is a danger. A score that is 0 for every digit of its class passes no gradient back, and the class is
-    lost for good. With biases that begin at 0, as the book has them, that befalls one seed in four: of seeds 0 to 39,
-    trained on raw pixels by the course's recipe, ten end between 75 and 87 % on the test digits. Initial scores spread
-    by about 1 around their bias, so the biases of the last layer begin at 5, which starts 99.9 % of the scores above 0.
-    The same forty seeds then end between 95.8 and 96.8 %, 96.3 % on average.
+    The last ReLU is a risk. If the score of a class is 0 for every digit of that class, no gradient passes back through
+    it, and the class is never learned. With biases that begin at 0, as in the book, this happens to one seed in four:
+    of seeds 0 to 39, trained on raw pixels by the course's recipe, ten end between 75 and 87 % on the test digits.
+    Initial scores vary by about 1 around their bias, so the biases of the last layer begin at 5, which puts 99.9 % of
+    the scores above 0. The same forty seeds then end between 95.8 and 96.8 %, 96.3 % on average.
 
     Args:
-        input_size: numbers in a sample, 784 for a digit.
+        input_size: numbers per sample, 784 for a digit.
         hidden_size: units of the hidden layer.
         output_size: classes.
         weight_init_std: the standard deviation of the initial weights.
-        seed: fixes the initial weights; ``None`` draws them anew each time.
+        seed: fixes the initial weights; ``None`` gives different ones each time.
         dtype: of the parameters; float64 to check gradients, float32 to train fast.
-        last_bias: where the biases of the last layer begin; those of the first begin at 0.
+        last_bias: the initial biases of the last layer; those of the first begin at 0.
 
     Attributes:
         params: ``W1`` [input_size, hidden_size], ``b1`` [hidden_size], ``W2`` [hidden_size, output_size], ``b2``
-            [output_size]. To train is to change these, in place or by setting new arrays.
+            [output_size]. Training changes them, in place or by setting new arrays.
 
     Raises:
-        UserError: a size or the standard deviation is not a number above 0.
+        UserError: a size is not an integer of at least 1, or the standard deviation is not a number above 0.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class TwoLayerNet:
         }
 
     def layers(self) -> list[Affine | ReLU]:
-        """Return the layers in their order, made anew.
+        """Return new layers, in their order.
 
-        A layer holds one pass's intermediate values, the net holds the parameters. Made for one pass and then
-        forgotten, layers can neither go on using weights that were replaced nor mix up two passes.
+        The net holds the parameters; a layer holds the intermediate values of one pass. With new layers for each pass,
+        none can use weights that were replaced since, or mix up two passes.
         """
         p = self.params
         return [Affine(p["W1"], p["b1"]), ReLU(), Affine(p["W2"], p["b2"]), ReLU()]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the scores [n, output_size] for samples x [n, input_size]; the largest is the net's answer."""
+        """Return the scores [n, output_size] for samples x [n, input_size]; the largest is the net's prediction."""
         for layer in self.layers():
             x = layer.forward(x)
         return x
@@ -83,17 +83,17 @@ class TwoLayerNet:
         return SoftmaxWithLoss().forward(self.predict(x), t)
 
     def accuracy(self, x: np.ndarray, t: np.ndarray) -> float:
-        """Return the share of samples x whose label in t is the net's answer."""
+        """Return the share of samples x whose label in t is the net's prediction."""
         scores = self.predict(x)
         check_not_empty(x)
         return float((scores.argmax(axis=1) == class_indices(t, *scores.shape)).mean())
 
     def gradient(self, x: np.ndarray, t: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the gradient of ``loss(x, t)`` with respect to each parameter, under the parameter's name."""
+        """Return the gradient of ``loss(x, t)`` with respect to each parameter, by the parameter's name."""
         return self.loss_and_gradient(x, t)[1]
 
     def loss_and_gradient(self, x: np.ndarray, t: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
-        """Return ``loss(x, t)`` and ``gradient(x, t)`` out of a single pass there and back."""
+        """Return ``loss(x, t)`` and ``gradient(x, t)`` from one forward and one backward pass."""
         layers = self.layers()
         for layer in layers:
             x = layer.forward(x)
@@ -103,38 +103,38 @@ class TwoLayerNet:
         dy = last.backward()
         for layer in reversed(layers):
             dy = layer.backward(dy)
-        first, second = layers[0], layers[2]
+        first, second = (layer for layer in layers if isinstance(layer, Affine))
         return loss, {"W1": first.dW, "b1": first.db, "W2": second.dW, "b2": second.db}
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a net read in one digit.
+class Prediction:
+    """A net's prediction for one digit; ``str`` draws the digit too.
 
     Attributes:
-        index: which of the digits it was.
-        image: its pixels [784], as the net was given them.
-        label: what it shows.
-        answer: what was read in it.
-        probability: what the softmax of the scores gives the answer.
+        index: its place among the digits.
+        image: its pixels [784].
+        label: the digit that it shows.
+        digit: the digit with the largest score.
+        probability: the softmax probability of that digit.
     """
 
     index: int
     image: np.ndarray
     label: int
-    answer: int
+    digit: int
     probability: float
 
     def __str__(self) -> str:
-        verdict = f"digit {self.index} shows {self.label}, read as {self.answer} ({self.probability:.1%})"
+        verdict = f"digit {self.index}: {self.label}, predicted {self.digit} ({self.probability:.1%})"
         return f"{as_text(self.image)}\n{verdict}"
 
 
-def read_random_digit(net: TwoLayerNet, x: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> Reading:
-    """Pick one of the digits x [n, 784] with labels t, integers [n], and read it; printed, it shows the digit too."""
+def predict_random_digit(net: TwoLayerNet, x: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> Prediction:
+    """Classify a random one of the digits x [n, 784] with labels t, integers [n]."""
     check_not_empty(x)
     index = int(rng.integers(len(x)))
     scores = net.predict(x[[index]])
     label = class_indices(t[[index]], *scores.shape)[0]
-    answer = int(scores.argmax())
-    return Reading(index, x[index], int(label), answer, float(softmax(scores)[0, answer]))
+    digit = int(scores.argmax())
+    return Prediction(index, x[index], int(label), digit, float(softmax(scores)[0, digit]))
