@@ -533,13 +533,13 @@ print(f"single test digits: {in_percent(tested)}")
 # Begin with `python -m paddle_mnist.check 05 --start`, and write into `labs/my/05.py`.
 #
 # 1. `reading_order(boxes)`: the boxes of a page with several lines, in the order in which one reads them.
-# 2. `centre_by_mass(image)`: move the ink so that its centre of mass is in the middle.
+# 2. `centre_by_mass(image)`: find the bugs. The ink should move until its centre of mass is in the middle.
 # 3. `count_holes(is_ink)`: 8 has two, 0, 6 and 9 have one, 1 has none.
 #
 # > 先运行 `python -m paddle_mnist.check 05 --start`，再把答案写进 `labs/my/05.py`。
 # >
 # > 1. `reading_order(boxes)`：把一页多行文字的框按阅读顺序排好。
-# > 2. `centre_by_mass(image)`：移动墨迹，使质心位于正中。
+# > 2. `centre_by_mass(image)`：找错误。它本应移动墨迹，使质心位于正中。
 # > 3. `count_holes(is_ink)`：8 有两个洞，0、6、9 有一个，1 没有。
 
 # %%

@@ -26,7 +26,7 @@ def centre_by_mass(image):
     The mean row, weighted by ink, moves to 14, as in MNIST, and so does the mean column. Round the distance to whole
     pixels. No ink is lost: there is always enough room. Rows and columns that enter the picture are 0.
     image: uint8 [28, 28], with some ink.
-    Returns: uint8 [28, 28].
+    Returns: uint8 [28, 28]. The lines below do something else: find the bugs.
     """
 '''
 
@@ -140,6 +140,7 @@ def _check_centre(answer: Answer) -> None:
         cut = [int(14 - _mean(mass.sum(axis=axis))) for axis in (1, 0)]
         sums = [round(14 - _mean(image.sum(axis=axis, dtype=np.uint8).astype(float))) for axis in (1, 0)]
         wrapped = [round(14 - _wrapped_mean(image, axis)) for axis in (1, 0)]
+        as_given = [int(14 - _wrapped_mean(image, axis)) for axis in (1, 0)]
         box = [round(14 - (line[0] + line[-1]) / 2) for line in (np.flatnonzero(mass.sum(axis=a)) for a in (1, 0))]
         slips = [
             (np.roll(image, (right, down), axis=(0, 1)), "rows and columns are exchanged"),
@@ -154,6 +155,7 @@ def _check_centre(answer: Answer) -> None:
             (np.roll(image, cut, axis=(0, 1)), "it cuts the fraction off: use round()"),
             (np.roll(image, sums, axis=(0, 1)), "sums of uint8 wrap at 256: convert to float first"),
             (np.roll(image, wrapped, axis=(0, 1)), "products of uint8 wrap at 256: convert to float first"),
+            (np.roll(image, as_given, axis=(0, 1)), "products of uint8 wrap at 256: convert to float first"),
             (np.roll(image, (down - 1, right - 1), axis=(0, 1)), "it is off by one: rows and columns count from 0"),
             (image, "nothing has moved: products of uint8 wrap at 256; convert to float first"),
         ]
@@ -222,6 +224,14 @@ def _check_holes(answer: Answer) -> None:
         expect(call(answer, is_ink, on=shown), wanted, shown, (), why)
 
 
+_BUGS = """\
+    raise NotImplementedError  # delete this line; the rest runs, and has two bugs
+    places = np.arange(28, dtype=np.uint8)
+    row = (image * places[:, np.newaxis]).sum() / image.sum()
+    column = (image * places).sum() / image.sum()
+    return np.roll(image, (int(14 - row), int(14 - column)), axis=(0, 1))
+"""
+
 EXERCISES = (
     Exercise(
         _READING_ORDER,
@@ -246,14 +256,15 @@ EXERCISES = (
         _check_centre,
         (
             (
-                "The mean row is the sum of row number times ink, divided by all ink; compute with floats.",
-                "平均行号等于（行号乘以墨量）之和除以总墨量；用浮点数计算。",
+                "Print row and column for ink in one corner. Can they be right? Which dtype has image * places?",
+                "对只在一个角上有墨的图像打印 row 和 column。它们可能对吗？image * places 的 dtype 是什么？",
             ),
             (
-                "round(14 - mean) is the distance, and numpy.roll moves rows or columns.",
-                "round(14 - mean) 就是要移动的距离，numpy.roll 可以移动行或列。",
+                "A uint8 ends at 255, and begins again at 0: compute with floats. And int() does not round.",
+                "uint8 到 255 为止，然后又从 0 开始：用浮点数计算。另外，int() 并不四舍五入。",
             ),
         ),
+        _BUGS,
     ),
     Exercise(
         _HOLES,
