@@ -197,11 +197,11 @@ lab.save(figure, "islands.png")
 # %% [markdown]
 # ## Boxes · 外框
 #
-# Draw a box around each island. Islands of a few pixels are specks of dirt, so drop them: a digit here has hundreds of
-# ink pixels, and 20 is far below that. If the bar of a 5 is separate, the 5 is two islands, one above the other: join
-# boxes that share most of their columns. Sorted by their left side, the boxes are in reading order.
+# Draw a box around each island. Islands of a few pixels are specks of dirt, so drop them: a digit here has more than a
+# hundred ink pixels, and 20 is far below that. If the bar of a 5 is separate, the 5 is two islands, one above the
+# other: join boxes that share most of their columns. Sorted by their left side, the boxes are in reading order.
 #
-# > 给每个岛画一个框。只有几个像素的岛是污渍，去掉：这里的一个数字有几百个墨点，20 远低于此。
+# > 给每个岛画一个框。只有几个像素的岛是污渍，去掉：这里的一个数字都有一百个以上的墨点，20 远低于此。
 # > 如果 5 的横杠与下面断开，这个 5 就成了上下两个岛：列大部分重合的框要合并。按左边排序，框就处于阅读顺序。
 
 
@@ -232,6 +232,9 @@ found = boxes(is_ink)
 print("boxes (top, left, bottom, right):", [tuple(int(side) for side in box) for box in found])
 assert len(found) == len(written)
 assert np.all(np.diff([box[1] for box in found]) > 0)
+ink_in_boxes = [int(is_ink[top:bottom, left:right].sum()) for top, left, bottom, right in found]
+print("ink pixels in each box:", ink_in_boxes)
+assert min(ink_in_boxes) > 100
 
 # %% [markdown]
 # ## MNIST's way of centring · MNIST 的居中方式
@@ -322,6 +325,12 @@ def cut_out(picture, is_ink, box):
     ink[ink < 0.25] = 0
     return np.rint(255 * ink).astype(np.uint8)
 
+
+paper, darkest = np.median(picture[~is_ink]), picture.min()
+right_of_digits = picture[:, found[-1][3] + 8 :]  # there the paper is darkest
+grey = ((paper - right_of_digits) / (paper - darkest)).max()
+print(f"the darkest paper has {grey:.0%} of full ink")
+assert grey < 0.25
 
 made = np.stack([centre(cut_out(picture, is_ink, box)) for box in found])  # [5, 28, 28]
 print("digits:", made.shape, made.dtype)
