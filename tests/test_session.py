@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +90,13 @@ def test_train_leaves_no_folder_if_the_learner_cannot_be_built(data_file, own_fo
     with pytest.raises(UserError, match="no CUDA"):
         train(settings_for("fc"), data_file, options=RunOptions(device="gpu", quiet=True))
     assert not Path("work/runs").exists()
+
+
+def test_session_trains_a_numpy_net_without_importing_paddle(data_file):
+    program = (
+        "import sys; from paddle_mnist.recipes import settings_for; from paddle_mnist.runs.session import train\n"
+        f"train(settings_for('three-layer', epochs=1), {str(data_file)!r})\n"
+        "sys.exit('paddle' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -27,6 +27,7 @@ from paddle_mnist.recipes import Settings, settings_for
 from paddle_mnist.runs import checkpoint, report
 from paddle_mnist.runs.run import Run, RunOptions, create, open_run
 from paddle_mnist.runs.trainer import Stopped, Trainer
+from paddle_mnist.scratch.learners import NumpyLearner
 
 __all__ = ["RunOptions", "Stopped", "resume", "train"]
 
@@ -133,7 +134,9 @@ def _finish(trainer: Trainer) -> Run:
 
 
 def _build(settings: Settings, options: RunOptions) -> Learner:
-    if not (settings.is_numpy or options.plain):
+    if settings.is_numpy:
+        return NumpyLearner(settings)  # without importing Paddle, which takes longer than these nets' first epoch
+    if not options.plain:
         cpu.tune()  # before Paddle is imported
     from paddle_mnist import learners
 
