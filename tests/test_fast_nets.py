@@ -320,6 +320,21 @@ def plain_step(net, optimizer, images, labels) -> float:
     return float(loss)
 
 
+def test_train_step_is_left_to_paddle_once_onednn_has_failed(monkeypatch):
+    (plain_net, _), (net, step) = net_and_step(p=0.0), net_and_step(p=0.0)
+    library = onednn.library().library
+
+    class Failing:
+        def __getattr__(self, name):
+            return (lambda *arguments: 3) if name == "dnnl_primitive_create" else getattr(library, name)
+
+    monkeypatch.setattr(onednn.library(), "library", Failing())
+    wanted = plain_step(plain_net, paddle.optimizer.SGD(0.05, parameters=plain_net.parameters()), *batch(8))
+    assert step(*batch(8)) == wanted
+    assert step.engine == "plain: oneDNN returned status 3 from primitive_create"
+    assert max(random_nets.differences(random_nets.state(net), random_nets.state(plain_net)).values()) == 0
+
+
 def test_cnn_without_onednn_equals_the_plain_layers(without_onednn):
     from paddle_mnist.nets import CNN
 

@@ -102,7 +102,10 @@ class Engine:
         arrays = self.arrays()
         if not self._may_compute(runner, images, arrays):
             return None
-        outputs = runner.outputs(arrays, images, seed)
+        try:
+            outputs = runner.outputs(arrays, images, seed)
+        except (OSError, RuntimeError) as error:
+            return self._give_up(runner, error)
         if not _all_finite([outputs]):
             return None
         self.store_statistics(runner, arrays)
@@ -115,8 +118,17 @@ class Engine:
         arrays = self.arrays()
         if not self._may_compute(runner, images, arrays):
             return None
-        flat = runner.gradients(arrays, images, output_gradient, seed)
+        try:
+            flat = runner.gradients(arrays, images, output_gradient, seed)
+        except (OSError, RuntimeError) as error:
+            return self._give_up(runner, error)
         return (arrays, flat) if _all_finite([flat]) else None
+
+    def _give_up(self, runner: Runner, error: Exception) -> None:
+        """Leave the net to Paddle from now on, since a library has refused to work."""
+        for state in self._states:
+            if state.runner is runner:
+                state.runner, state.reason = None, str(error)
 
     @staticmethod
     def _may_compute(runner: Runner, images: np.ndarray, arrays: dict[str, np.ndarray]) -> bool:

@@ -14,6 +14,9 @@ from paddle_mnist.program import Graph, Node, NotCoveredError
 # The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
 BLOCK_BYTES = 640_000
 LARGEST_BLOCK = 64
+# Nets without maps: a batch is one block where an image costs fewer multiplications, else it has blocks of so many rows.
+SMALL_NET = 100_000
+ROWS_BLOCK = 50
 SPATIAL = {"convolution", "max_pool", "average_pool", "adaptive_max_pool", "adaptive_average_pool"}
 
 Builder = Callable[[Node, Workspace], Kernel]
@@ -114,10 +117,15 @@ class Plan:
         return BUILDERS[node.operation]
 
     def _block_size(self) -> int | None:
-        if not any(node.operation in SPATIAL for node in self.graph.nodes):
-            return None
-        largest = 4 * max(map(math.prod, self.shapes.values()))
-        return min(max(BLOCK_BYTES // largest, 1), LARGEST_BLOCK)
+        if any(node.operation in SPATIAL for node in self.graph.nodes):
+            largest = 4 * max(map(math.prod, self.shapes.values()))
+            return min(max(BLOCK_BYTES // largest, 1), LARGEST_BLOCK)
+        products = sum(
+            math.prod(node.shape[:-1]) * math.prod(self.graph.parameters[node.parameters["weight"]])
+            for node in self.graph.nodes
+            if node.operation == "linear"
+        )
+        return None if products < SMALL_NET else ROWS_BLOCK
 
     def _differentiable(self, trainable: set[str]) -> set[str]:
         """Return the tensors that depend on a trainable parameter."""
