@@ -320,6 +320,20 @@ def plain_step(net, optimizer, images, labels) -> float:
     return float(loss)
 
 
+def test_threads_run_primitives_that_another_thread_created(monkeypatch):
+    # Gradients of uneven paddings and of many shapes need scratch memory, which oneDNN keeps for each thread by default.
+    monkeypatch.setattr(cpu, "threads", lambda: 3)
+    for padding, channels in (([1, 0, 2, 1], 6), (2, 20), (1, 3)):
+        net = nn.Sequential(nn.Conv2D(1, channels, 2), nn.Conv2D(channels, 6, 2, padding=padding), nn.Flatten())
+        images = random_nets.digits(60, 0)
+        results = []
+        for function in (fast.accelerate(net), net):
+            net.clear_gradients()
+            function(paddle.to_tensor(images)).square().mean().backward()
+            results.append({name: value.grad.numpy().copy() for name, value in net.named_parameters()})
+        assert max(random_nets.differences(*results).values()) < 1e-4
+
+
 def test_train_step_is_left_to_paddle_once_onednn_has_failed(monkeypatch):
     (plain_net, _), (net, step) = net_and_step(p=0.0), net_and_step(p=0.0)
     library = onednn.library().library

@@ -53,7 +53,7 @@ class Convolution(Kernel):
             self.bias_layout,
             self.y_layout,
             *self.geometry,
-            None,
+            create.attributes,
         )
         self.reorders: list = []
         memories = {
@@ -91,7 +91,7 @@ class Convolution(Kernel):
             self.y_layout,
             *self.geometry,
             self.convolution,
-            None,
+            self.create.attributes,
         )
         layout = create.chosen_layout(descriptor, onednn.dnnl_query_diff_weights_md)
         weight_gradient = create.memory(layout)
@@ -121,7 +121,7 @@ class Convolution(Kernel):
             self.y_layout,
             *self.geometry,
             self.convolution,
-            None,
+            self.create.attributes,
         )
         memories = {
             onednn.DNNL_ARG_DIFF_DST: gradient_memory,
@@ -158,7 +158,7 @@ class _Pool(Kernel):
             self.x_layout,
             self.y_layout,
             *self.geometry,
-            None,
+            create.attributes,
         )
         memories = {
             onednn.DNNL_ARG_SRC: create.memory(self.x_layout, x),
@@ -174,7 +174,13 @@ class _Pool(Kernel):
         create, gradient = self.create, workspace.output_gradient_of(self.node)
         x_gradient = workspace.input_gradient(self.node)
         descriptor = create.descriptor(
-            "pooling_backward", self.algorithm, self.x_layout, self.y_layout, *self.geometry, self.pooling, None
+            "pooling_backward",
+            self.algorithm,
+            self.x_layout,
+            self.y_layout,
+            *self.geometry,
+            self.pooling,
+            create.attributes,
         )
         memories = {
             onednn.DNNL_ARG_DIFF_DST: create.memory(self.y_layout, gradient),
@@ -266,7 +272,7 @@ class _BatchNorm:
         if key not in self.descriptors:
             kind = onednn.dnnl_forward_training if train else onednn.dnnl_forward_inference
             layout = self._layout(key[0])
-            arguments = kind, layout, layout, self.epsilon, flags, None
+            arguments = kind, layout, layout, self.epsilon, flags, self.create.attributes
             descriptor = self.create.descriptor("batch_normalization_forward", *arguments)
             if self.create.implementation(descriptor).startswith("ref"):
                 raise OSError("oneDNN has no fast code for this batch norm")
@@ -294,7 +300,16 @@ class _BatchNorm:
             forward, layout = self._forward(chunk, True, self.flags)
             size = chunk.stop - chunk.start
             if size not in descriptors:
-                arguments = onednn.dnnl_backward, layout, layout, layout, self.epsilon, self.flags, forward, None
+                arguments = (
+                    onednn.dnnl_backward,
+                    layout,
+                    layout,
+                    layout,
+                    self.epsilon,
+                    self.flags,
+                    forward,
+                    create.attributes,
+                )
                 descriptors[size] = create.descriptor("batch_normalization_backward", *arguments)
             gradient = create.memory(layout, self.gradient[chunk])
             memories = {
@@ -441,7 +456,7 @@ class Linear(dense.Linear):
 
     def _product(self, a: tuple, b: tuple, c: tuple):
         """Return a function for c = a @ b, each given by its layout and its memory."""
-        descriptor = self.create.descriptor("matmul", a[0], b[0], None, c[0], None)
+        descriptor = self.create.descriptor("matmul", a[0], b[0], None, c[0], self.create.attributes)
         memories = {onednn.DNNL_ARG_SRC: a[1], onednn.DNNL_ARG_WEIGHTS: b[1], onednn.DNNL_ARG_DST: c[1]}
         return self.create.function(descriptor, memories)
 

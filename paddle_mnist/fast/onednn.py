@@ -45,6 +45,8 @@ dnnl_query_impl_info_str = 8
 dnnl_query_weights_md = 131
 dnnl_query_diff_weights_md = 132
 dnnl_query_workspace_md = 135
+dnnl_query_scratchpad_md = 136
+dnnl_scratchpad_mode_user = 1
 
 DNNL_ARG_SRC = 1
 DNNL_ARG_DST = 17
@@ -56,6 +58,7 @@ DNNL_ARG_VARIANCE = 50
 DNNL_ARG_SCALE = 51
 DNNL_ARG_SHIFT = 52
 DNNL_ARG_WORKSPACE = 64
+DNNL_ARG_SCRATCHPAD = 80
 DNNL_ARG_DIFF_SRC = 129
 DNNL_ARG_DIFF_DST = 145
 DNNL_ARG_DIFF_WEIGHTS = 161
@@ -119,7 +122,11 @@ def library() -> Library | None:
 
 
 class Primitives:
-    """Creates primitives over our own buffers, and destroys them when it is collected itself."""
+    """Creates primitives over our own buffers, and destroys them when it is collected itself.
+
+    One thread at a time may run them, whichever created them. (oneDNN's own scratchpads belong to the thread that
+    creates a primitive and do not exist in others, so each primitive is given one of ours.)
+    """
 
     def __init__(self, library: Library) -> None:
         self.engine, self.library = library.engine, library.library
@@ -127,6 +134,8 @@ class Primitives:
         self.buffers: list[np.ndarray] = []
         weakref.finalize(self, _destroy, self.library, self.handles)
         self.stream = self._create("stream", "stream_create", self.engine, dnnl_stream_in_order)
+        self.attributes = self._attributes()
+        self._scratchpad = aligned(0)  # the largest one; primitives run one after the other
 
     def _create(self, kind: str, function: str, *arguments: object) -> Handle:
         handle = Handle()
@@ -164,7 +173,7 @@ class Primitives:
         return self._create("memory", "memory_create", layout, self.engine, Handle(buffer.ctypes.data))
 
     def descriptor(self, primitive: str, *arguments: object) -> Handle:
-        """Return the descriptor of a primitive."""
+        """Return the descriptor of a primitive, whose last argument has to be attributes of ours."""
         return self._create("primitive_desc", f"{primitive}_primitive_desc_create", self.engine, *arguments)
 
     def binary_post_ops(self, operations: Sequence[tuple[int, Handle]]) -> Handle:
@@ -174,11 +183,25 @@ class Primitives:
             operations: each one's algorithm, and the layout of its second operand.
         """
         post_ops = self._create("post_ops", "post_ops_create")
-        attributes = self._create("primitive_attr", "primitive_attr_create")
+        attributes = self._attributes()
         for algorithm, layout in operations:
             self._check("post_ops_append_binary", post_ops, algorithm, layout)
         self._check("primitive_attr_set_post_ops", attributes, post_ops)
         return attributes
+
+    def _attributes(self) -> Handle:
+        attributes = self._create("primitive_attr", "primitive_attr_create")
+        self._check("primitive_attr_set_scratchpad_mode", attributes, dnnl_scratchpad_mode_user)
+        return attributes
+
+    def _scratchpad_memory(self, descriptor: Handle) -> dict[int, Handle]:
+        layout = self.chosen_layout(descriptor, dnnl_query_scratchpad_md)
+        size = -(-self.library.dnnl_memory_desc_get_size(layout) // 4)
+        if not size:
+            return {}
+        if size > len(self._scratchpad):
+            self._scratchpad = aligned(size)
+        return {DNNL_ARG_SCRATCHPAD: self.memory(layout, self._scratchpad)}
 
     def _check(self, function: str, *arguments: object) -> None:
         status = getattr(self.library, f"dnnl_{function}")(*arguments)
@@ -194,11 +217,12 @@ class Primitives:
     def reorder(self, source: Handle, source_memory: Handle, to: Handle, to_memory: Handle) -> Callable[[], None]:
         """Return a function that copies from one layout to another."""
         function = "reorder_primitive_desc_create"
-        descriptor = self._create("primitive_desc", function, source, self.engine, to, self.engine, None)
+        descriptor = self._create("primitive_desc", function, source, self.engine, to, self.engine, self.attributes)
         return self.function(descriptor, {DNNL_ARG_SRC: source_memory, DNNL_ARG_DST: to_memory})
 
     def function(self, descriptor: Handle, memories: dict[int, Handle]) -> Callable[[], None]:
         """Return a function that runs the described primitive on the given memories."""
+        memories = memories | self._scratchpad_memory(descriptor)
         primitive = self._create("primitive", "primitive_create", descriptor)
         arguments = (_Argument * len(memories))(*[_Argument(i, memory) for i, memory in memories.items()])
         execute, stream, count = self.library.dnnl_primitive_execute, self.stream, len(memories)

@@ -14,7 +14,7 @@ from paddle_mnist.program import Graph, Node, NotCoveredError
 # The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
 BLOCK_BYTES = 640_000
 LARGEST_BLOCK = 64
-# Nets without maps: a batch is one block where an image costs fewer multiplications, else it has blocks of so many rows.
+# Nets without maps: one block if an image costs fewer multiplications than this, else blocks of so many rows.
 SMALL_NET = 100_000
 ROWS_BLOCK = 50
 SPATIAL = {"convolution", "max_pool", "average_pool", "adaptive_max_pool", "adaptive_average_pool"}
