@@ -517,7 +517,11 @@ styles = ({"linewidth": 6, "alpha": 0.35}, {"linewidth": 1.5}, {"linewidth": 1.5
 for place, (name, style) in enumerate(zip(losses, styles, strict=True)):
     smooth = np.convolve(losses[name], np.ones(20) / 20, mode="valid")
     axes.plot(range(20, len(smooth) + 20), smooth, color=COLOURS[(0, 0, 1)[place]], label=name, **style)
-axes.set(title="The engine trains as the gradients by hand do, and any other net too", ylim=(0, None), xlim=(0, None))
+axes.set(
+    title="The engine trains as gradients by hand do; a new net needs no new backward pass",
+    ylim=(0, None),
+    xlim=(0, None),
+)
 axes.set(xlabel="step (100 digits)", ylabel="loss, mean of the last 20 steps")
 axes.legend()
 lab.save(figure, "training.png")
