@@ -249,8 +249,8 @@ def test_cache_replaces_a_damaged_file(tmp_path, source, place):
 
 
 @pytest.mark.parametrize("place", [78 * 784 + 5, 78 * 785 + 32])
-def test_cache_replaces_a_file_that_somebody_else_wrote_with_a_right_checksum(tmp_path, source, place):
-    """A label beyond 9, and an encoding that is not a text, in a cache that several users share."""
+def test_cache_replaces_a_file_with_a_right_checksum_and_wrong_values(tmp_path, source, place):
+    """A label beyond 9, and an encoding that is not a text."""
     open_dataset(source)
     (path,) = cached(tmp_path)
     whole = path.read_bytes()
@@ -279,6 +279,46 @@ def test_cache_replaces_the_file_of_another_source(tmp_path, source):
     (other,) = set(cached(tmp_path)) - {path}
     path.write_bytes(other.read_bytes())
     assert same(open_dataset(source))
+
+
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="a mapped file cannot be cut short here")
+
+
+@needs_posix
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_cache_never_maps_a_file_that_others_may_cut_short(tmp_path, source, mode):
+    open_dataset(source)
+    (path,) = cached(tmp_path)
+    path.chmod(mode)
+    with open(path, "r+b") as shared:
+        found = open_dataset(source)
+        assert path.stat().st_ino != os.fstat(shared.fileno()).st_ino, "it is replaced"
+        shared.truncate(0)  # a process that has mapped it is ended by the next access
+        assert same(found)
+    assert path.stat().st_mode & 0o777 == 0o600 and isinstance(found.train.images, np.memmap)
+
+
+@needs_posix
+def test_cache_never_uses_a_file_of_another_user(tmp_path, source, monkeypatch):
+    open_dataset(source)
+    (path,) = cached(tmp_path)
+    before = path.stat()
+    owner = before.st_uid
+    if owner == 0:
+        owner = 12_345
+        os.chown(path, owner, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    found = open_dataset(source)
+    assert same(found)
+    assert path.stat().st_ino != before.st_ino, "it is replaced, in a folder where that is possible"
+
+
+@needs_posix
+def test_cache_is_made_for_this_user_alone(tmp_path, source, monkeypatch):
+    monkeypatch.setenv("PADDLE_MNIST_CACHE", str(tmp_path / "new" / "cache"))
+    open_dataset(source)
+    (path,) = (tmp_path / "new" / "cache").iterdir()
+    assert (path.parent.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o700, 0o600)
 
 
 def test_cache_survives_a_pipe_or_a_folder_in_place_of_its_file(tmp_path, source):

@@ -13,8 +13,10 @@ import pytest
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs import history
 from paddle_mnist.runs.run import open_run, reproducible_state
 from paddle_mnist.runs.session import RunOptions, resume, train
+from paddle_mnist.storage.bounded_json import dump
 
 QUIET = RunOptions(quiet=True)
 SETTINGS = settings_for("three-layer", epochs=2, batch_size=50)
@@ -100,3 +102,48 @@ def test_session_trains_a_numpy_net_without_importing_paddle(data_file):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def short_history(monkeypatch):
+    """Read no history that is longer than two epochs and 38 logged steps."""
+    monkeypatch.setattr(history, "MAX_HISTORY_BYTES", 2 * history.EPOCH_BYTES + 38 * history.STEP_BYTES)
+
+
+def test_train_refuses_a_history_that_it_could_not_read_back(data_file, short_history):
+    settings = settings_for("three-layer", epochs=2, batch_size=6)  # 47 steps an epoch
+    with pytest.raises(UserError, match="--log-every must be at least 3 for 94 steps, got 2"):
+        train(settings, data_file, "run", RunOptions(log_every=2, quiet=True))
+    assert not Path("run").exists()
+    assert len(train(settings, data_file, "run", RunOptions(log_every=3, quiet=True)).history()) == 32 + 2
+
+
+def test_train_refuses_more_epochs_than_a_history_holds(data_file, short_history):
+    with pytest.raises(UserError, match="epochs must be at most 19, got 1,000,000"):
+        train(settings_for("three-layer", epochs=10**6), data_file, "run", QUIET)
+    assert not Path("run").exists()
+
+
+def test_resume_refuses_a_history_that_it_could_not_read_back(data_file, short_history):
+    run = train(
+        settings_for("three-layer", epochs=1, batch_size=6), data_file, "run", RunOptions(log_every=2, quiet=True)
+    )
+    before = (run.path / "run.json").read_bytes()
+    with pytest.raises(UserError, match="--log-every must be at least 4 for 47 steps, got 2"):
+        resume("run", epochs=2)
+    assert (run.path / "run.json").read_bytes() == before
+    assert len(resume("run", epochs=2, log_every=4, quiet=True).history()) == 24 + 12 + 2
+
+
+def test_check_length_counts_enough_bytes_for_the_longest_records():
+    floats = {"loss": -2.2250738585072014e-100, "lr": 1.2345678901234567e-05, "ms_per_step": 123_456.789}
+    step = {"epoch": 99_999, "batch": 12_345, "step": 123_456_789, **floats}
+    assert len(dump(step) + "\n") <= history.STEP_BYTES
+    epoch = {"epoch": 99_999, "step": 123_456_789, **floats, "valid_loss": 2.2250738585072014e-100}
+    epoch |= {
+        "mse": 2.2250738585072014e-100,
+        "accuracy": 0.12345678901234567,
+        "constant_answer": None,
+        "seconds": 99_999.123,
+    }
+    assert len(dump(epoch) + "\n") <= history.EPOCH_BYTES

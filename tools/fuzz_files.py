@@ -561,7 +561,7 @@ class Fuzzer:
             with checkpoint.lock(run):
                 checkpoint.save(run, {}, {}, state, keep=1, weights=checkpoint.NUMPY_WEIGHTS, log=lambda sentence: None)
                 found.append([{"epoch": 9, "step": 9, "loss": 1.0}])
-                found.write_document()
+                found.write_manifest()
             outcome = "read"
         except UserError as error:
             outcome = self.judged(str(error), run)

@@ -132,7 +132,7 @@ class Run:
         Raises:
             UserError: no epoch is complete yet, or the file is damaged.
         """
-        if not self.best_path.is_file():
+        if not os.path.lexists(self.best_path):
             raise UserError(
                 f"{self.path} has no {self.best_path.name} yet: complete an epoch with --resume {self.path}"
             )
@@ -199,7 +199,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         UserError: ``path`` holds no run, or its ``run.json``, which may be a stranger's, is damaged.
     """
     path = Path(path)
-    if not (path / MANIFEST).is_file():
+    if not os.path.lexists(path / MANIFEST):
         raise UserError(f"{path} holds no run (no {MANIFEST}): give a folder that train has written")
     source = path / MANIFEST
     manifest = read_json(source)

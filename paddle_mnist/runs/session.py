@@ -11,6 +11,7 @@ run = resume("work/runs/mine", epochs=5)
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import platform
 import sys
@@ -24,7 +25,7 @@ from paddle_mnist.dataset import Dataset, open_dataset, work_folder
 from paddle_mnist.engine import Learner
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import Settings, settings_for
-from paddle_mnist.runs import checkpoint, report
+from paddle_mnist.runs import checkpoint, history, report
 from paddle_mnist.runs.run import Run, RunOptions, create, open_run
 from paddle_mnist.runs.trainer import Stopped, Trainer
 from paddle_mnist.scratch.learners import NumpyLearner
@@ -50,10 +51,12 @@ def train(
         The finished run; ``run.result`` holds its metrics.
 
     Raises:
-        UserError: the data cannot be read, ``out`` already holds a run, or the run diverged.
+        UserError: the data cannot be read, ``out`` already holds a run, the history would be too long to be read, or
+            the run diverged.
         Stopped: after SIGINT or SIGTERM; the checkpoint is saved and ``resume`` continues.
     """
     dataset = data if isinstance(data, Dataset) else open_dataset(data, _log(options.quiet))
+    history.check_length(settings.epochs, _steps_per_epoch(settings, dataset), options.log_every)
     learner = _build(settings, options)
     manifest = _describe(settings, dataset, learner)
     run = create(out, run_name(settings), settings, options, manifest, work_folder() / "runs")
@@ -112,6 +115,8 @@ def resume(
         log_every=own.log_every if log_every is None else log_every,
     )
     dataset = _same_digits(run, data, quiet)
+    steps = _steps_per_epoch(run.settings, dataset)
+    history.check_length(run.settings.epochs, steps, run.options.log_every, run.history())
     learner = _build(run.settings, run.options)
     with checkpoint.lock(run.path):
         run.write_manifest()
@@ -141,6 +146,12 @@ def _build(settings: Settings, options: RunOptions) -> Learner:
     from paddle_mnist import learners
 
     return learners.build(settings, options.device, options.plain)
+
+
+def _steps_per_epoch(settings: Settings, dataset: Dataset) -> int:
+    held_out = settings.train_on == "train"
+    samples = len(dataset.train.labels) + (0 if held_out else len(dataset.valid.labels))
+    return math.ceil(samples / settings.batch_size)
 
 
 def _same_digits(run: Run, data: str | os.PathLike[str] | None, quiet: bool) -> Dataset:

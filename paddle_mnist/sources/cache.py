@@ -4,9 +4,10 @@ The file ``<sha256>.digits`` holds the arrays of the source whose bytes have tha
 A source is hashed each time it is opened, so a changed source is always noticed and its name does not matter.
 
 Detected: a cached file that is incomplete, belongs to another source, or has any byte that differs from what was
-written (CRC-32). The source is then read again and the file replaced. Not detected: what is changed on purpose by
-somebody who can write to the folder, and any change of a file after it was opened. Share the folder only with users
-whom you trust.
+written (CRC-32). The source is then read again and the file replaced.
+
+A file that another user owns or may write to is not used either: he could put other digits into it, and a file that is
+cut short while it is mapped ends the process (SIGBUS). Users who share a folder therefore share no cached files.
 
 If the folder cannot be read or written, or the disk is full, data sets are opened without a cache.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import struct
 import sys
 import time
@@ -90,7 +92,9 @@ def _save(path: Path, splits: Splits, sha256: bytes) -> None:
     parts = (splits.train, splits.valid, splits.eval)
     counts = [len(part.labels) for part in parts]
     crc = 0
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with atomic_write(path) as file:
+        os.chmod(file.name, 0o600)
         for array in [part.images for part in parts] + [part.labels for part in parts]:
             data = memoryview(np.ascontiguousarray(array)).cast("B")
             file.write(data)
@@ -101,9 +105,11 @@ def _save(path: Path, splits: Splits, sha256: bytes) -> None:
 
 
 def _load(path: Path, sha256: bytes) -> Splits | None:
-    """Map a cached data set; ``None`` if there is none or it is damaged."""
+    """Map a cached data set; ``None`` if there is none, it is damaged, or others could change it."""
     try:
         with open_regular(path) as file:
+            if not _is_private(os.fstat(file.fileno())):
+                return None
             end = file.seek(0, os.SEEK_END) - _TRAILER.size
             file.seek(max(end, 0))
             source, encoding, *counts, mark, crc = _TRAILER.unpack(file.read())
@@ -121,6 +127,13 @@ def _load(path: Path, sha256: bytes) -> Splits | None:
     ends = np.cumsum(counts)[:-1]
     splits = map(Split, np.split(images, ends), np.split(labels, ends))
     return Splits(*splits, encoding=name)
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Tell whether nobody but this user, and the system's administrator, can change a file."""
+    if os.name == "nt":  # which refuses to cut a mapped file short, and keeps caches in the user's own profile
+        return True
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _checksum(file: BinaryIO, size: int) -> int:
@@ -163,7 +176,7 @@ def _hash(paths: list[Path]) -> bytes:
 def _prune(newest: Path) -> None:
     """Remove the oldest data sets so that ``MAX_CACHED`` stay, and what killed processes left half written."""
     found = sorted(folder().glob("*.digits"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    stale = [path for path in folder().glob(".*.tmp") if time.time() - path.stat().st_mtime > _STALE]
+    stale = [path for path in folder().glob(".*.digits.*.tmp") if time.time() - path.stat().st_mtime > _STALE]
     for path in stale + [path for path in found if path != newest][MAX_CACHED - 1 :]:
         with contextlib.suppress(OSError):
             path.unlink()
