@@ -21,6 +21,7 @@ LAYERS = (
     ("loader", "scratch"),
     ("learners", "engine"),
     ("runs",),
+    ("exports",),
     ("labs",),
     ("train", "evaluate", "predict", "plot", "data", "reproduce", "export", "play", "check"),
 )

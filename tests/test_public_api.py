@@ -28,6 +28,7 @@ PUBLIC = {
     "runs.session": "RunOptions Stopped resume train",
     "splits": "Split Splits",
     # What has its own folder.
+    "exports": "DifferentError Exported export",
     "fast": "Forward TrainStep accelerate engine_name train_step",
     "program": "Graph IMAGES Node NotCoveredError OPERATIONS capture operations rewrite",
     "sources.mnist_json": "ENCODINGS pixel_values read write",

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 IMAGES = "images"
 
@@ -72,7 +73,7 @@ class Node:
     inputs: tuple[str, ...]
     shape: tuple[int, ...]
     parameters: Mapping[str, str] = field(default_factory=dict)
-    attributes: Mapping[str, object] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         details = [f"{role}={name}" for role, name in self.parameters.items()]

@@ -1,0 +1,131 @@
+"""``export``: writes a trained net in another format, once it has been verified."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from paddle_mnist.dataset import Dataset, open_dataset
+from paddle_mnist.errors import UserError
+from paddle_mnist.exports import to_onnx
+from paddle_mnist.exports.model import Model, load_model
+from paddle_mnist.exports.verify import Comparison, compare
+from paddle_mnist.recipes import check_choice
+from paddle_mnist.storage.files import atomic_write, os_errors_as
+
+FORMATS = ("paddle", "onnx")
+CALIBRATION = 500  # training digits that the ranges for int8 are measured on
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        paths: the files.
+        comparisons: with the net, by what ran the export.
+        remarks: what could not be verified, and why.
+    """
+
+    paths: list[Path]
+    comparisons: dict[str, Comparison]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(path.stat().st_size for path in self.paths)
+
+
+def export(
+    source: str | os.PathLike[str] | paddle.nn.Layer,
+    to: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    int8: bool = False,
+    raw: bool = False,
+    data: str | os.PathLike[str] | None = None,
+    pixel_range: str | None = None,
+    log: Log | None = None,
+) -> Exported:
+    """Write a trained net for use elsewhere, after comparing it with the net on every evaluation digit.
+
+    Args:
+        source: a run folder, a file of weights, or a ``paddle.nn.Layer``; see ``model.load_model``.
+        to: ``"paddle"`` (``paddle.jit.save``) or ``"onnx"``.
+        out: the file to write; for ``"paddle"``, what the names of the files begin with. ``None`` writes ``model.onnx``
+            or ``model.json`` and ``model.pdiparams`` into the run folder, and beside a file of weights under its name.
+        int8: quantize an ONNX file to 8 bits, with ranges measured on 500 training digits.
+        raw: write the net alone: float32 [n, 1, 28, 28] in the net's own pixel range in, raw outputs [n, k] out.
+            Otherwise pixels uint8 [n, 28, 28] go in, and digits and probabilities or values come out.
+        data: the digits to verify with, as ``open_dataset`` takes them; ``None`` takes those of the run.
+        pixel_range: what the net was trained on, where the source does not say so.
+        log: takes lines about the data that was opened.
+
+    Raises:
+        DifferentError: the export does not give what the net gives; nothing was written.
+        UserError: an argument is not one of the above, or the net computes something that cannot be exported.
+    """
+    check_choice("to", to, FORMATS)
+    if int8 and to != "onnx":
+        raise UserError(f"int8 must be used with onnx, got {to}")
+    if to == "onnx":
+        to_onnx.check_installed()
+    model = load_model(source, pixel_range)
+    path = _path(source, to, out, int8)
+    dataset = open_dataset(data or model.data or "auto", log)
+    model = replace(model, metadata={**model.metadata, "verified_on_sha256": dataset.sha256})
+    with os_errors_as(f"cannot write {path}"):
+        return _WRITERS[to](model, path, dataset, raw, int8)
+
+
+def _path(
+    source: str | os.PathLike[str] | paddle.nn.Layer, to: str, out: str | os.PathLike[str] | None, int8: bool
+) -> Path:
+    """Return the file to write, or what the names of the files begin with."""
+    suffix = {"onnx": "-int8.onnx" if int8 else ".onnx", "html": ".html", "paddle": ""}[to]
+    if out is not None:
+        path = Path(out)
+        if path.is_dir():
+            raise UserError(f"out must name a file, got the folder {path}")
+        return path.with_suffix("") if to == "paddle" and path.suffix in (".json", ".pdiparams") else path
+    if isinstance(source, paddle.nn.Layer):
+        raise UserError("out must name a file, got none: a layer has no folder of its own")
+    path = Path(source)
+    return (path / f"model{suffix}") if path.is_dir() else path.with_name(path.stem + suffix)
+
+
+def _write_onnx(model: Model, path: Path, dataset: Dataset, raw: bool, int8: bool) -> Exported:
+    if int8:
+        content = to_onnx.quantized(model, np.ascontiguousarray(dataset.train.images[:CALIBRATION]), raw)
+    else:
+        content = to_onnx.onnx_model(model, raw)
+    comparison = compare(model, to_onnx.runner(content), dataset.eval, raw, int8)
+    with atomic_write(path) as file:
+        file.write(content)
+    return Exported([path], {"ONNX Runtime": comparison})
+
+
+def _write_paddle(model: Model, path: Path, dataset: Dataset, raw: bool, int8: bool) -> Exported:
+    from paddle_mnist.exports import to_paddle
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+        prefix = Path(folder) / path.name
+        written = to_paddle.write_paddle(model, prefix, raw)
+        comparisons = {"paddle.jit.load": compare(model, to_paddle.jit_runner(prefix), dataset.eval, raw)}
+        comparisons["Paddle Inference"] = compare(model, to_paddle.inference_runner(prefix), dataset.eval, raw)
+        paths = [Path(shutil.move(one, path.parent / one.name)) for one in written]
+    return Exported(paths, comparisons)
+
+
+_WRITERS = {"onnx": _write_onnx, "paddle": _write_paddle}
