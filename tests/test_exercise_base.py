@@ -66,6 +66,25 @@ def test_expect_says_how_a_value_differs(found, wanted, message):
         expect(found, wanted, on="anything")
 
 
+@pytest.mark.parametrize(
+    ("found", "wanted", "message"),
+    [
+        ([-1.0, -2.0], np.array([1.0, 2.0]), "the sign is reversed"),
+        (np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]), "every number is 2 times the expected one"),
+        (np.ones((2, 3)).T * [1, 2], np.array([[1.0, 1, 1], [2, 2, 2]]), "this is the transpose"),
+        ([True, False], [0], "return the indices"),
+        ([3, 1, 2], [1, 2, 3], "in another order"),
+        (1, (1, 2), "the first of 2 values"),
+        ((2, 1), (1, 2), "in the reverse order"),
+        ([2.0, 2.0], 2.0, "return one number"),
+        (2.0, [2.0, 2.0], "return all the numbers"),
+    ],
+)
+def test_expect_recognises_the_right_value_in_another_form(found, wanted, message):
+    with pytest.raises(Wrong, match=message):
+        expect(found, wanted, on="anything")
+
+
 class Liar:
     """An object that claims to be equal to everything, and fails when it is shown."""
 

@@ -38,7 +38,7 @@ def _ready(images):
 
 
 def batches__drops_the_last(images, labels, batch_size, rng):
-    """the last batch, of 3, is missing: the range must go on to n, not to n // batch_size * size"""
+    """the last batch, of 3, is missing: range must end at n, not at n // batch_size * batch_size"""
     order = rng.permutation(len(labels))
     for place in range(len(order) // batch_size):
         chosen = order[place * batch_size : (place + 1) * batch_size]
@@ -95,7 +95,7 @@ def batches__has_a_generator_of_its_own(images, labels, batch_size, rng):
 
 
 def batches__is_the_stub_with_its_bugs(images, labels, batch_size, rng):
-    """the last batch, of 3, is missing: the range must go on to n, not to n // batch_size * size"""
+    """the last batch, of 3, is missing: range must end at n, not at n // batch_size * batch_size"""
     image_order = rng.permutation(len(images))
     label_order = rng.permutation(len(labels))
     for first in range(0, len(images) - batch_size, batch_size):
@@ -178,3 +178,60 @@ def batches__scales_to_minus_one(images, labels, batch_size, rng):
     for first in range(0, len(labels), batch_size):
         chosen = order[first : first + batch_size]
         yield _ready(images[chosen]) * 2 - 1, labels[chosen]
+
+
+def batches__float64(images, labels, batch_size, rng):
+    """use astype(np.float32) before the division"""
+    o = rng.permutation(len(labels))
+    for f in range(0, len(labels), batch_size):
+        yield (images[o[f : f + batch_size]][:, None] / 255, labels[o[f : f + batch_size]])
+
+
+def batches__missing_axis(images, labels, batch_size, rng):
+    """one axis of size 1 is missing: x[:, np.newaxis]"""
+    o = rng.permutation(len(labels))
+    for f in range(0, len(labels), batch_size):
+        yield (images[o[f : f + batch_size]].astype("float32") / 255, labels[o[f : f + batch_size]])
+
+
+def batches__labels_first(images, labels, batch_size, rng):
+    """yield the images first, then the labels"""
+    o = rng.permutation(len(labels))
+    for f in range(0, len(labels), batch_size):
+        yield (labels[o[f : f + batch_size]], _ready(images[o[f : f + batch_size]]))
+
+
+def batches__same_batch_each_time(images, labels, batch_size, rng):
+    """every batch is the same slice: take first : first + batch_size"""
+    o = rng.permutation(len(labels))
+    for _f in range(0, len(labels), batch_size):
+        yield (_ready(images[o[:batch_size]]), labels[o[:batch_size]])
+
+
+def batches__divides_uint8_floor(images, labels, batch_size, rng):
+    """divide by 255 once, and convert to float32 before that"""
+    o = rng.permutation(len(labels))
+    for f in range(0, len(labels), batch_size):
+        yield ((images[o[f : f + batch_size]] // 255)[:, None].astype("float32"), labels[o[f : f + batch_size]])
+
+
+def find_faults__returns_mask(images, labels):
+    """these are truth values, one for each element: return the indices of those that are true"""
+    return [not i.any() or not 0 <= x <= 9 for i, x in zip(images, labels, strict=False)]
+
+
+def find_faults__9_is_bad(images, labels):
+    """9 is a digit"""
+    s = set()
+    o = []
+    for i, (a, x) in enumerate(zip(images, labels, strict=False)):
+        k = a.tobytes()
+        if not a.any() or x < 0 or x >= 9 or (k in s):
+            o.append(i)
+        s.add(k)
+    return o
+
+
+def find_faults__returns_count(images, labels):
+    """return all the numbers, not one"""
+    return sum(not i.any() for i in images)

@@ -173,3 +173,8 @@ def train_epoch__only_first_batch_return_in_loop(gradient, params, x, t, batch_s
         s = gradient(params, x[c], t[c])
         params = {k: params[k] - rate * s[k] for k in params}
         return params
+
+
+def predictions__all_a():
+    """the slope is 10 w now: write down the factor by which a step multiplies w, and put in a rate of 2"""
+    return {i: "a" for i in range(1, 6)}

@@ -173,3 +173,8 @@ def centre_by_mass__rows_only(image):
     m = image.astype(float)
     d = round(14 - m.sum(1) @ np.arange(28) / m.sum())
     return np.roll(image, d, 0)
+
+
+def reading_order__bottom_to_top(boxes):
+    """print the lines that you find"""
+    return sorted(boxes, reverse=True)

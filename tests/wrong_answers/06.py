@@ -140,3 +140,19 @@ def normalise_backward__forgets_to_divide(x, dy):
     """divide by r: y is x / r"""
     _, y, product = _parts(x, dy)
     return dy - y * product.mean(axis=1, keepdims=True)
+
+
+def backward__no_seed(graph, last):
+    """start with L itself, at 1.0"""
+    gr = {last: 0.0}
+    for u, s in graph.get(last, []):
+        gr[u] = gr.get(u, 0) + s * gr[last]
+    return gr
+
+
+def backward__only_direct_inputs(graph, last):
+    """start with L itself, at 1.0"""
+    gr = {last: 1.0}
+    for u, s in graph.get(last, []):
+        gr[u] = gr.get(u, 0) + s
+    return gr

@@ -111,3 +111,13 @@ def train_epoch__keeps_tensors(net, optimizer, batches):
 def train_epoch__is_as_given(net, optimizer, batches):
     """the step comes before backward"""
     return _epoch(net, optimizer, batches, column=False, clear=False, late=True)
+
+
+def square_error__root(outputs, labels):
+    """no root is asked for"""
+    return float(np.sqrt(((outputs - np.reshape(labels, (-1, 1))) ** 2).mean()))
+
+
+def square_error__abs(outputs, labels):
+    """these are absolute errors: square them"""
+    return float(np.abs(outputs - np.reshape(labels, (-1, 1)).astype(float)).mean())

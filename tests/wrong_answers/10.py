@@ -93,3 +93,62 @@ def batch_norm__uses_the_batch_afterwards(x, running, training):
 def batch_norm__keeps_nothing(x, running, training):
     """the running values are not updated: assign to running[...]"""
     return _norm(x, dict(running), training)
+
+
+def batch_norm__eps_outside_root(x, running, training):
+    """1e-5 is added to the variance, under the root"""
+    if training:
+        m, v = (x.mean(0), x.var(0))
+        running["mean"] = 0.9 * running["mean"] + 0.1 * m
+        running["variance"] = 0.9 * running["variance"] + 0.1 * v
+    else:
+        m, v = (running["mean"], running["variance"])
+    return (x - m) / (np.sqrt(v) + 1e-05)
+
+
+def batch_norm__ddof_1(x, running, training):
+    """divide the variance by n, not by n - 1"""
+    if training:
+        m, v = (x.mean(0), x.var(0, ddof=1))
+        running["mean"] = 0.9 * running["mean"] + 0.1 * m
+        running["variance"] = 0.9 * running["variance"] + 0.1 * v
+    else:
+        m, v = (running["mean"], running["variance"])
+    return (x - m) / np.sqrt(v + 1e-05)
+
+
+def batch_norm__std_into_running_variance(x, running, training):
+    """the running variance gets the variance of the batch, not its square root"""
+    if training:
+        m, v = (x.mean(0), x.var(0))
+        running["mean"] = 0.9 * running["mean"] + 0.1 * m
+        running["variance"] = 0.9 * running["variance"] + 0.1 * x.std(0)
+    else:
+        m, v = (running["mean"], running["variance"])
+    return (x - m) / np.sqrt(v + 1e-05)
+
+
+def batch_norm__replaces_dict_locally(x, running, training):
+    """the running values are not updated: assign to running[...]"""
+    if training:
+        m, v = (x.mean(0), x.var(0))
+        running = {"mean": 0.9 * running["mean"] + 0.1 * m, "variance": 0.9 * running["variance"] + 0.1 * v}
+    else:
+        m, v = (running["mean"], running["variance"])
+    return (x - m) / np.sqrt(v + 1e-05)
+
+
+def start_weights__variance_as_sd(sizes, rng):
+    """σ is a standard deviation: take the square root of the variance"""
+    return [rng.normal(0, (2 if i else 1) / a, (a, b)) for i, (a, b) in enumerate(pairwise(sizes))]
+
+
+def start_weights__standard_normal(sizes, rng):
+    """the weights have a standard deviation of 1: multiply them by σ"""
+    return [rng.standard_normal((a, b)) for a, b in pairwise(sizes)]
+
+
+def start_weights__own_generator(sizes, rng):
+    """draw from the argument rng, not from your own"""
+    g = np.random.default_rng(0)
+    return [g.normal(0, np.sqrt((2 if i else 1) / a), (a, b)) for i, (a, b) in enumerate(pairwise(sizes))]

@@ -88,3 +88,43 @@ def adam_step__misplaces_the_small_number(w, m, s, gradient, t, lr):
     m = 0.9 * m + 0.1 * gradient
     s = 0.999 * s + 0.001 * gradient**2
     return w - lr * m / (1 - 0.9**t) / np.sqrt(s / (1 - 0.999**t)) + 1e-8, m, s
+
+
+def adagrad_step__no_root(w, s, gradient, lr):
+    """the root of s is missing"""
+    s = s + gradient**2
+    return (w - lr * gradient / (s + 1e-06), s)
+
+
+def adagrad_step__sum_of_g(w, s, gradient, lr):
+    """add the square of the gradient"""
+    s = s + gradient
+    return (w - lr * gradient / (np.sqrt(np.abs(s)) + 1e-06), s)
+
+
+def adagrad_step__returns_w_only(w, s, gradient, lr):
+    """this is the first of 2 values: return all of them"""
+    s = s + gradient**2
+    return w - lr * gradient / (np.sqrt(s) + 1e-06)
+
+
+def adam_step__betas_swapped(w, m, s, gradient, t, lr):
+    """the shares are exchanged: m keeps 0.9, s keeps 0.999"""
+    m = 0.999 * m + 0.001 * gradient
+    s = 0.9 * s + 0.1 * gradient**2
+    return (w - lr * (m / (1 - 0.999**t)) / (np.sqrt(s / (1 - 0.9**t)) + 1e-08), m, s)
+
+
+def adam_step__corrects_with_t_1(w, m, s, gradient, t, lr):
+    """the correction takes t, not t - 1"""
+    m = 0.9 * m + 0.1 * gradient
+    s = 0.999 * s + 0.001 * gradient**2
+    k = max(t - 1, 1)
+    return (w - lr * (m / (1 - 0.9**k)) / (np.sqrt(s / (1 - 0.999**k)) + 1e-08), m, s)
+
+
+def adam_step__no_root(w, m, s, gradient, t, lr):
+    """the root of s is missing"""
+    m = 0.9 * m + 0.1 * gradient
+    s = 0.999 * s + 0.001 * gradient**2
+    return (w - lr * (m / (1 - 0.9**t)) / (s / (1 - 0.999**t) + 1e-08), m, s)

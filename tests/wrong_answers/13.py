@@ -74,3 +74,28 @@ def rate__is_negative(step, steps):
 def rate__returns_a_string(step, steps):
     """a rate is a finite number"""
     return "3"
+
+
+def clip_by_global_norm__in_place(gradients, limit):
+    """an operator such as -= or x[...] = works in place; the caller still needs its list: make a new one"""
+    n = np.sqrt(sum((g**2).sum() for g in gradients))
+    if n > limit:
+        for g in gradients:
+            g *= limit / n
+    return gradients
+
+
+def clip_by_global_norm__max_abs(gradients, limit):
+    """that is the largest number, not the norm"""
+    n = max(np.abs(g).max() for g in gradients)
+    return [g * min(1, limit / max(n, 1e-09)) for g in gradients]
+
+
+def largest_rate__1_over_c(slope, w):
+    """this rate reaches the lowest point in one step; up to twice of it still goes down"""
+    return 1 / (slope(w + 1) - slope(w))
+
+
+def largest_rate__sign(slope, w):
+    """the sign is reversed"""
+    return 2 / (slope(w) - slope(w + 1))

@@ -123,3 +123,21 @@ def newest_whole__max_fails_when_empty(checkpoints):
 def resume_point__multiplies(steps, samples, batch_size):
     """an epoch has samples / batch_size steps, rounded up, not samples"""
     return (steps // samples, steps % samples)
+
+
+def batches_left__returns_lists_of_sizes(samples, batch_size, seed, epoch, done):
+    """return the indices of the samples, not how many there are"""
+    o = np.random.default_rng([seed, epoch]).permutation(samples)
+    return [len(o[f : f + batch_size]) for f in range(done * batch_size, samples, batch_size)]
+
+
+def batches_left__permutes_with_seed_epoch(samples, batch_size, seed, epoch, done):
+    """the epoch has no influence: every epoch gets the same order"""
+    o = np.random.default_rng(seed * epoch).permutation(samples)
+    return [o[f : f + batch_size] for f in range(done * batch_size, samples, batch_size)]
+
+
+def batches_left__skips_done_samples_not_batches(samples, batch_size, seed, epoch, done):
+    """done counts batches, not samples"""
+    o = np.random.default_rng([seed, epoch]).permutation(samples)
+    return [o[f : f + batch_size] for f in range(done, samples, batch_size)]

@@ -113,3 +113,25 @@ def smallest_time__divides_by_repeats(work, clock, repeats):
     for _ in range(repeats):
         work()
     return (clock() - b) / repeats
+
+
+def smallest_time__returns_the_list(work, clock, repeats):
+    """return one number, not several"""
+    work()
+    o = []
+    for _ in range(repeats):
+        b = clock()
+        work()
+        o.append(clock() - b)
+    return o
+
+
+def smallest_time__median(work, clock, repeats):
+    """this is the median: return the smallest"""
+    work()
+    o = []
+    for _ in range(repeats):
+        b = clock()
+        work()
+        o.append(clock() - b)
+    return float(np.median(o))

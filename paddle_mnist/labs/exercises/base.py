@@ -134,6 +134,7 @@ def expect(
             _slip(found, slips, tolerance)
             or _precision(found, wanted, tolerance)
             or _slip(found, slips, max(tolerance, 1e-4))
+            or _relation(found, wanted, tolerance)
         )
         what = difference(found, wanted)
     except Exception as error:
@@ -142,7 +143,7 @@ def expect(
             on,
             f"return plain numbers, arrays, lists or tuples; looking at it raises {type(error).__name__}",
         ) from error
-    raise Wrong(what, on, reason or why or "follow this input through your lines by hand")
+    raise Wrong(what, on, reason or why or _order(found, wanted) or "follow this input through your lines by hand")
 
 
 def same(found: Any, wanted: Any, tolerance: float = 1e-6) -> bool:
@@ -221,6 +222,50 @@ def _precision(found: Any, wanted: Any, tolerance: float) -> str:
     if _has_float32(found):
         return "it is computed in float32, which holds 7 digits: compute in float64"
     return "it is nearly right: is something rounded, or a small number added that is not asked for?"
+
+
+def _relation(found: Any, wanted: Any, tolerance: float) -> str:
+    """Return the reason if a wrong value is the expected one in another form; else an empty string."""
+    if isinstance(wanted, tuple) and len(wanted) > 1:
+        if same(found, wanted[0], tolerance):
+            return f"this is the first of {len(wanted)} values: return all of them"
+        if isinstance(found, (tuple, list)) and same(found[::-1], wanted, tolerance):
+            return "the values are returned in the reverse order"
+    both_lists = isinstance(found, (list, tuple)) and isinstance(wanted, (list, tuple))
+    if both_lists and len(found) > 0 and all(isinstance(part, (bool, np.bool_)) for part in found):
+        return "these are truth values, one for each element: return the indices of those that are true"
+    a, b = _array(found), _array(wanted)
+    if a is None or b is None or a.dtype.kind not in "iuf" or b.dtype.kind not in "iuf":
+        return ""
+    if a.ndim and not b.ndim:
+        return "return one number, not several"
+    if b.ndim and not a.ndim:
+        return "return all the numbers, not one"
+    if a.ndim > 1 and same(a.T, b, tolerance):
+        return "rows and columns are exchanged: this is the transpose"
+    return _factor(a, b, tolerance)
+
+
+def _factor(found: np.ndarray, wanted: np.ndarray, tolerance: float) -> str:
+    """Return the reason if all numbers are off by the same factor."""
+    if found.shape != wanted.shape or not np.any(wanted):
+        return ""
+    if same(-found.astype(float), wanted, tolerance):
+        return "the sign is reversed"
+    if len(np.unique(wanted)) < 3:
+        return ""  # too few numbers to tell a factor from chance
+    factor = float((found.astype(float) * wanted).sum() / (wanted.astype(float) ** 2).sum())
+    if factor and same(found, factor * wanted, tolerance):
+        return f"every number is {factor:.6g} times the expected one"
+    return ""
+
+
+def _order(found: Any, wanted: Any) -> str:
+    try:
+        right = isinstance(found, (list, tuple)) and sorted(found) == sorted(wanted)
+    except (TypeError, ValueError):  # what cannot be sorted
+        return ""
+    return "the elements are right, but in another order" if right else ""
 
 
 def _has_float32(value: Any) -> bool:

@@ -117,7 +117,13 @@ def _check_batches(answer: Answer) -> None:
         sizes,
         [5, 5, 5, 5, 3],
         f"the sizes of the batches of {on}",
-        [([5, 5, 5, 5], "the last batch, of 3, is missing: the range must go on to n, not to n // batch_size * size")],
+        [
+            (
+                [5, 5, 5, 5],
+                "the last batch, of 3, is missing: range must end at n, not at n // batch_size * batch_size",
+            ),
+            ([5, 5, 5, 5, 5], "every batch is the same slice: take first : first + batch_size"),
+        ],
     )
     _check_form(pairs[0], on)
     _check_first_pixels([x[:, 0, 0, 0] for x, _ in pairs], on)
@@ -176,6 +182,10 @@ def _collect(
 
 def _check_form(pair: tuple[np.ndarray, np.ndarray], on: str) -> None:
     x, t = pair
+    if x.ndim == 1 and t.ndim > 1:
+        raise Wrong(
+            f"x has shape {list(x.shape)}; expected [5, 1, 28, 28]", on, "yield the images first, then the labels"
+        )
     if x.shape != (5, 1, 28, 28):
         why = "one axis of size 1 is missing: x[:, np.newaxis]" if x.shape == (5, 28, 28) else "count the axes of x"
         raise Wrong(f"x has shape {list(x.shape)}; expected [5, 1, 28, 28]", on, why)

@@ -54,7 +54,7 @@ def fit_line(x, t, lr, steps):
 def _check_error(answer: Answer) -> None:
     for outputs, labels, on in (
         ([[7.0]], [7], "one output, 7, and its label 7"),
-        ([[1.0], [2.0], [4.0]], [[1], [4], [4]], "outputs 1, 2, 4 and labels 1, 4, 4, both of shape [3, 1]"),
+        ([[1.0], [2.0], [4.0]], [[1], [5], [3]], "outputs 1, 2, 4 and labels 1, 5, 3, both of shape [3, 1]"),
         ([[1.0], [2.0], [4.0]], [1, 5, 4], "outputs 1, 2, 4 of shape [3, 1] and labels 1, 5, 4 of shape [3]"),
         ([[2.5], [-1.0]], [0, 9], "outputs 2.5 and -1 and labels 0 and 9"),
     ):

@@ -92,6 +92,7 @@ _QUESTIONS = (
 
 
 def _check_start(answer: Answer) -> None:
+    before: dict[str, np.ndarray] = {}
     for seed in range(5):
         for sizes in ([784, 100, 100, 100, 10], [20, 500, 30, 400, 400], [64, 64]):
             rng = np.random.default_rng(seed)
@@ -105,6 +106,9 @@ def _check_start(answer: Answer) -> None:
                     on,
                     "one array [inputs, outputs] for each pair of neighbours in sizes",
                 )
+            if seed and np.array_equal(found[0], before.get(str(sizes), 0)):
+                raise Wrong("two seeds give the same weights", on, "draw from the argument rng, not from your own")
+            before[str(sizes)] = found[0]
             _check_sizes([np.asarray(w, float) for w in found], seed, on)
 
 
@@ -121,6 +125,8 @@ def _check_sizes(weights: list[np.ndarray], seed: int, on: str) -> None:
         if not 0.7 < found < 1.45:
             spread = w.std()
             slips = (
+                (wanted, "σ is a standard deviation: take the square root of the variance"),
+                (1 / wanted, "the weights have a standard deviation of 1: multiply them by σ"),
                 (1 / np.sqrt(3), "uniform numbers from -a to a have the standard deviation a / √3"),
                 (1 / np.sqrt(2), "each ReLU halves the mean square: σ² is 2 / n from the second layer on"),
                 (np.sqrt(2), "the first layer's inputs have not passed a ReLU: its σ² is 1 / n"),
@@ -170,6 +176,8 @@ def _check_norm(answer: Answer) -> None:
                 "divide by the square root of the variance",
             ),
             (_norm(x, start, training, batch=True)[0], "after training the running values are used, not the batch's"),
+            ((x - x.mean(axis=0)) / (x.std(axis=0) + 1e-5), "1e-5 is added to the variance, under the root"),
+            ((x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + 1e-5), "divide the variance by n, not by n - 1"),
             (_norm(x, start, training, always=True)[0], "after training the running values must not change"),
             (
                 _norm(x, start, training, batch=True, root=False)[0],
@@ -180,6 +188,10 @@ def _check_norm(answer: Answer) -> None:
         slips = [
             (_norm(x, start, training, swapped=True)[1], "0.9 belongs to the old value, 0.1 to the new one"),
             (_norm(x, start, training, always=True)[1], "after training the running values must not change"),
+            (
+                {**after, "variance": 0.9 * start["variance"] + 0.1 * x.std(axis=0)},
+                "the running variance gets the variance of the batch, not its square root",
+            ),
             (start, "the running values are not updated: assign to running[...]"),
         ]
         expect(running, after, f"{on}: the running values afterwards", slips, "each is 0.9 old + 0.1 new, unit by unit")

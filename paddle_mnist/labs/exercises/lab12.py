@@ -108,6 +108,7 @@ def _check_adagrad(answer: Answer) -> None:
             ((w - lr * g0 / (np.sqrt(mean) + 1e-6), mean), "this is RMSProp: AdaGrad adds up and forgets nothing"),
             ((w - lr * g0 / (new + 1e-6), new), "the root of s is missing"),
             ((w - lr * g0 / (np.sqrt(s0 + np.abs(g0)) + 1e-6), s0 + np.abs(g0)), "add the square of the gradient"),
+            ((w - lr * g0 / (np.sqrt(np.abs(s0 + g0)) + 1e-6), s0 + g0), "add the square of the gradient"),
             ((new, w - step), "the weights come first, then the memory"),
         ]
         expect(call(answer, w, s0, g0, lr, on=on), (w - step, new), on, slips)
@@ -136,12 +137,17 @@ def _check_adam(answer: Answer) -> None:
 
         right, m1, s1 = step()
         kept = (m1 / (1 - 0.9**t), s1 / (1 - 0.999**t))
+        slow, fast = 0.999 * m0 + 0.001 * g0, 0.9 * s0 + 0.1 * g0**2
+        fair = lr * slow / (1 - 0.999**t) / (np.sqrt(fast / (1 - 0.9**t)) + 1e-8)
+        swapped = (w - fair, slow, fast)
         slips = [
             (step(tm=False, ts=False), "m and s are not corrected: in step t divide by 1 - 0.9^t and 1 - 0.999^t"),
             (step(ts=False), "s is not corrected: divide it by 1 - 0.999^t"),
             (step(tm=False), "m is not corrected: divide it by 1 - 0.9^t"),
             (step(sign=1), "the weights move uphill: the step is subtracted"),
             (step(root=False), "the root of s is missing"),
+            (step(t=max(t - 1, 1)), "the correction takes t, not t - 1"),
+            (swapped, "the shares are exchanged: m keeps 0.9, s keeps 0.999"),
             (step(t=t + 1), "t is 1 in the first step already"),
             (step(square=1), "s is the mean of the squared gradient: a square is missing"),
             (step(tiny="outside"), "1e-8 belongs to the divisor: put it in parentheses with the root"),

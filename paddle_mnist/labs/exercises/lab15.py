@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
+from paddle_mnist.labs.exercises.base import Answer, Exercise, Slip, Wrong, call, expect
 
 _POINT = '''
 def resume_point(steps, samples, batch_size):
@@ -137,7 +137,7 @@ def _check_left(answer: Answer) -> None:
         found = call(answer, samples, batch_size, seed, epoch, done, on=on)
         if not np.array_equal(before, _global_state()):
             raise Wrong("NumPy's global random state has changed", on, "use a generator of your own: default_rng")
-        slips = [
+        slips: list[Slip] = [
             (_left(samples, batch_size, [seed], done), "the epoch has no influence: every epoch gets the same order"),
             (_left(samples, batch_size, [seed + epoch], done), "seed and epoch are added: use [seed, epoch]"),
             (_left(samples, batch_size, [seed, epoch], 0), "batches that were done come again"),
@@ -147,6 +147,7 @@ def _check_left(answer: Answer) -> None:
             (_reshuffled(samples, batch_size, seed, epoch, done), "shuffle all samples first, then skip: not the rest"),
         ]
         wanted = _left(samples, batch_size, [seed, epoch], done)
+        slips.append(([len(part) for part in wanted], "return the indices of the samples, not how many there are"))
         expect(
             list(found) if isinstance(found, tuple) else found, wanted, on, slips, "write down the whole epoch first"
         )
