@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def predictions(
 
 def segmentation(
     gray: np.ndarray,
-    boxes: list[tuple[float, float, float, float]],
+    boxes: Sequence[Sequence[float]],
     images: np.ndarray,
     captions: list[str],
     path: Path,

@@ -123,7 +123,13 @@ def confidence(predictor: Predictor) -> Confidence | None:
     """Return a net's probability of its own answers, or ``None`` for one that has no probabilities."""
     if predictor(np.zeros((1, 28, 28), np.uint8)).probabilities is None:
         return None
-    return lambda images: predictor(images).probabilities.max(axis=1)
+
+    def of_answers(images: np.ndarray) -> np.ndarray:
+        probabilities = predictor(images).probabilities
+        assert probabilities is not None
+        return probabilities.max(axis=1)
+
+    return of_answers
 
 
 def read_picture(path: str, predictor: Predictor, kind: str | None = None, save: str | None = None) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def test_load_knows_old_and_new_names_of_numpy():
         (b"", "it ends before its last instruction, at byte 0"),
         (b"X\xff\xff\xff\xff.", "expected 4294967295 bytes in a unicodestring4, but only 1 remain"),
         (b"T\xff\xff\xff\xff.", "the instruction BINSTRING is damaged"),
-        (b"h\x05.", "the value 5 is used before it is there"),
+        (b"h\x05.", "the value 5 is used before it is stored"),
         (b".", "a value is missing"),
         (b"(.", "a value is missing"),
         (b"t.", "a mark is missing"),

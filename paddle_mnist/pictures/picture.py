@@ -130,13 +130,14 @@ class _BoundedReads(io.BytesIO):
 
 def _max_pixels(image: Image.Image, file: io.BytesIO) -> int:
     """Return how many pixels are decoded of an image that Pillow has just opened."""
-    from PIL import Image
+    from PIL import Image, ImageFile
 
-    if any(tile[0] in Image.DECODERS for tile in image.tile):  # those registered by name are written in Python
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    if any(tile[0] in Image.DECODERS for tile in tiles):  # those registered by name are written in Python
         return MAX_PIXELS_IN_PYTHON
     if image.format in ("JPEG", "MPO"):  # an MPO is a JPEG with further pictures behind it
         return MAX_PIXELS_IN_SCANS if _has_several_scans(image, file) else MAX_PIXELS["JPEG"]
-    return MAX_PIXELS[image.format]
+    return MAX_PIXELS[image.format or ""]
 
 
 def _has_several_scans(image: Image.Image, file: io.BytesIO) -> bool:
@@ -199,9 +200,8 @@ def _most_contrast(colours: np.ndarray) -> np.ndarray:
     Red ink on a green board can be as bright as the board.
     """
     channels = [colours[..., index] for index in range(3)]  # one at a time: floats take four times the memory
-    brightness = sum(
-        np.float32(share) * channel for share, channel in zip((0.299, 0.587, 0.114), channels, strict=True)
-    )
+    red, green, blue = channels
+    brightness = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     spread = [channel.std(dtype=np.float32) for channel in channels]
     widest = int(np.argmax(spread))
     return channels[widest] if spread[widest] > 2 * brightness.std() else brightness

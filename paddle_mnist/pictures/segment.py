@@ -70,7 +70,7 @@ def whole_digit(picture: Picture) -> Digit:
         UserError: there is no ink.
     """
     ink = find_ink(picture)
-    return Digit(tuple(round(side * picture.scale) for side in ink_box(ink)), prepare_digit(ink))
+    return Digit(_scaled(ink_box(ink), picture.scale), prepare_digit(ink))
 
 
 def split_digits(picture: Picture | np.ndarray, confidence: Confidence | None = None) -> list[Digit]:
@@ -97,8 +97,13 @@ def split_digits(picture: Picture | np.ndarray, confidence: Confidence | None = 
 
     digits = []
     for line, found in enumerate(find_digits(ink, name, confidence)):
-        digits += [Digit(tuple(round(x * scale) for x in part.box), _prepared(ink, part), line) for part in found]
+        digits += [Digit(_scaled(part.box, scale), _prepared(ink, part), line) for part in found]
     return digits
+
+
+def _scaled(box: tuple[int, int, int, int], scale: float) -> tuple[int, int, int, int]:
+    left, top, right, bottom = box
+    return round(left * scale), round(top * scale), round(right * scale), round(bottom * scale)
 
 
 def find_digits(

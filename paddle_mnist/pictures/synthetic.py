@@ -185,7 +185,8 @@ def _crop(ink: np.ndarray) -> np.ndarray:
 
 def _lay_out(glyphs: list[np.ndarray], size: float, pair: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Return the top left corner of each glyph; the one after ``pair`` is moved left until it touches."""
-    places, x = [], int(size)
+    places: list[tuple[int, int]] = []
+    x = int(size)
     for index, glyph in enumerate(glyphs):
         y = int(size * (1 + rng.uniform(-0.1, 0.1))) + int((1.1 * size - glyph.shape[0]) / 2)
         if index and index - 1 == pair:

@@ -82,7 +82,7 @@ def find_cuts(component: Component, slant: float, height: float) -> list[tuple[C
     rows, columns = np.indices(ink.shape)
     outside = []
     for lean in LEANS:
-        upright = columns - pad + (slant + lean) * rows
+        upright = np.asarray(columns - pad + (slant + lean) * rows)
         inked = upright[ink > 0.5]
         places = np.arange(inked.min() + 0.1 * unit, inked.max() - 0.1 * unit, STEP * unit)
         outside += [np.abs(upright - place) > band * unit for band in BANDS for place in places]

@@ -96,7 +96,7 @@ def _save(path: Path, splits: Splits, sha256: bytes) -> None:
     with atomic_write(path) as file:
         os.chmod(file.name, 0o600)
         for array in [part.images for part in parts] + [part.labels for part in parts]:
-            data = memoryview(np.ascontiguousarray(array)).cast("B")
+            data = np.ascontiguousarray(array).data.cast("B")
             file.write(data)
             crc = crc32(data, crc)
         fields = (sha256, splits.encoding.encode(), *counts, _MARK)
@@ -125,8 +125,8 @@ def _load(path: Path, sha256: bytes) -> Splits | None:
     except (OSError, UserError, ValueError, struct.error):
         return None
     ends = np.cumsum(counts)[:-1]
-    splits = map(Split, np.split(images, ends), np.split(labels, ends))
-    return Splits(*splits, encoding=name)
+    train, valid, test = map(Split, np.split(images, ends), np.split(labels, ends))
+    return Splits(train, valid, test, name)
 
 
 def _is_private(status: os.stat_result) -> bool:

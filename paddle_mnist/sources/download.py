@@ -133,7 +133,8 @@ def _fetch_file(
                 pooch.retrieve(mirror + path.name, f"md5:{md5}", path.name, path.parent, downloader=downloader)
                 return
             except requests.HTTPError as error:
-                failures.append(f"{mirror}: HTTP status {error.response.status_code}")
+                status = "error" if error.response is None else f"status {error.response.status_code}"
+                failures.append(f"{mirror}: HTTP {status}")
             except requests.RequestException as error:
                 failures.append(f"{mirror}: {type(error).__name__}")
             except ValueError as error:  # from _Transfer, or pooch's for a wrong MD5

@@ -7,10 +7,10 @@ is described by its authors at http://yann.lecun.com/exdb/mnist/.
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -47,11 +47,12 @@ def read(path: str | os.PathLike[str], dimensions: int) -> np.ndarray:
         file.seek(0)
         try:
             return _read(path, igzip.IGzipFile(fileobj=file) if packed else file, dimensions)
-        except (EOFError, isal_zlib.error, gzip.BadGzipFile, OverflowError) as error:  # OverflowError: a huge header
+        # isal's stubs declare its exception as an instance. OverflowError: a huge header.
+        except (EOFError, isal_zlib.error, gzip.BadGzipFile, OverflowError) as error:  # type: ignore[misc]
             raise UserError(f"{path} is damaged or incomplete ({error}): get it again") from None
 
 
-def _read(path: str | os.PathLike[str], file: IO[bytes], dimensions: int) -> np.ndarray:
+def _read(path: str | os.PathLike[str], file: io.BufferedIOBase, dimensions: int) -> np.ndarray:
     header = file.read(4)
     if header != bytes([0, 0, _UNSIGNED_BYTE, dimensions]):
         expected = f"{bytes([0, 0, _UNSIGNED_BYTE, dimensions]).hex(' ')} (bytes in {dimensions} dimensions)"

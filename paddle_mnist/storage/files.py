@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from paddle_mnist.errors import UserError
 
@@ -24,7 +25,7 @@ _OPEN_FLAGS = (
 )
 
 
-def open_regular(path: PathLike) -> BinaryIO:
+def open_regular(path: PathLike) -> io.BufferedReader:
     """Open an input file, which must be a regular file, without waiting for anything.
 
     What kind of file it is is asked of the opened file, not of its name, which may change its meaning in between.

@@ -238,7 +238,7 @@ class _Machine:
     def get(self, key: int) -> None:
         """Push a remembered value."""
         if key not in self.memo:
-            self.refuse(f"the value {key} is used before it is there")
+            self.refuse(f"the value {key} is used before it is stored")
         self.stack.append(self.memo[key])
 
     def push_tuple(self, size: int) -> None:
@@ -247,9 +247,22 @@ class _Machine:
             self.refuse("a value is missing")
         self.stack[-size:] = [tuple(self.stack[-size:])]
 
+    def push(self, value: Any) -> None:
+        """Push a value."""
+        self.stack.append(value)
+
+    def duplicate(self) -> None:
+        """Push the topmost value once more."""
+        value = self.pop()
+        self.stack += [value, value]
+
     def append(self, value: Any) -> None:
         """Append to the list on top."""
         self.top(list).append(value)
+
+    def append_all(self, values: list[Any]) -> None:
+        """Append several values to the list on top."""
+        self.top(list).extend(values)
 
     def set_items(self, target: dict[Any, Any], values: list[Any]) -> None:
         """Set keys and values that follow each other."""
@@ -262,6 +275,10 @@ class _Machine:
             elif type(key) not in (int, bool, type(None)) or (type(key) is int and abs(key) >= 1 << 31):
                 self.refuse(f"a {type(key).__name__} is the key of a dict, where a string or a small integer may be")
             target[key] = value
+
+    def set_all(self, values: list[Any]) -> None:
+        """Set keys and values that follow each other in the dict on top."""
+        self.set_items(self.top(dict), values)
 
     def set_one(self) -> None:
         """Set one key of the dict on top."""
@@ -372,7 +389,8 @@ class _Machine:
         if kind.kind == "b" and octets.strip(b"\x00\x01"):
             self.refuse("a boolean is neither 0 nor 1")
         try:
-            return np.ndarray(shape, kind, buffer=octets, order=order).copy(order="K")
+            array = np.ndarray(shape, kind, buffer=octets, order="F" if order == "F" else "C")
+            return array.copy(order="K")
         except ValueError:  # an empty array whose other lengths are beyond NumPy
             self.refuse(f"no array has the shape {quote(shape)}")
 
@@ -433,25 +451,25 @@ _BYTES = frozenset(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"))
 _LITERALS = _NUMBERS | _TEXTS | _UNICODE | _BYTES | {"NONE"}
 _LINES = frozenset(("INT", "LONG", "FLOAT", "GET", "PUT", "GLOBAL"))
 _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
-    "NEWTRUE": lambda m, _: m.stack.append(True),
-    "NEWFALSE": lambda m, _: m.stack.append(False),
-    "EMPTY_LIST": lambda m, _: m.stack.append([]),
-    "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
-    "EMPTY_DICT": lambda m, _: m.stack.append({}),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "EMPTY_DICT": lambda m, _: m.push({}),
     "APPEND": lambda m, _: m.append(m.pop()),
-    "APPENDS": lambda m, _: (values := m.pop_to_mark(), m.top(list).extend(values)),
-    "LIST": lambda m, _: (values := m.pop_to_mark(), m.stack.append(values)),
-    "TUPLE": lambda m, _: (values := m.pop_to_mark(), m.stack.append(tuple(values))),
+    "APPENDS": lambda m, _: m.append_all(m.pop_to_mark()),
+    "LIST": lambda m, _: m.push(m.pop_to_mark()),
+    "TUPLE": lambda m, _: m.push(tuple(m.pop_to_mark())),
     "TUPLE1": lambda m, _: m.push_tuple(1),
     "TUPLE2": lambda m, _: m.push_tuple(2),
     "TUPLE3": lambda m, _: m.push_tuple(3),
     "DICT": lambda m, _: m.make_dict(m.pop_to_mark()),
     "SETITEM": lambda m, _: m.set_one(),
-    "SETITEMS": lambda m, _: (values := m.pop_to_mark(), m.set_items(m.top(dict), values)),
+    "SETITEMS": lambda m, _: m.set_all(m.pop_to_mark()),
     "MARK": lambda m, _: m.mark(),
     "POP": lambda m, _: m.discard(),
     "POP_MARK": lambda m, _: m.pop_to_mark(),
-    "DUP": lambda m, _: (value := m.pop(), m.stack.extend((value, value))),
+    "DUP": lambda m, _: m.duplicate(),
     "PUT": _Machine.put,
     "BINPUT": _Machine.put,
     "LONG_BINPUT": _Machine.put,

@@ -50,7 +50,7 @@ def look_up_blocks(text: Text, table: Table, pool: ThreadPoolExecutor, store: Ca
         rows = future.result()
         if rows is None:
             wait([later for _, later in pending])
-            blocks = (padded[MARGIN:-MARGIN] for padded in (block, *(later for later, _ in pending)))
+            blocks = (padded[MARGIN:-MARGIN].data for padded in (block, *(later for later, _ in pending)))
             text.push_back(b",".join(blocks) + (b"," if passed_comma else b""))
             return False
         store(rows)

@@ -96,8 +96,9 @@ class Levels:
         self.only_integers &= is_integer
         self.candidates = fitting
         guess, taken = level(value, fitting[0]), set(self._ids.values())
-        self._ids[value] = guess if guess not in taken else min(set(range(256)) - taken)
-        return self._ids[value]
+        found = guess if guess is not None and guess not in taken else min(set(range(256)) - taken)
+        self._ids[value] = found
+        return found
 
     def ids_of_known(self, values: np.ndarray) -> np.ndarray | None:
         """Return the identifiers, uint8 [n], of pixel values, float64 [n]; ``None`` unless each was met before."""
@@ -109,11 +110,11 @@ class Levels:
             return None
         return np.array([self._ids[value] for value in known.tolist()], np.uint8)[found]
 
-    def save(self) -> tuple:
+    def save(self) -> tuple[tuple[str, ...], bool, int]:
         """Return the present state, for ``restore``."""
         return self.candidates, self.only_integers, len(self._ids)
 
-    def restore(self, state: tuple) -> None:
+    def restore(self, state: tuple[tuple[str, ...], bool, int]) -> None:
         """Forget every value that was met since ``save``."""
         self.candidates, self.only_integers, count = state
         while len(self._ids) > count:
@@ -133,13 +134,12 @@ class Levels:
         """
         scaled = [name for name in self.candidates if name != "uint8"]
         choices = ["uint8"] if "uint8" in self.candidates and (self.only_integers or not scaled) else scaled
-        tables = {name: [level(value, name) for value in self._ids] for name in choices}
-        first = choices[0]
-        if any(table != tables[first] for table in tables.values()):
+        tables = [[level(value, name) for value in self._ids] for name in choices]
+        if any(table != tables[0] for table in tables):
             raise ValueError(f"its pixels are ambiguous: they fit {' and '.join(choices)}, which mean different digits")
         levels = np.arange(256, dtype=np.uint8)
-        levels[list(self._ids.values())] = tables[first]
-        return first, levels
+        levels[list(self._ids.values())] = np.array(tables[0], np.uint8)
+        return choices[0], levels
 
     def _expected(self) -> str:
         if self.candidates == ENCODINGS:

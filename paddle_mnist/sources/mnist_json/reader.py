@@ -65,7 +65,8 @@ def read(path: str | os.PathLike[str], plain: bool = False) -> Splits:
             part = pixels[first : first + _CHUNK]
             part[:] = grey[part]
     images = np.split(pixels.reshape(-1, 28, 28), np.cumsum(counts)[:-1])
-    return Splits(*map(Split, images, labels), encoding=encoding)
+    train, valid, test = map(Split, images, labels)
+    return Splits(train, valid, test, encoding)
 
 
 class _Parser:
@@ -126,7 +127,7 @@ class _Parser:
         block = self._text.take_block()
         if block is None:
             return 1
-        if end := _LIST_END.search(block[MARGIN:-MARGIN]):
+        if end := _LIST_END.search(block[MARGIN:-MARGIN].data):
             first = MARGIN + end.start() + 1
             self._text.push_back(bytes(block[first:-MARGIN]))
             block = block[: first + MARGIN]

@@ -17,9 +17,9 @@ from paddle_mnist.sources.mnist_json.levels import PIXELS, Levels
 from paddle_mnist.sources.mnist_json.text import MARGIN
 
 try:  # compiled at installation if there is a compiler
-    from paddle_mnist.sources.mnist_json import _lookup
+    from paddle_mnist.sources.mnist_json import _lookup  # type: ignore[attr-defined]
 except ImportError:
-    _lookup = None  # type: ignore[assignment]
+    _lookup = None
 COMPILED = _lookup is not None
 
 _NUMBER = re.compile(rb"[ \t\r\n]*\[?[ \t\r\n]*([-+.0-9eE]+)")
@@ -146,7 +146,7 @@ class CompiledTable:
 
     def _learn(self, block: np.ndarray, at: int) -> bool:
         """Parse the number at which the look-up stopped; return whether it can be a pixel that was not known."""
-        match = _NUMBER.match(block, at)
+        match = _NUMBER.match(block.data, at)
         if match is None or match[1] in self._numbers:
             return False
         try:

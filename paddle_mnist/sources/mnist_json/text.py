@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import os
 import re
 from collections.abc import Iterator
-from typing import IO
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -15,7 +15,12 @@ from isal import igzip, isal_zlib
 from paddle_mnist.errors import UserError, quote
 from paddle_mnist.storage.files import open_regular
 
-DAMAGE = (EOFError, gzip.BadGzipFile, isal_zlib.error, OverflowError)  # OverflowError: a huge gzip header
+DAMAGE: tuple[type[Exception], ...] = (
+    EOFError,
+    gzip.BadGzipFile,
+    isal_zlib.error,  # type: ignore[assignment]  # declared as an instance in isal's stubs
+    OverflowError,  # a huge gzip header
+)
 BLOCK = 3 << 18  # bytes; smaller blocks cost calls, larger ones leave the processor's caches
 MARGIN = 64  # bytes before and after a block, which its receiver may overwrite
 MAX_TEXT = 1 << 34  # bytes: room for a million digits in the longest encoding; a small gzip file could hold any number
@@ -53,7 +58,7 @@ class Text:
         source: the decompressed bytes.
     """
 
-    def __init__(self, path: str | os.PathLike[str], source: IO[bytes]) -> None:
+    def __init__(self, path: str | os.PathLike[str], source: io.BufferedIOBase) -> None:
         self.path = path
         self._source = source
         self._allowed = MAX_TEXT
@@ -80,7 +85,7 @@ class Text:
         if len(self._text) - MARGIN - self._end < BLOCK:
             self._hold(self._rest(self._at))
         try:
-            size = self._source.readinto(memoryview(self._text)[self._end : self._end + BLOCK])  # type: ignore[attr-defined]
+            size = self._source.readinto(memoryview(self._text)[self._end : self._end + BLOCK])
         except DAMAGE as error:
             raise UserError(f"{self.path} is damaged or incomplete ({error}): get it again") from None
         self._end += size

@@ -38,7 +38,7 @@ def write(path: str | os.PathLike[str], splits: Splits, encoding: str = "uint8",
             _write_text(packed, splits, cells)
 
 
-def _write_text(file: IO[bytes], splits: Splits, cells: list[bytes]) -> None:
+def _write_text(file: IO[bytes] | gzip.GzipFile, splits: Splits, cells: list[bytes]) -> None:
     """Write the JSON text, one image a line; ``cells`` holds the text of each grey level."""
     separator = b"["
     for split in (splits.train, splits.valid, splits.eval):
