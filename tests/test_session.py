@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +84,17 @@ def test_resume_refuses_another_engine_by_name(data_file, change):
 def test_resume_accepts_the_runs_own_engine(data_file):
     train(SETTINGS, data_file, "run", QUIET)
     assert resume("run", epochs=3, plain=False, device="cpu", quiet=True).settings.epochs == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_train_and_resume_with_names_that_are_not_utf_8(data_file):
+    name = os.fsdecode(b"\xff.json.gz")
+    shutil.copy(data_file, name)
+    run = train(SETTINGS, name, os.fsdecode(b"run\xff"), QUIET)
+    assert open_run(run.path).result == run.result
+    with pytest.raises(UserError, match=r"was trained on .*\\udcff.json.gz, which does not exist: give .* --data"):
+        resume(run.path, epochs=3, quiet=True)
+    assert resume(run.path, epochs=3, data=name, quiet=True).settings.epochs == 3
 
 
 def test_train_leaves_no_folder_if_the_learner_cannot_be_built(data_file, own_folder):

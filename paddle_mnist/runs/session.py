@@ -156,7 +156,10 @@ def _steps_per_epoch(settings: Settings, dataset: Dataset) -> int:
 
 def _same_digits(run: Run, data: str | os.PathLike[str] | None, quiet: bool) -> Dataset:
     """Open the digits that a run was trained on."""
-    dataset = open_dataset(data or run.manifest["data"]["source"], _log(quiet))
+    source = data or run.manifest["data"]["source"]
+    if not data and not Path(source).exists():
+        raise UserError(f"{run.path} was trained on {source}, which does not exist: give the same data with --data")
+    dataset = open_dataset(source, _log(quiet))
     if dataset.sha256 != run.manifest["data"]["sha256"]:
         raise UserError(
             f"{run.path} was trained on {run.manifest['data']['name']}, and {dataset.name} holds other digits: "
@@ -188,7 +191,10 @@ def _describe(settings: Settings, dataset: Dataset, learner: Learner) -> dict[st
 
 
 def _text(value: str | os.PathLike[str]) -> str:
-    """Return a path or an argument as text that JSON can hold: bytes that are not UTF-8 are escaped."""
+    """Return a path or an argument as text that JSON can hold, with bytes that are not UTF-8 escaped.
+
+    An escaped path names no file; ``resume`` then asks for the data.
+    """
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 
