@@ -321,7 +321,7 @@ def plain_step(net, optimizer, images, labels) -> float:
 
 
 def test_threads_run_primitives_that_another_thread_created(monkeypatch):
-    # Gradients of uneven paddings and of many shapes need scratch memory, which oneDNN keeps for each thread by default.
+    # Gradients of uneven paddings, for one, need scratch memory, which oneDNN keeps for each thread by default.
     monkeypatch.setattr(cpu, "threads", lambda: 3)
     for padding, channels in (([1, 0, 2, 1], 6), (2, 20), (1, 3)):
         net = nn.Sequential(nn.Conv2D(1, channels, 2), nn.Conv2D(channels, 6, 2, padding=padding), nn.Flatten())
