@@ -1,4 +1,4 @@
-"""What the tests share: made-up digits that can be learnt in seconds, and a folder of their own to work in."""
+"""Shared by the tests: synthetic digits that can be learned in seconds, and an empty folder to work in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-# Before NumPy is imported: its products are small here, and where other tests run beside this one their threads
-# wait for each other, ten times as long as the products take.
+# Before NumPy is imported: with several test processes at once, the threads of its small products wait for each other
+# ten times as long as the products take.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
@@ -34,7 +34,7 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 def made_up_split(n: int, seed: int) -> Split:
     """Return ``n`` images of ten patterns with noise; every class equally often."""
-    # A fifth of the pixels inked, as in MNIST: the regression's recipe is tuned to that.
+    # A fifth of the pixels has ink, as in MNIST, to which the regression's recipe is tuned.
     patterns = (np.random.default_rng(0).random((10, 7, 7)) < 0.2).repeat(4, axis=1).repeat(4, axis=2) * 200
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
@@ -44,13 +44,13 @@ def made_up_split(n: int, seed: int) -> Split:
 
 @pytest.fixture(scope="session")
 def splits() -> Splits:
-    """Return 230 / 50 / 50 made-up digits; 230 leaves a smaller last batch."""
+    """Return 230 / 50 / 50 synthetic digits; 230 gives a smaller last batch."""
     return Splits(made_up_split(230, 1), made_up_split(50, 2), made_up_split(50, 3))
 
 
 @pytest.fixture(scope="session")
 def written_digits(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the made-up digits as a file in the course's form, written once; tests copy it."""
+    """Return the synthetic digits as a file in the course's format, written once; tests copy it."""
     path = tmp_path_factory.mktemp("written") / "digits.json.gz"
     mnist_json.write(path, splits)
     return path
@@ -58,5 +58,5 @@ def written_digits(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def data_file(written_digits: Path, own_folder: Path) -> Path:
-    """Return the made-up digits as a file in the course's form, in the test's own folder."""
+    """Return the synthetic digits as a file in the course's format, in the test's own folder."""
     return Path(shutil.copy(written_digits, own_folder))

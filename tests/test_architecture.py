@@ -1,4 +1,4 @@
-"""Which module may import which, read from the syntax trees: imports point downward, and none go in a circle."""
+"""Which module may import which, read from the syntax trees: imports point downward and form no circles."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def tree(module: str) -> ast.Module:
 
 
 def imports(module: str) -> set[tuple[str, str | None]]:
-    """Return what a module imports of the package, wherever in it: pairs of a module and a name of it, or ``None``."""
+    """Return the package's names that a module imports, at any level: pairs of a module and a name, or ``None``."""
     found: set[tuple[str, str | None]] = set()
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
@@ -82,7 +82,7 @@ def layer(module: str) -> int:
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Return one circle of a graph; nothing if there is none."""
+    """Return one circle of a graph; an empty list if there is none."""
     done: set[str] = set()
 
     def visit(node: str, path: list[str]) -> list[str]:
@@ -132,7 +132,7 @@ def test_no_folders_import_each_other_in_a_circle():
     assert circle(graph_of({(member(a), member(b)) for a, b in edges() - KNOWN})) == []
 
 
-def test_circle_is_found():
+def test_import_circles_are_found():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
 
 
@@ -150,7 +150,7 @@ def test_no_module_is_an_alias(module):
 
 
 def test_names_are_imported_from_where_they_are_defined():
-    """A folder's ``__init__`` may show names of its modules; no other module passes on what it has imported."""
+    """A folder's ``__init__`` may re-export names of its modules; no other module re-exports."""
     passed_on = set()
     for module in MODULES:
         for target, name in imports(module):

@@ -54,7 +54,7 @@ def test_show_escapes_what_a_terminal_obeys(capsys):
 
 
 @pytest.mark.parametrize("command", [data, evaluate, plot, predict, reproduce, train])
-def test_wrong_arguments_are_one_sentence(capsys, command):
+def test_parser_reports_wrong_arguments_in_one_sentence(capsys, command):
     assert console.run(command.main, ["info", "x", "--nothing\x1b[2J"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and "\x1b" not in err
@@ -62,7 +62,7 @@ def test_wrong_arguments_are_one_sentence(capsys, command):
 
 
 def run(code: str, shell: str, path) -> subprocess.CompletedProcess[str]:
-    """Run ``console.run(main)`` with a ``main`` of this code by the shell, ``{}`` standing for the command."""
+    """Run ``console.run(main)``, where ``main`` has this code, in a shell command that writes it as ``{}``."""
     script = path / "script.py"
     body = "".join(f"    {line}\n" for line in code.splitlines())
     head = "import sys\nfrom paddle_mnist import console\ndef main(argv):\n"
@@ -94,7 +94,7 @@ MUCH = "for line in range(100_000): print('line', line)"
         ("print('result')", "{} | true", None, ""),
     ],
 )
-def test_closed_outputs_end_quietly(tmp_path, code, shell, status, out):
+def test_run_ends_quietly_when_an_output_is_closed(tmp_path, code, shell, status, out):
     done = run(code, shell, tmp_path)
     assert (done.stdout, done.stderr) == (out, "")
     assert status in (None, done.returncode)
@@ -102,27 +102,27 @@ def test_closed_outputs_end_quietly(tmp_path, code, shell, status, out):
 
 @posix
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
-def test_a_full_output_is_one_sentence(tmp_path):
+def test_run_reports_a_full_output_in_one_sentence(tmp_path):
     done = run("print('result')", "{} > /dev/full", tmp_path)
     assert done.returncode == 2
     assert done.stderr == "paddle_mnist: error: standard output: No space left on device\n"
 
 
 @posix
-def test_characters_that_the_encoding_lacks_are_escaped(tmp_path):
+def test_show_escapes_characters_that_the_encoding_lacks(tmp_path):
     done = run("print('数')\nconsole.show('\\udcff')", "PYTHONIOENCODING=ascii {}", tmp_path)
     assert (done.stdout, done.returncode) == ("\\u6570\n\\udcff\n", 0)
 
 
 @posix
-def test_a_command_whose_reader_has_left_ends_quietly(own_folder):
+def test_commands_end_quietly_when_their_reader_has_left(own_folder):
     done = bash(f"'{sys.executable}' -m paddle_mnist.data info sample | true")
     assert (done.stdout, done.returncode) == ("", 0)
     assert all(line.startswith("paddle_mnist: ") for line in done.stderr.splitlines())
 
 
 @posix
-def test_json_of_a_file_whose_name_is_not_text(own_folder, splits, capsys):
+def test_predict_json_escapes_a_name_that_is_not_utf_8(own_folder, splits, capsys):
     from paddle_mnist.sources import mnist_json
 
     name = os.fsdecode(b"digits-\xff.json")

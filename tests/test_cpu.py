@@ -31,7 +31,7 @@ def fresh(monkeypatch, tmp_path):
     cpu.threads.cache_clear()
 
 
-def test_an_amd_processor_gets_its_kernels(fresh):
+def test_tune_selects_the_kernels_of_an_amd_processor(fresh):
     assert cpu.tune() == ["kernels"]
     assert os.environ["MKL_DEBUG_CPU_TYPE"] == "7"
     assert "OMP_NUM_THREADS" not in os.environ  # Paddle would complain on standard error
@@ -39,7 +39,7 @@ def test_an_amd_processor_gets_its_kernels(fresh):
     assert cpu.tune() == ["kernels"]  # a second call changes nothing
 
 
-def test_without_avx512_the_avx2_kernels_are_taken(fresh):
+def test_tune_selects_avx2_kernels_without_avx512(fresh):
     fresh.write_text(AMD.format("avx2 fma avx512f"))
     cpu.tune()
     assert os.environ["MKL_DEBUG_CPU_TYPE"] == "5"
@@ -48,19 +48,19 @@ def test_without_avx512_the_avx2_kernels_are_taken(fresh):
 @pytest.mark.parametrize(
     "text", [AMD.format("sse2"), AMD.replace("AuthenticAMD", "GenuineIntel").format(AVX512), "", "nonsense"]
 )
-def test_other_processors_keep_their_kernels(fresh, text):
+def test_tune_leaves_other_processors_unchanged(fresh, text):
     fresh.write_text(text)
     assert cpu.tune() == []
     assert "MKL_DEBUG_CPU_TYPE" not in os.environ
 
 
-def test_no_list_of_processors(fresh):
+def test_tune_works_without_cpuinfo(fresh):
     fresh.unlink()
     assert cpu.tune() == []
 
 
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("win32", "AMD64"), ("linux", "aarch64")])
-def test_elsewhere_nothing_is_touched(fresh, monkeypatch, system, machine):
+def test_tune_changes_nothing_on_other_systems(fresh, monkeypatch, system, machine):
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(cpu.platform, "machine", lambda: machine)
     before = dict(os.environ)
@@ -68,18 +68,18 @@ def test_elsewhere_nothing_is_touched(fresh, monkeypatch, system, machine):
     assert dict(os.environ) == before
 
 
-def test_another_libc_is_left_alone(fresh, monkeypatch):
+def test_tune_leaves_another_libc_unchanged(fresh, monkeypatch):
     monkeypatch.setattr(cpu.platform, "libc_ver", lambda: ("musl", "1.2"))
     assert "memory" not in cpu.tune()
 
 
-def test_glibc_without_mallopt(fresh, monkeypatch):
+def test_tune_works_without_mallopt(fresh, monkeypatch):
     monkeypatch.setattr(cpu.platform, "libc_ver", lambda: ("glibc", "2.39"))
     monkeypatch.setattr(cpu.ctypes, "CDLL", lambda name: object())
     assert "memory" not in cpu.tune()
 
 
-def test_what_the_user_set_stays(fresh, monkeypatch):
+def test_tune_keeps_what_the_user_set(fresh, monkeypatch):
     monkeypatch.setenv("MKL_DEBUG_CPU_TYPE", "4")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert cpu.tune() == []
@@ -87,20 +87,20 @@ def test_what_the_user_set_stays(fresh, monkeypatch):
     assert cpu.threads() == 1
 
 
-def test_after_the_import_of_paddle_variables_are_left_alone(fresh, monkeypatch):
+def test_tune_sets_no_variables_after_the_import_of_paddle(fresh, monkeypatch):
     monkeypatch.setitem(sys.modules, "paddle", object())
     before = dict(os.environ)
     assert cpu.tune() == []
     assert dict(os.environ) == before
 
 
-def test_systems_that_cannot_tell_which_cores_are_ours(fresh, monkeypatch):
+def test_threads_works_without_sched_getaffinity(fresh, monkeypatch):
     monkeypatch.delattr(cpu.os, "sched_getaffinity")
     monkeypatch.setattr(cpu.os, "cpu_count", lambda: None)
     assert cpu.threads() == 1
 
 
-def test_tuning_imports_nothing_heavy_and_keeps_paddle_silent():
+def test_tune_imports_nothing_heavy_and_keeps_paddle_silent():
     code = (
         "import sys; from paddle_mnist import cpu; cpu.tune();"
         "assert not {'paddle', 'numpy'} & set(sys.modules), 'heavy'; import paddle"
@@ -110,7 +110,7 @@ def test_tuning_imports_nothing_heavy_and_keeps_paddle_silent():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_tuned_library_multiplies_rightly():
+def test_tune_keeps_products_correct():
     import numpy as np
     import paddle
 

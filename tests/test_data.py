@@ -69,7 +69,7 @@ def test_work_readme_states_the_checksum_of_the_sample():
 
 
 @pytest.mark.parametrize("encoding", mnist_json.ENCODINGS)
-def test_convert_there_and_back_loses_nothing(tmp_path, capsys, encoding):
+def test_convert_to_idx_and_back_is_lossless(tmp_path, capsys, encoding):
     idx.write_folder(tmp_path / "idx", make_splits((50, 10, 6)))
     before = {path.name: path.read_bytes() for path in (tmp_path / "idx").iterdir()}
     assert run("convert", "idx", "digits.json.gz", "--encoding", encoding) == 0
@@ -87,7 +87,7 @@ def test_convert_names_an_unusual_validation_set(tmp_path, capsys):
     assert Path("back.json").read_bytes() == Path("digits.json").read_bytes()
 
 
-def test_convert_and_fetch_replace_nothing_unasked(tmp_path, capsys):
+def test_convert_and_fetch_replace_no_file_without_force(tmp_path, capsys):
     idx.write_folder("idx", make_splits((50, 10, 6)))
     Path("digits.json").write_text("mine")
     assert run("convert", "idx", "digits.json") == 2

@@ -45,7 +45,7 @@ def same(found, expected=SPLITS):
 
 @pytest.fixture(autouse=True)
 def own_place(tmp_path, monkeypatch):
-    """An empty folder to be in, a cache of its own, and neither a network nor a source checkout."""
+    """An empty current folder and an empty cache, without a network or a source checkout."""
     (tmp_path / "work").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PADDLE_MNIST_DATA", raising=False)
@@ -55,7 +55,7 @@ def own_place(tmp_path, monkeypatch):
 
 
 def aged(path, seconds=10):
-    """Make a file look as if it was written some time ago."""
+    """Set a file's time to some time ago."""
     then = time.time() - seconds
     os.utime(path, (then, then))
     return path
@@ -71,7 +71,7 @@ def cached(tmp_path):
     return sorted((tmp_path / "cache").glob("*.digits"))
 
 
-def test_open_dataset_tells_name_hash_and_encoding(source):
+def test_open_dataset_gives_name_hash_and_encoding(source):
     lines = []
     for _ in range(2):
         found = open_dataset(source, log=lines.append)
@@ -219,7 +219,7 @@ def test_cache_notices_a_source_that_changed(tmp_path):
     status = path.stat()
     assert open_dataset(path).train.images[0, 0, 0] == 10
     path.write_text(text.replace("10", "11"))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # the change shows in nothing but the bytes
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # only the bytes show the change
     assert open_dataset(path).train.images[0, 0, 0] == 11
 
 
@@ -250,7 +250,7 @@ def test_cache_replaces_a_damaged_file(tmp_path, source, place):
 
 @pytest.mark.parametrize("place", [78 * 784 + 5, 78 * 785 + 32])
 def test_cache_replaces_a_file_with_a_right_checksum_and_wrong_values(tmp_path, source, place):
-    """A label beyond 9, and an encoding that is not a text."""
+    """A label above 9, and an encoding that is not printable text."""
     open_dataset(source)
     (path,) = cached(tmp_path)
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The small net that tells whole digits from anything else."""
+"""The small net that scores how likely a component is one whole digit."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def digits():
     return np.array(open_dataset("sample").eval.images[:100] > 100).repeat(4, axis=1).repeat(4, axis=2)
 
 
-def likely(inks, strokes):
+def likely(inks, components):
     height = 80
     return np.concatenate(
-        [log_probability(views([stroke], ink, height)) for ink, stroke in zip(inks, strokes, strict=True)]
+        [log_probability(views([component], ink, height)) for ink, component in zip(inks, components, strict=True)]
     )
 
 
-def test_whole_digits_are_told_from_parts_and_pairs(digits):
+def test_digit_score_separates_whole_digits_from_parts_and_pairs(digits):
     whole = [Component(*np.nonzero(ink)) for ink in digits]
-    halves = [stroke.subset(stroke.x > np.median(stroke.x)) for stroke in whole]
+    halves = [component.subset(component.x > np.median(component.x)) for component in whole]
     pairs = [
         np.concatenate([left[:, 14:98], right[:, 14:98]], axis=1)
         for left, right in zip(digits[::2], digits[1::2], strict=True)
@@ -37,14 +37,14 @@ def test_whole_digits_are_told_from_parts_and_pairs(digits):
     assert np.mean(likely(pairs, [Component(*np.nonzero(ink)) for ink in pairs]) > np.log(0.5)) < 0.15
 
 
-def test_the_size_of_the_page_hardly_matters(digits):
-    stroke = Component(*np.nonzero(digits[0]))
+def test_digit_score_hardly_depends_on_the_size_of_the_page(digits):
+    component = Component(*np.nonzero(digits[0]))
     larger = digits[0].repeat(3, axis=0).repeat(3, axis=1)
-    small, large = views([stroke], digits[0], 80), views([Component(*np.nonzero(larger))], larger, 240)
+    small, large = views([component], digits[0], 80), views([Component(*np.nonzero(larger))], larger, 240)
     assert np.abs(small.astype(int) - large).mean() < 2
 
 
-def test_views_show_the_stroke_and_the_ink_around():
+def test_views_show_the_component_and_the_ink_around():
     ink = np.zeros((40, 60), bool)
     ink[10:30, 20:24] = ink[10:30, 28:30] = True
     bar = Component(*np.nonzero(ink & (np.arange(60) < 26)))
@@ -54,17 +54,17 @@ def test_views_show_the_stroke_and_the_ink_around():
     assert (around > 0).sum() == 20 * 2 and not (own[around > 0]).any()
 
 
-def test_strokes_at_the_edge_of_the_page_and_larger_than_the_view():
+def test_views_of_components_at_the_edge_and_larger_than_the_view():
     ink = np.ones((30, 300), bool)
-    stroke = Component(*np.nonzero(ink))
-    ((own, around),) = views([stroke], ink, 30)
+    component = Component(*np.nonzero(ink))
+    ((own, around),) = views([component], ink, 30)
     assert own[14].all() and not around.any()
     corner = Component(np.array([0, 29]), np.array([0, 0]))
     assert views([corner], ink, 30).shape == (1, 2, 28, 28)
     assert views([], ink, 30).shape[0] == 0
 
 
-def test_it_computes_what_paddles_layers_do():
+def test_digit_score_equals_paddles_layers():
     net = digit_score._weights()
     images = np.random.default_rng(0).integers(0, 256, (150, 2, 28, 28), dtype=np.uint8)
     x = paddle.to_tensor(images / np.float32(255))

@@ -1,4 +1,4 @@
-"""The download, against a server on this machine that misbehaves as mirrors do."""
+"""The download from a local server that misbehaves as mirrors do."""
 
 from __future__ import annotations
 

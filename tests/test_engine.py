@@ -21,7 +21,7 @@ def cross_entropy(outputs, labels):
 
 
 class Counting:
-    """A learner that remembers what it is shown and answers a constant."""
+    """A learner that records its batches and predicts a constant."""
 
     lr = 0.0
 
@@ -51,7 +51,7 @@ def test_fit_shows_each_epoch_complete_at_its_own_rate(splits):
     assert [record["step"] for record in history] == [2, 5, 8]
 
 
-def test_on_step_gets_every_step_with_its_place(splits):
+def test_fit_calls_on_step_with_every_step_and_its_position(splits):
     steps = []
     engine.fit(Counting(), splits.train, splits.valid, SETTINGS, on_step=steps.append)
     assert [(step.epoch, step.batch, step.step) for step in steps] == [(n // 3, n % 3, n) for n in range(9)]
@@ -83,16 +83,16 @@ def test_fit_stops_at_a_loss_that_is_not_finite(splits, loss):
         engine.fit(Counting(loss), splits.train, splits.valid, SETTINGS)
 
 
-def test_measure_regression():
+def test_measure_gives_the_metrics_of_a_regression():
     outputs = np.array([[2.4], [7.6], [-3.0], [12.0]], np.float32)
     labels = np.array([[2], [7], [0], [9]], np.float32)
     metrics = engine.measure(outputs, labels, squared_error)
-    assert metrics.accuracy == 0.75  # 2, 8, 0 and 9 are read
+    assert metrics.accuracy == 0.75  # 2, 8, 0 and 9 are predicted
     assert metrics.mse == pytest.approx((0.16 + 0.36 + 9 + 9) / 4, rel=1e-5)
     assert metrics.loss == metrics.mse and metrics.samples == 4 and metrics.constant_answer is None
 
 
-def test_measure_classification():
+def test_measure_gives_the_metrics_of_a_classification():
     outputs = np.eye(10, dtype=np.float32)[[3, 5, 5]] * 4
     labels = np.array([[3], [5], [9]])
     metrics = engine.measure(outputs, labels, cross_entropy)

@@ -17,10 +17,10 @@ from paddle_mnist.storage.weights import save_state_dict
 
 @pytest.fixture
 def asked(data_file, capfd):
-    """Return a function that runs ``evaluate --json`` and gives what it prints as a value."""
+    """Return a function that runs ``evaluate --json`` and returns the parsed output."""
 
     def run(*arguments):
-        capfd.readouterr()  # what was printed before is not its answer
+        capfd.readouterr()  # drop earlier output
         status = console.run(evaluate.main, [*map(str, arguments), "--json", "--data", str(data_file)])
         out, err = capfd.readouterr()
         assert status == 0, err
@@ -30,7 +30,7 @@ def asked(data_file, capfd):
 
 
 @pytest.mark.parametrize("net", ["fc", "mlp", "nielsen"])
-def test_a_run_is_measured_as_its_training_said(asked, data_file, net):
+def test_evaluate_gives_a_run_the_result_of_its_training(asked, data_file, net):
     assert console.run(train.main, ["--net", net, "--epochs", "1", "--data", str(data_file), "--quiet"]) == 0
     run = Path("work/runs") / net
     result = json.loads((run / "run.json").read_text())["result"]
@@ -47,7 +47,7 @@ def test_a_run_is_measured_as_its_training_said(asked, data_file, net):
 @pytest.mark.parametrize(
     ("net", "task"), [("fc", "regress"), ("cnn", "regress"), ("cnn", "classify"), ("mlp", "classify")]
 )
-def test_a_bare_file_tells_its_net_and_head(asked, splits, net, task, suffix):
+def test_evaluate_recognises_the_net_and_the_task_of_a_bare_file(asked, splits, net, task, suffix):
     settings = settings_for(net, task, seed=5)
     learner = learners.build(settings)
     save_state_dict(f"weights.{suffix}", learner.state_dict())
@@ -56,7 +56,7 @@ def test_a_bare_file_tells_its_net_and_head(asked, splits, net, task, suffix):
     assert (answer["net"], answer["task"], answer["loss"]) == (net, task, pytest.approx(expected.loss, rel=1e-5))
 
 
-def test_weights_that_plain_paddle_saved_are_measured(asked, splits):
+def test_evaluate_reads_weights_that_paddle_saved(asked, splits):
     import paddle
 
     from paddle_mnist.nets import CNN
@@ -71,7 +71,7 @@ def test_weights_that_plain_paddle_saved_are_measured(asked, splits):
 
 
 @pytest.mark.parametrize("net", ["two-layer", "three-layer", "nielsen"])
-def test_a_numpy_nets_file_tells_its_net(asked, net):
+def test_evaluate_recognises_the_file_of_a_numpy_net(asked, net):
     save_state_dict("weights.npz", learners.build(settings_for(net)).state_dict())
     assert asked("weights.npz")["net"] == net
 
@@ -93,7 +93,7 @@ def wrong_shape():
         (lambda: {"linear.weight": np.zeros((784, 10), np.float32)}, "'linear.weight' [784, 10]"),
     ],
 )
-def test_weights_of_no_net_are_refused_by_name(data_file, capfd, state, words):
+def test_evaluate_refuses_weights_of_no_known_net(data_file, capfd, state, words):
     save_state_dict("weights.pdparams", state())
     assert console.run(evaluate.main, ["weights.pdparams", "--data", str(data_file)]) == 2
     err = capfd.readouterr().err

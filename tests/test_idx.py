@@ -84,7 +84,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_read_refuses_what_is_no_idx_file(tmp_path, case):
+def test_read_refuses_a_file_that_is_not_idx(tmp_path, case):
     content, message = REFUSED[case]
     path = tmp_path / "labels.gz"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Real processes, killed at seeded moments; ``tools/kill_and_resume.py`` does the same for any number of kills."""
+"""Training processes, killed at random but seeded moments; ``tools/kill_and_resume.py`` does any number of kills."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SCRIPT = Path(__file__).parents[1] / "tools" / "kill_and_resume.py"
     ("recipes", "kills", "options"),
     [
         (["three-layer"], 15, []),
-        # Importing Paddle takes longer than these runs: it is imported once, where a process can be forked.
+        # Importing Paddle takes longer than these runs, so a forked process imports it once for all.
         (["fc, classes, Momentum", "cnn, Adam, decaying rate"], 6, [] if os.name == "nt" else ["--fork"]),
     ],
     ids=["NumPy", "Paddle"],
 )
-def test_killed_runs_end_like_undisturbed_ones(data_file, recipes, kills, options):
+def test_killed_runs_end_like_uninterrupted_ones(data_file, recipes, kills, options):
     done = subprocess.run(
         [sys.executable, SCRIPT, "--kills", str(kills), "--data", data_file, *options, "--recipes", *recipes],
         capture_output=True,

@@ -32,7 +32,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_a_seed_decides_everything(splits, net):
+def test_build_with_a_seed_is_deterministic(splits, net):
     first, second = (trained(settings_for(net, seed=3), splits) for _ in range(2))
     assert same(first[0], second[0])
     assert not same(first[0], trained(settings_for(net, seed=4), splits)[0])
@@ -40,7 +40,7 @@ def test_a_seed_decides_everything(splits, net):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam"])
 @pytest.mark.parametrize(("net", "task"), [("fc", "regress"), ("cnn", "classify")])
-def test_weights_and_optimizer_go_on_to_the_bit(splits, net, task, optimizer):
+def test_load_state_dict_and_optimizer_state_resume_exactly(splits, net, task, optimizer):
     settings = settings_for(net, task, optimizer=optimizer, lr=0.01)
     weights, optimizer_state, middle = trained(settings, splits)
     resumed_weights, resumed_optimizer_state, _ = trained(settings, splits, middle)
@@ -50,13 +50,13 @@ def test_weights_and_optimizer_go_on_to_the_bit(splits, net, task, optimizer):
 
 
 @pytest.mark.parametrize("net", ["two-layer", "three-layer", "nielsen"])
-def test_numpy_nets_go_on_to_the_bit(splits, net):
+def test_load_state_dict_resumes_numpy_nets_exactly(splits, net):
     weights, _, middle = trained(settings_for(net), splits)
     assert same(weights, trained(settings_for(net), splits, middle)[0])
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_states_are_copies(splits, net):
+def test_state_dict_returns_copies(splits, net):
     learner = learners.build(settings_for(net))
     before = learner.state_dict()
     kept = {name: array.copy() for name, array in before.items()}
@@ -66,7 +66,7 @@ def test_states_are_copies(splits, net):
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_weights_that_do_not_fit_are_refused_before_anything_is_assigned(net):
+def test_load_state_dict_assigns_nothing_if_a_weight_does_not_fit(net):
     learner = learners.build(settings_for(net))
     before = learner.state_dict()
     wrong = learner.state_dict()
@@ -77,7 +77,7 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_assigned(net):
     assert same(before, learner.state_dict())
 
 
-def test_clipping_bounds_the_step(splits):
+def test_clip_norm_bounds_the_step(splits):
     images, labels = next(batches(splits.train, 100))
     moved = {}
     for clip in (0.0, 0.5):
@@ -100,7 +100,7 @@ def test_weight_decay_is_the_gradient_of_half_the_square(splits):
         np.testing.assert_allclose(after[0.25][name], after[0.0][name] - 0.1 * 0.25 * before[name], atol=1e-6)
 
 
-def test_a_gpu_is_refused_where_paddle_has_none():
+def test_build_refuses_a_gpu_without_cuda():
     import paddle
 
     if paddle.device.is_compiled_with_cuda():

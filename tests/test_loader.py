@@ -7,7 +7,7 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.loader import batches, load_data, shuffled, to_input
 
 
-def test_an_epoch_shows_every_sample_once_with_its_label(data_file, splits):
+def test_load_data_gives_every_sample_once_with_its_label(data_file, splits):
     images, labels = map(
         np.concatenate, zip(*load_data("train", str(data_file), batch_size=100, seed=3)(), strict=True)
     )
@@ -17,12 +17,12 @@ def test_an_epoch_shows_every_sample_once_with_its_label(data_file, splits):
     assert shown == held
 
 
-def test_the_last_batch_holds_what_is_left(data_file):
+def test_load_data_gives_a_smaller_last_batch(data_file):
     sizes = [len(labels) for _, labels in load_data("train", str(data_file), batch_size=100)()]
     assert sizes == [100, 100, 30]
 
 
-def test_training_is_shuffled_anew_each_epoch_and_repeats_with_its_seed(data_file):
+def test_load_data_shuffles_each_epoch_and_repeats_with_its_seed(data_file):
     def epochs(seed):
         loader = load_data("train", str(data_file), seed=seed)
         return [np.concatenate([labels for _, labels in loader()])[:, 0].tolist() for _ in range(2)]
@@ -36,19 +36,19 @@ def test_training_is_shuffled_anew_each_epoch_and_repeats_with_its_seed(data_fil
 
 
 @pytest.mark.parametrize("mode", ["valid", "eval"])
-def test_what_is_measured_keeps_the_files_order(data_file, splits, mode):
+def test_load_data_keeps_the_order_of_measured_splits(data_file, splits, mode):
     labels = np.concatenate([labels for _, labels in load_data(mode, str(data_file), batch_size=7)()])
     assert labels[:, 0].tolist() == getattr(splits, mode).labels.tolist()
 
 
 @pytest.mark.parametrize(("task", "dtype"), [("regress", np.float32), ("classify", np.int64)])
-def test_dtypes_are_those_that_the_task_needs(data_file, task, dtype):
+def test_load_data_gives_the_dtypes_of_the_task(data_file, task, dtype):
     images, labels = next(load_data("train", str(data_file), task=task)())
     assert images.dtype == np.float32 and images.flags.c_contiguous
     assert labels.dtype == dtype
 
 
-def test_pixels_are_exact_in_every_range():
+def test_to_input_is_exact_in_every_range():
     every = np.arange(256, dtype=np.uint8).repeat(784).reshape(256, 28, 28)
     unit = np.array([np.float32(k / 255) for k in range(256)])
     assert (to_input(every, "01")[:, 0, 0, 0] == unit).all()
@@ -56,14 +56,14 @@ def test_pixels_are_exact_in_every_range():
     assert (to_input(every, "raw")[:, 0, 0, 0] == np.arange(256)).all()
 
 
-def test_going_on_in_an_epoch_gives_the_batches_that_were_left(splits):
+def test_batches_resume_within_an_epoch(splits):
     order = shuffled(230, seed=0, epoch=4)
     whole = [labels.tolist() for _, labels in batches(splits.train, 50, order=order)]
     rest = [labels.tolist() for _, labels in batches(splits.train, 50, order=order, start=2)]
     assert rest == whole[2:]
 
 
-def test_batches_are_the_callers_to_change(splits):
+def test_batches_are_copies(splits):
     before = splits.valid.images.copy()
     for images, labels in batches(splits.valid, 20, pixel_range="raw"):
         images *= 0
@@ -80,6 +80,6 @@ def test_batches_are_the_callers_to_change(splits):
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     ],
 )
-def test_a_wrong_argument_is_refused_at_the_call(data_file, arguments, words):
+def test_load_data_refuses_a_wrong_argument_at_the_call(data_file, arguments, words):
     with pytest.raises(UserError, match=words):
         load_data(data=str(data_file), **arguments)

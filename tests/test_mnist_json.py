@@ -1,4 +1,4 @@
-"""The reader of mnist.json.gz against a plain parse, on every encoding, many spacings, and files that are not right."""
+"""The reader of mnist.json.gz, compared with a plain parse: every encoding, many spacings, wrong files."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_read_accepts_numbers_however_they_were_printed(tmp_path, how, read):
 
 
 def few(*values):
-    """Lists of a small data set whose pixels take turns through the values."""
+    """Lists of a small data set whose pixels cycle through the values."""
     row = [values[i % len(values)] for i in range(784)]
     return [[[row, row], [3, 4]] for _ in range(3)]
 
@@ -226,7 +226,7 @@ def test_read_refuses_ambiguous_pixels(tmp_path, read):
 
 
 def changed(path, value):
-    """Lists of a data set in which the element at a path of indices is another."""
+    """Lists of a data set in which the element at a path of indices is replaced."""
     lists = as_lists(SPLITS)
     place = lists
     for i in path[:-1]:
@@ -399,7 +399,7 @@ def test_read_skips_a_byte_order_mark_of_utf_8(tmp_path):
     assert same(mnist_json.read(store(tmp_path / "digits.json", text)), SPLITS)
 
 
-def test_read_refuses_what_is_no_regular_file(tmp_path):
+def test_read_refuses_a_file_that_is_not_regular(tmp_path):
     with pytest.raises(UserError, match="must be a regular file, got a folder"):
         mnist_json.read(tmp_path)
     with pytest.raises(UserError, match="cannot be read: No such file"):
@@ -424,7 +424,7 @@ def test_read_refuses_a_file_that_changes_meanwhile(tmp_path, monkeypatch):
 
 
 def plain(text):
-    """What json makes of a text: the arrays of a data set in uint8's encoding, or None if it is none."""
+    """The arrays of a data set that json parses from a text in the uint8 encoding, or None if it holds none."""
     try:
         lists = json.loads(text)
         parts = []

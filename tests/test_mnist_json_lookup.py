@@ -71,7 +71,7 @@ def test_look_up_writes_no_more_than_the_capacity(table):
         [b"0\x0b", *([b"0"] * 783)],
     ],
 )
-def test_look_up_stops_in_what_is_no_row(table, cells):
+def test_look_up_stops_in_text_that_is_not_a_row(table, cells):
     assert look_up(table, text_of(cells))[1] < len(text_of(cells))
 
 
@@ -107,7 +107,7 @@ def test_look_up_skips_white_space_of_any_length(table):
         assert look_up(table, text) == ([2 * (b"." in cell) for cell in cells], len(text))
 
 
-def test_learn_refuses_when_the_table_is_crowded_and_forgets_nothing():
+def test_learn_refuses_a_number_if_the_table_is_crowded():
     table = bytearray(lookup.TABLE_SIZE)
     # Their first bytes are the same, so that only the last ones distinguish their slots.
     identifiers = {b"0.00390625%d" % n: n % 251 for n in range(6000)}

@@ -1,4 +1,4 @@
-"""The look-up of whole blocks of rows, compiled and plain: exactly what a plain parse gives, or nothing."""
+"""The look-up of blocks of rows, compiled and plain: it gives exactly what a plain parse gives, or nothing."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def test_parse_leaves_no_trace_of_a_block_that_it_refuses(table):
 @pytest.mark.parametrize(
     "text", [b"[]", b"[1]", b"1, 2", b"[" + b"0, " * 784 + b"0]", b"[[0]]", b"[" + b"1 " * 784 + b"]"]
 )
-def test_parse_refuses_what_are_no_rows(table, text):
+def test_parse_refuses_text_that_is_not_rows(table, text):
     assert table[1].parse(padded(text)) is None
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_level_inverts_pixel_values_and_tells_encodings_apart(encoding):
+def test_level_inverts_pixel_values_and_distinguishes_encodings(encoding):
     values = pixel_values(encoding)
     assert [level(value, encoding) for value in values] == list(range(256))
     others = set(ENCODINGS) - {encoding}

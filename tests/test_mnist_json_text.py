@@ -1,4 +1,4 @@
-"""The text of a JSON file as it is cut: nothing is lost or repeated, and a taken block belongs to its receiver."""
+"""The text of a JSON file in blocks: nothing is lost or repeated, and a block belongs to its receiver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def some_text(chance, pieces=120):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_text_loses_and_repeats_nothing_however_it_is_cut(monkeypatch, seed):
+def test_text_neither_loses_nor_repeats_bytes(monkeypatch, seed):
     monkeypatch.setattr(mnist_json_text, "BLOCK", 256)
     chance = random.Random(seed)
     left = some_text(chance)

@@ -32,13 +32,13 @@ def net_class(name):
 
 
 @pytest.mark.parametrize("name", ["fc", "cnn"])
-def test_parameters_are_named_and_shaped_as_the_course_has_them(name):
+def test_nets_have_the_courses_parameters(name):
     state = net_class(name)().state_dict()
     assert {key: list(value.shape) for key, value in state.items()} == PARAMETERS[name]
 
 
 @pytest.mark.parametrize(("name", "outputs"), [("fc", 1), ("fc", 10), ("cnn", 1), ("cnn", 10), ("mlp", 10)])
-def test_outputs_have_the_heads_width(name, outputs):
+def test_nets_have_the_outputs_of_their_head(name, outputs):
     import paddle
 
     net = net_class(name)(num_outputs=outputs)
@@ -46,8 +46,8 @@ def test_outputs_have_the_heads_width(name, outputs):
 
 
 @pytest.mark.parametrize("name", ["fc", "cnn", "mlp"])
-def test_outputs_are_raw(name):
-    """Doubling the last layer doubles the outputs, which no softmax or sigmoid at the end would let through."""
+def test_nets_return_raw_outputs(name):
+    """Doubling the last layer doubles the outputs, which a softmax or sigmoid at the end would prevent."""
     import paddle
 
     net = net_class(name)(num_outputs=10)
@@ -59,7 +59,7 @@ def test_outputs_are_raw(name):
     np.testing.assert_allclose(net(images).numpy(), 2 * before, rtol=1e-5, atol=1e-6)
 
 
-def test_cnn_computes_what_its_formula_says():
+def test_cnn_equals_its_formula_in_loops():
     """Convolution, rectifier and pooling written out with loops, on one image."""
     import paddle
 

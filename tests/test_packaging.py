@@ -1,4 +1,4 @@
-"""What an installed package holds, tried without the clone: a wheel, unpacked, run from an empty folder."""
+"""The installed package, tested without the clone: an unpacked wheel, run from an empty folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_pre_commit_has_the_pinned_ruff():
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of what packages are built from, so that building leaves nothing in the clone."""
+    """Return a copy of the source that packages are built from, so that building leaves no files in the clone."""
     folder = tmp_path_factory.mktemp("copy")
     ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
     shutil.copytree(ROOT / "paddle_mnist", folder / "paddle_mnist", ignore=ignored)
@@ -53,7 +53,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with an unpacked wheel, which is what pip makes of it."""
+    """Return a folder with an unpacked wheel, as pip installs it."""
     folder = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(copy / build("wheel", copy)) as wheel:
         wheel.extractall(folder)

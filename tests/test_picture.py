@@ -26,7 +26,7 @@ def digit() -> np.ndarray:
 
 
 def page(digit) -> Image.Image:
-    """Return a photo of a digit: enlarged, on paper whose light falls off."""
+    """Return a photo of a digit: enlarged, on unevenly lit paper."""
     large = np.asarray(Image.fromarray(digit).resize((252, 252), Image.Resampling.BICUBIC)) / 255
     large = np.pad(large, ((20, 60), (50, 30)))
     light = 190 + 40 * np.linspace(-0.5, 0.5, large.shape[1])
@@ -35,7 +35,7 @@ def page(digit) -> Image.Image:
 
 
 def correlation(path, digit) -> float:
-    """Return the correlation of a digit with what is prepared from its picture."""
+    """Return the correlation of a digit with the one prepared from its picture."""
     prepared = prepare_digit(find_ink(open_picture(path)))
     return np.corrcoef(prepared.ravel(), digit.ravel())[0, 1]
 
@@ -47,7 +47,7 @@ def saved(image: Image.Image, **options) -> bytes:
 
 
 def transparent(image: Image.Image, shade: int) -> Image.Image:
-    """Return ink of some shade on nothing."""
+    """Return ink of some shade on a transparent background."""
     layers = np.full((image.height, image.width, 4), shade, np.uint8)
     layers[..., 3] = np.rint(255 * find_ink(np.asarray(image)))
     return Image.fromarray(layers)
@@ -125,7 +125,7 @@ def test_orientations_are_those_of_pillow(tmp_path, digit, orientation):
 
 
 def claiming(width: int, height: int) -> bytes:
-    """Return a small PNG that says it is of this size."""
+    """Return a small PNG whose header claims this size."""
     data = bytearray(saved(Image.new("L", (8, 8)), format="PNG"))
     data[16:24] = struct.pack(">II", width, height)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -162,7 +162,7 @@ def chunks(count: int) -> bytes:
 
 
 def claiming_jpeg(width: int, height: int, progressive: bool, components_of_scan: int = 3) -> bytes:
-    """Return a small JPEG that says it is of this size, and how many components its first scan holds."""
+    """Return a small JPEG whose header claims this size and this number of components in its first scan."""
     data = bytearray(saved(Image.new("RGB", (16, 16)), format="JPEG", progressive=progressive))
     frame = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
     data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
@@ -201,7 +201,7 @@ def test_open_picture_refuses_what_would_keep_the_decoder_busy(tmp_path, name):
     assert str(tmp_path / "file") in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_jpeg_in_one_scan_may_be_larger(tmp_path):
+def test_open_picture_reads_a_larger_jpeg_in_one_scan(tmp_path):
     (tmp_path / "file").write_bytes(claiming_jpeg(9000, 9000, progressive=False))
     picture = open_picture(tmp_path / "file")
     assert max(picture.gray.shape) <= WORKING_SIDE and picture.scale == 9000 / max(picture.gray.shape)
@@ -209,7 +209,7 @@ def test_a_jpeg_in_one_scan_may_be_larger(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["TIFF", "WEBP"])
-def test_tiff_and_webp_are_turned_upright_once(tmp_path, orientation, form):
+def test_open_picture_turns_tiff_and_webp_upright_once(tmp_path, orientation, form):
     exif = Image.Exif()
     exif[0x0112] = orientation
     gray = np.arange(200, 200 + 12 * 4, 4, dtype=np.uint8).reshape(3, 4)
@@ -220,12 +220,12 @@ def test_tiff_and_webp_are_turned_upright_once(tmp_path, orientation, form):
     assert (open_picture(tmp_path / "turned").gray == upright).all()
 
 
-def test_pillow_prints_nothing_of_its_own(tmp_path, capfd):
+def test_open_picture_shows_no_output_of_pillow(tmp_path, capfd):
     data = bytearray(saved(Image.new("RGB", (8, 8)), format="TIFF"))
     entry = data.index(struct.pack("<HHI", 277, 3, 1))  # samples per pixel
     data[entry + 8 : entry + 10] = struct.pack("<H", 512)
     (tmp_path / "file").write_bytes(data)
-    handler = logging.StreamHandler()  # what Python does where nobody has asked for logging; pytest has
+    handler = logging.StreamHandler()  # as Python does without a logging configuration; pytest has one
     logging.getLogger("PIL").addHandler(handler)
     try:
         with pytest.raises(UserError):
@@ -243,7 +243,7 @@ def test_open_picture_names_what_is_not_a_file(name):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes and devices")
 @pytest.mark.parametrize("kind", ["pipe", "device", "link to an endless file"])
-def test_open_picture_refuses_what_never_ends(tmp_path, kind):
+def test_open_picture_refuses_endless_files(tmp_path, kind):
     path = tmp_path / "photo.png"
     if kind == "pipe":
         os.mkfifo(path)

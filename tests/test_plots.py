@@ -52,7 +52,7 @@ def test_predictions_mark_a_wrong_one(tmp_path, splits):
     assert mark in colours(tmp_path / "wrong.png") and mark not in colours(tmp_path / "right.png")
 
 
-def test_drawing_leaves_no_window_open(tmp_path):
+def test_plots_leave_no_window_open(tmp_path):
     import matplotlib.pyplot as plt
 
     plots.loss_curve(history(), tmp_path / "loss.png", "a title", "squared error")
@@ -64,7 +64,7 @@ def test_running_mean_of_a_constant_is_the_constant():
 
 
 @pytest.mark.parametrize("draw", ["one", "two"])
-def test_long_histories_are_thinned_out(tmp_path, draw):
+def test_plots_thin_out_long_histories(tmp_path, draw):
     records = history(epochs=400, steps=2000)
     tracemalloc.start()
     began = time.process_time()
@@ -80,7 +80,7 @@ def test_long_histories_are_thinned_out(tmp_path, draw):
     assert ("extremes of each 100 logged batches" in text) == (draw == "one")
 
 
-def test_a_spike_survives_thinning(tmp_path):
+def test_plots_keep_a_spike_when_thinning(tmp_path):
     calm = [{"epoch": 0, "step": step, "loss": 1.0} for step in range(9000)]
     spiked = [{**record, "loss": 1.2} if record["step"] == 4321 else record for record in calm]
     for name, records in (("calm", calm), ("spiked", spiked)):
@@ -91,7 +91,7 @@ def test_a_spike_survives_thinning(tmp_path):
 
 @pytest.mark.parametrize("extreme", [9e99, -9e99, 1e-300, -1.0, 0])
 @pytest.mark.parametrize("everywhere", [True, False])
-def test_extreme_losses_are_drawn(tmp_path, extreme, everywhere):
+def test_plots_draw_extreme_losses(tmp_path, extreme, everywhere):
     records = history()
     for record in records if everywhere else records[5:6] + records[-1:]:
         record["loss"] = extreme
@@ -102,7 +102,7 @@ def test_extreme_losses_are_drawn(tmp_path, extreme, everywhere):
     assert (tmp_path / "loss.png").stat().st_size > 10_000 < (tmp_path / "both.png").stat().st_size
 
 
-def test_far_steps_are_drawn(tmp_path):
+def test_plots_draw_far_steps(tmp_path):
     records = [{"epoch": 0, "step": step, "loss": 1.0} for step in (0, 10**9 - 2, 10**9 - 1)]
     records.append({"epoch": 10**9 - 1, "step": 10**9 - 1, "loss": 1.0, "valid_loss": 1.0})
     plots.loss_curve(records, tmp_path / "loss.png", "a title", "squared error")
@@ -113,7 +113,7 @@ NAMES = [r"runs/$\bad{$", "$x$", "a\x1b]0;title\x07b", "\udcff", "数字", "two\
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_titles_and_legends_show_names_as_they_are(tmp_path, splits, name):
+def test_plots_show_names_literally_in_titles_and_legends(tmp_path, splits, name):
     image = splits.eval.images[:1]
     plots.loss_curve(history(), tmp_path / "loss.png", name, "squared error")
     plots.compare_runs([(name, history()), ("other", history())], tmp_path / "both.png", "squared error")
@@ -122,19 +122,19 @@ def test_titles_and_legends_show_names_as_they_are(tmp_path, splits, name):
     assert all(path.stat().st_size > 3000 for path in tmp_path.iterdir())
 
 
-def test_dollars_in_names_are_no_mathematics(tmp_path):
+def test_plots_do_not_read_dollars_in_names_as_mathematics(tmp_path):
     plots.loss_curve(history(), tmp_path / "loss.svg", "$x$", "squared error")
     assert "<!-- $x$ -->" in (tmp_path / "loss.svg").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", ["x.foo", "x.pgf"])
-def test_unknown_formats_are_refused(tmp_path, name):
+def test_check_format_refuses_unknown_formats(tmp_path, name):
     with pytest.raises(UserError, match=r"must end in \.png, \.svg"):
         plots.loss_curve(history(), tmp_path / name, "a title", "squared error")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["x", "x.PNG", "x.svg", "x.pdf", "x.jpg", "x.webp"])
-def test_known_formats_are_written(tmp_path, name):
+def test_save_writes_known_formats(tmp_path, name):
     plots.loss_curve(history(), tmp_path / name, "a title", "squared error")
     assert (tmp_path / name).stat().st_size > 3000

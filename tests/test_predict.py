@@ -1,4 +1,4 @@
-"""Pictures read through the command line, by a net trained for a moment on the bundled sample."""
+"""Pictures read from the command line, by a net trained briefly on the bundled sample."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_predict_without_a_model_takes_the_newest_classifier(run, pictures, capf
 
 
 @pytest.mark.parametrize(("option", "key"), [("--digit", "digit"), ("--number", "number")])
-def test_digit_and_number_decide_instead_of_the_picture(run, tmp_path, capfd, option, key):
+def test_predict_with_digit_or_number_overrides_the_picture(run, tmp_path, capfd, option, key):
     split = dataset.open_dataset("sample").eval
     page = synthetic.synthetic_page(split.images, split.labels, np.random.default_rng(0), digits=3)
     Image.fromarray(page.image).save("page.png")
@@ -98,7 +98,7 @@ def test_digit_and_number_decide_instead_of_the_picture(run, tmp_path, capfd, op
 
 
 @pytest.mark.parametrize("number", [False, True])
-def test_save_draws_what_was_seen(run, pictures, capfd, number):
+def test_predict_save_draws_the_segmentation(run, pictures, capfd, number):
     (path, *_), _ = pictures
     status, *_ = asked(capfd, path, "--model", run, "--save", "seen", *(["--number"] if number else []))
     assert status == 0
@@ -115,13 +115,13 @@ def test_predict_reads_the_others_where_one_picture_fails(run, pictures, capfd):
 
 
 def forty_megapixels(digit: np.ndarray) -> Image.Image:
-    """Return a photo of a digit of 7300 × 5480 pixels, in colours."""
+    """Return a colour photo of a digit, 7300 × 5480 pixels."""
     small = Image.fromarray((220 - 0.7 * np.pad(digit, 8).astype(float)).astype(np.uint8))
     return Image.merge("RGB", [small, small, small.point(lambda value: value * 3 // 4)]).resize((7300, 5480))
 
 
 def landscape(digit: np.ndarray) -> Image.Image:
-    """Return colours as a photo of a meadow has them, and no digit."""
+    """Return the colours of a photo of a meadow, without a digit."""
     y, x = np.mgrid[0:600, 0:800] / 100
     waves = np.stack([np.sin(x * k + np.cos(y * 2 * k)) + np.sin(3 * k * y) for k in (1, 2, 3)], axis=2)
     grain = np.random.default_rng(0).normal(0, 25, waves.shape)
@@ -140,7 +140,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 @pytest.mark.parametrize("name", PICTURES)
-def test_every_picture_gets_a_clear_answer_soon(run, capfd, name, suffix):
+def test_predict_answers_every_picture_in_bounded_time(run, capfd, name, suffix):
     make, is_digit = PICTURES[name]
     split = dataset.open_dataset("sample").eval
     make(np.array(split.images[0])).save(f"picture.{suffix}", **({"compress_level": 1} if suffix == "png" else {}))

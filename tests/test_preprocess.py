@@ -16,7 +16,7 @@ def digits() -> np.ndarray:
 
 
 def on_paper(digit, rng, size=9, noise=4.0, dark_on_light=True, uneven=40.0):
-    """Return a photo of a digit: enlarged, somewhere on paper whose light falls off."""
+    """Return a photo of a digit: enlarged, somewhere on unevenly lit paper."""
     large = np.asarray(Image.fromarray(digit).resize((28 * size, 28 * size), Image.Resampling.BICUBIC)) / 255
     large = np.pad(large, rng.integers(5, 80, (2, 2)))
     height, width = large.shape
@@ -25,7 +25,7 @@ def on_paper(digit, rng, size=9, noise=4.0, dark_on_light=True, uneven=40.0):
     return np.clip(gray if dark_on_light else 255 - gray, 0, 255).astype(np.uint8)
 
 
-def test_prepare_digit_returns_mnists_own_digits_as_they_were(digits):
+def test_prepare_digit_returns_mnist_digits_unchanged(digits):
     prepared = np.stack([prepare_digit(digit / 255) for digit in digits])
     assert np.abs(prepared.astype(int) - digits).mean() < 1.5  # of 255
 
@@ -37,7 +37,7 @@ def test_find_ink_and_prepare_digit_turn_a_photo_into_the_digit(digits, dark_on_
     for digit in digits:
         prepared = prepare_digit(find_ink(on_paper(digit, rng, dark_on_light=dark_on_light)))
         alike.append(np.corrcoef(prepared.ravel(), digit.ravel())[0, 1])
-    # A thin stroke that lands half a pixel elsewhere is little alike by this measure; most are nearly the same.
+    # A thin stroke that is shifted by half a pixel correlates little; most digits are nearly the same.
     assert np.mean(alike) > 0.9 and min(alike) > 0.6
 
 

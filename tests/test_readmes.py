@@ -1,4 +1,4 @@
-"""The two READMEs say the same: equal headings, commands, tables, links and pictures, in the same order."""
+"""Both READMEs have the same headings, commands, tables, links and pictures, in the same order."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def skeleton(path: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("part", ["headings", "commands", "rows", "links", "code"])
-def test_both_readmes_have_the_same(part):
+def test_readmes_have_the_same_parts(part):
     english, chinese = skeleton(ENGLISH)[part], skeleton(CHINESE)[part]
     assert chinese == english
 
 
 @pytest.mark.parametrize("path", [ENGLISH, CHINESE], ids=["en", "zh"])
-def test_what_a_readme_links_to_is_there(path):
+def test_links_of_a_readme_lead_to_files(path):
     links = [link for link in skeleton(path)["links"] if "://" not in link]
     assert links
     for link in links:

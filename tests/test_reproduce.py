@@ -14,20 +14,20 @@ def row(recipe, seed, measured):
     return {"recipe": recipe, "seed": seed, "metric": RECIPES[recipe].metric, "measured": measured, "seconds": 1.0}
 
 
-def test_the_mean_over_seeds_is_compared_with_the_threshold():
+def test_reproduce_compares_the_mean_over_seeds_with_the_threshold():
     (good,) = reproduce.judge([row("mlp", 0, 0.9801), row("mlp", 1, 0.9785)], quick=False)
     (short,) = reproduce.judge([row("mlp", 0, 0.9801), row("mlp", 1, 0.9765)], quick=False)
     assert good["reached"] and not short["reached"]
     assert good["best"] == 0.9801 and good["seeds"] == [0, 1]
 
 
-def test_a_smaller_error_is_better():
+def test_reproduce_takes_a_smaller_error_for_better():
     low, high = (reproduce.judge([row("cnn", 0, mse)], quick=False)[0] for mse in (0.9, 1.2))
     assert low["reached"] and not high["reached"]
 
 
 @pytest.mark.parametrize(("threshold", "status"), [(0.0, 0), (1.01, 1)])
-def test_falling_short_is_the_exit_status_and_is_marked(data_file, capfd, monkeypatch, threshold, status):
+def test_reproduce_marks_a_missed_threshold_and_exits_with_1(data_file, capfd, monkeypatch, threshold, status):
     monkeypatch.setitem(RECIPES, "three-layer", dataclasses.replace(RECIPES["three-layer"], threshold=threshold))
     assert console.run(reproduce.main, ["three-layer", "--data", str(data_file), "--seeds", "0", "1"]) == status
     out = capfd.readouterr().out
@@ -37,7 +37,7 @@ def test_falling_short_is_the_exit_status_and_is_marked(data_file, capfd, monkey
     assert Path("work/reproduce.md").read_text().startswith("| recipe |")
 
 
-def test_the_best_epoch_counts_where_the_source_has_it_so(splits, monkeypatch):
+def test_reproduce_takes_the_best_epoch_if_the_source_does(splits, monkeypatch):
     monkeypatch.setitem(
         RECIPES, "nielsen", dataclasses.replace(RECIPES["nielsen"], settings=settings_for("nielsen", epochs=4))
     )

@@ -1,4 +1,4 @@
-"""A run folder from a stranger: whatever links and names it holds, nothing outside of it changes when it is resumed."""
+"""A run folder from a stranger: whatever links and names it holds, resuming it changes nothing outside."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_save_keeps_a_file_of_somebody_else_when_the_same_point_is_saved_again(t
 
 @pytest.mark.parametrize("name", ["Checkpoints", "EPOCH-001", "Model.npz"])
 def test_names_in_other_letters_are_not_taken_for_ours(tmp_path, name):
-    """As a folder from a file system that ignores case may have them; on such a file system they are ours."""
+    """Such names can come from a file system that ignores case; on such a file system they are ours."""
     run = tmp_path / "run"
     save(run, 1)
     place = {"Checkpoints": run, "EPOCH-001": run / "checkpoints"}.get(name, run / "checkpoints" / "epoch-001") / name

@@ -36,11 +36,11 @@ def share_found(held, touching, pages):
     return found / total
 
 
-def test_boxes_are_found_where_digits_stand_apart(held):
+def test_split_digits_finds_boxes_of_separate_digits(held):
     assert share_found(held, touching=False, pages=15) >= 0.97
 
 
-def test_boxes_are_found_where_a_pair_touches(held):
+def test_split_digits_finds_boxes_of_a_touching_pair(held):
     assert share_found(held, touching=True, pages=15) >= 0.85
 
 
@@ -59,28 +59,28 @@ def boxes_of(page):
 ONE, OTHER = (100, 50, 112, 150), (200, 50, 212, 150)
 
 
-def test_digits_come_in_reading_order():
+def test_find_digits_gives_reading_order():
     assert [box[0] // 100 for box in boxes_of(drawn(OTHER, ONE, (300, 52, 312, 148)))] == [1, 2, 3]
 
 
-def test_specks_are_ignored():
+def test_find_digits_ignores_specks():
     assert len(boxes_of(drawn(ONE, OTHER, (150, 100, 154, 104), (400, 20, 405, 24)))) == 2
 
 
-def test_a_broken_stroke_is_one_digit():
+def test_find_digits_joins_a_broken_stroke():
     (_, box) = boxes_of(drawn(ONE, (200, 50, 212, 98), (200, 103, 212, 150)))
     assert box[1] <= 52 and box[3] >= 148
 
 
-def test_the_halves_of_a_leaning_stroke_are_one_digit():
+def test_find_digits_joins_the_halves_of_a_leaning_stroke():
     assert len(boxes_of(drawn(ONE, (214, 50, 222, 95), (202, 103, 210, 150), (300, 50, 312, 150)))) == 3
 
 
-def test_a_low_digit_is_one():
+def test_find_digits_keeps_a_low_digit():
     assert len(boxes_of(drawn(ONE, (200, 80, 280, 120), (350, 50, 362, 150)))) == 3
 
 
-def test_the_hole_of_a_zero_is_kept():
+def test_split_digits_keeps_the_hole_of_a_zero():
     y, x = np.mgrid[:200, :500]
     ring = np.hypot((y - 100) / 50, (x - 200) / 35)
     (digit,) = split_digits(np.where((ring > 0.7) & (ring < 1), 0, 255).astype(np.uint8))
@@ -88,7 +88,7 @@ def test_the_hole_of_a_zero_is_kept():
     assert digit.image28[14].max() > 150
 
 
-def test_boxes_are_in_the_files_pixels(tmp_path):
+def test_split_digits_gives_boxes_in_pixels_of_the_file(tmp_path):
     from paddle_mnist.pictures.picture import open_picture
 
     Image.fromarray(drawn(ONE, OTHER)).resize((3000, 1200)).save(tmp_path / "large.png")
@@ -96,35 +96,35 @@ def test_boxes_are_in_the_files_pixels(tmp_path):
     assert box == pytest.approx([600, 300, 672, 900], abs=12)
 
 
-H = (100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103)  # or two ones that touch
+H = (100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103)  # or two touching ones
 
 
 def bridged(images):
     return np.where((images[:, 14] > 100).sum(axis=1) > 10, 1.0, 0.01)  # a bridge through the middle row
 
 
-def test_a_classifiers_confidence_decides_whether_a_component_is_split():
+def test_split_digits_follows_the_classifiers_confidence():
     page = drawn(*H, (300, 50, 312, 150))
     assert len(split_digits(page, bridged)) == 2
     assert len(split_digits(page, lambda images: 1.01 - bridged(images))) == 3
 
 
-def test_a_lone_component_no_wider_than_high_is_one_digit():
+def test_find_digits_keeps_a_lone_component_no_wider_than_high():
     assert len(split_digits(drawn(*H), lambda images: 1.01 - bridged(images))) == 1
 
 
-def test_lines_of_writing_come_in_order_each_from_left_to_right():
+def test_find_digits_gives_lines_from_top_to_bottom():
     bars = [(x, y, x + 12, y + 100) for y in (180, 20) for x in (300, 100, 200)]
     digits = split_digits(drawn(*bars, shape=(300, 500)))
     assert [(digit.line, digit.box[0] // 100) for digit in digits] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
 
 
-def test_lines_of_writing_may_rise_alike():
+def test_find_digits_follows_several_rising_lines():
     bars = [(100 * i, y - 12 * i, 100 * i + 12, y - 12 * i + 80) for y in (150, 300, 450) for i in range(1, 7)]
     assert [digit.line for digit in split_digits(drawn(*bars, shape=(600, 800)))] == [0] * 6 + [1] * 6 + [2] * 6
 
 
-def test_shapes_that_stand_on_no_lines_are_refused():
+def test_find_digits_refuses_shapes_that_form_no_lines():
     rng = np.random.default_rng(0)
     corners = [(60 * column, int(rng.integers(0, 500))) for column in range(1, 12) for _ in range(3)]
     with pytest.raises(UserError, match="do not stand on lines"):
@@ -132,7 +132,7 @@ def test_shapes_that_stand_on_no_lines_are_refused():
 
 
 @pytest.mark.parametrize("kind", PHONE_KINDS)
-def test_digits_are_found_on_phone_pages(held, kind):
+def test_split_digits_finds_digits_on_phone_pages(held, kind):
     rng = np.random.default_rng(1)
     right = 0
     for _ in range(4):
@@ -141,7 +141,7 @@ def test_digits_are_found_on_phone_pages(held, kind):
     assert right >= 3
 
 
-def test_a_line_may_rise():
+def test_find_digits_follows_a_rising_line():
     assert (
         len(
             boxes_of(
@@ -163,19 +163,19 @@ def test_a_line_may_rise():
     ],
     ids=["empty", "noise", "one pixel", "sixteen pixels", "ruled"],
 )
-def test_a_page_without_digits_is_said(page):
+def test_split_digits_refuses_a_page_without_digits(page):
     with pytest.raises(UserError, match="found"):
         split_digits(page)
 
 
 def ruled() -> np.ndarray:
-    """Return paper with lines on it and nothing written."""
+    """Return ruled paper without writing."""
     page = np.full((600, 800), 255, np.uint8)
     page[::40] = 0
     return page
 
 
 @pytest.mark.parametrize("page", [ruled(), np.random.default_rng(0).integers(0, 255, (4, 4), dtype=np.uint8)])
-def test_odd_pages_get_a_sentence_too(page):
+def test_split_digits_refuses_odd_pages_in_one_sentence(page):
     with pytest.raises(UserError, match="found"):
         split_digits(page)

@@ -7,13 +7,13 @@ from paddle_mnist.pictures.synthetic import PHONE_KINDS, phone_page, synthetic_p
 
 
 @pytest.mark.parametrize("touching", [False, True])
-def test_a_seed_decides_the_page(splits, touching):
+def test_synthetic_page_depends_on_the_seed_alone(splits, touching):
     first, second, other = (synthetic_page(*splits.eval, np.random.default_rng(seed), touching) for seed in (1, 1, 2))
     assert (first.image == second.image).all() and first.boxes == second.boxes and first.labels == second.labels
     assert first.image.shape != other.image.shape or (first.image != other.image).any()
 
 
-def test_pages_are_as_varied_as_they_are_meant_to_be(splits):
+def test_synthetic_pages_vary_as_intended(splits):
     rng = np.random.default_rng(0)
     pages = [synthetic_page(*splits.eval, rng) for _ in range(60)]
     assert {len(page.labels) for page in pages} == {3, 4, 5, 6, 7, 8}
@@ -31,7 +31,7 @@ def gaps(page):
     return [following[0] - box[2] for box, following in zip(page.boxes, page.boxes[1:], strict=False)]
 
 
-def test_one_pair_touches_if_it_is_asked_for(splits):
+def test_synthetic_page_with_a_touching_pair(splits):
     rng = np.random.default_rng(0)
     for _ in range(20):
         assert min(gaps(synthetic_page(*splits.eval, rng))) > 0

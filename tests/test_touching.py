@@ -10,7 +10,7 @@ from paddle_mnist.pictures.touching import _cheapest_paths, find_cuts, split_tou
 
 
 def drawn(*bars, shape=(200, 500)):
-    """Return the ink of some bars (left, top, right, bottom) as one stroke."""
+    """Return the ink of some bars (left, top, right, bottom) as one component."""
     page = np.zeros(shape, bool)
     for left, top, right, bottom in bars:
         page[top:bottom, left:right] = True
@@ -21,30 +21,30 @@ H = drawn((100, 50, 112, 150), (180, 50, 192, 150), (110, 97, 182, 103))
 THREE = drawn(*((x, 50, x + 12, 150) for x in (100, 180, 260)), (110, 97, 262, 101))
 
 
-def bar(strokes):
-    """Take nothing but a bar for a digit, with what is left of a bridge."""
-    narrow = [np.sort(np.bincount(stroke.y))[len(np.unique(stroke.y)) // 2] < 20 for stroke in strokes]
+def bar(components):
+    """Score only a bar as a digit, even with a rest of the bridge."""
+    narrow = [np.sort(np.bincount(component.y))[len(np.unique(component.y)) // 2] < 20 for component in components]
     return np.where(narrow, -0.1, -5.0)
 
 
-def test_the_likelier_parting_is_taken():
-    """Two bars on a bridge: an H, or two ones that touch."""
+def test_split_touching_takes_the_more_probable_split():
+    """Two bars joined by a bridge: an H, or two touching ones."""
     assert len(split_touching(H, 0.0, 100, bar)) == 2
-    assert len(split_touching(H, 0.0, 100, lambda strokes: -5.1 - bar(strokes))) == 1
+    assert len(split_touching(H, 0.0, 100, lambda components: -5.1 - bar(components))) == 1
 
 
-def test_three_digits_that_touch_are_parted():
+def test_split_touching_splits_three_digits():
     parts = split_touching(THREE, 0.0, 100, bar)
     assert [round(np.median(part.x) / 80) for part in parts] == [1, 2, 3]
     assert sum(len(part.x) for part in parts) == len(THREE.x)
 
 
-def test_many_digits_that_touch_are_parted_from_left_to_right():
+def test_split_touching_splits_many_digits_from_left_to_right():
     bars = drawn(*((x, 50, x + 12, 150) for x in range(100, 740, 80)), (110, 97, 670, 101), shape=(200, 900))
     assert len(split_touching(bars, 0.0, 100, bar)) == 8
 
 
-def test_cuts_take_all_of_a_piece_and_each_part_is_high():
+def test_find_cuts_loses_no_ink_and_leaves_high_parts():
     cuts = find_cuts(H, 0.0, 100)
     assert len(cuts) > 5
     for left, right in cuts:
@@ -57,7 +57,7 @@ def test_cuts_take_all_of_a_piece_and_each_part_is_high():
     assert len({(left.y.tobytes(), left.x.tobytes()) for left, _ in cuts}) == len(cuts)
 
 
-def test_what_is_narrow_is_not_cut():
+def test_find_cuts_leaves_narrow_components():
     assert find_cuts(drawn((100, 50, 140, 150)), 0.0, 100) == []
 
 
@@ -76,6 +76,6 @@ def test_cheapest_paths_are_no_dearer_than_any_other():
 
 
 def price(field, columns):
-    """Return what a path costs: a slanting step as much more as it is longer."""
+    """Return the cost of a path; a diagonal step costs √2 times as much."""
     lengths = np.where(np.diff(columns, prepend=columns[0]) == 0, 1, np.sqrt(2))
     return float((field[np.arange(len(columns)), columns] * lengths).sum())

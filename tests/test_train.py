@@ -1,4 +1,4 @@
-"""Whole training runs through the command line, on made-up digits."""
+"""Complete training runs from the command line, on synthetic digits."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def test_train_names_the_run_after_net_and_task(command):
     assert Path("work/runs/fc-classify/loss.png").is_file()
 
 
-def test_quiet_prints_only_the_result(command):
+def test_train_quiet_prints_only_the_result(command):
     status, out, err = command("--net", "fc", *QUICK, "--quiet")
     assert status == 0 and len(out.splitlines()) == 1 and "test mse" in out
     assert not [line for line in err.splitlines() if "collapsed" not in line]
 
 
-def test_dry_run_does_everything_and_keeps_nothing(command):
+def test_train_dry_run_leaves_no_files(command):
     status, out, _ = command("--net", "cnn", "--dry-run")
     assert status == 0 and "dry run" in out
     assert not list(Path("work").iterdir())
@@ -107,7 +107,7 @@ def test_resume_for_more_epochs_equals_the_longer_run(command, net):
         ("three-layer", "classify", "sgd"),
     ],
 )
-def test_resume_within_an_epoch_equals_the_undisturbed_run(command, monkeypatch, arguments):
+def test_resume_within_an_epoch_equals_an_uninterrupted_run(command, monkeypatch, arguments):
     net, task, optimizer, *more = arguments
     given = ["--net", net, "--task", task, "--optimizer", optimizer, *QUICK, *more]
     assert command(*given, "--out", "whole")[0] == 0
@@ -129,7 +129,7 @@ def test_resume_within_an_epoch_equals_the_undisturbed_run(command, monkeypatch,
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_saves_and_says_how_to_resume(command, monkeypatch, number, expected):
+def test_train_saves_on_a_signal_and_says_how_to_resume(command, monkeypatch, number, expected):
     on_step = trainer.Trainer.on_step
 
     def interrupt(self, step):
@@ -144,8 +144,8 @@ def test_signal_saves_and_says_how_to_resume(command, monkeypatch, number, expec
 
 
 @pytest.mark.parametrize("call", [3, 5, 9, 14, 19])
-def test_full_disk_is_one_sentence_and_loses_nothing_saved(command, monkeypatch, call):
-    """The disk is full at one of the calls that bring files to it; with room again, the run goes on to the same end."""
+def test_train_reports_a_full_disk_and_loses_nothing_saved(command, monkeypatch, call):
+    """The disk is full at one of the calls that write files; resumed with free space, the run ends the same way."""
     given = ["--net", "three-layer", *QUICK, "--epochs", "3"]
     assert command(*given, "--out", "whole")[0] == 0
     calls, fsync = [], os.fsync
@@ -167,7 +167,7 @@ def test_full_disk_is_one_sentence_and_loses_nothing_saved(command, monkeypatch,
     assert_same("run", "whole")
 
 
-def test_warnings_for_a_rising_validation_loss():
+def test_train_warns_of_a_rising_validation_loss():
     losses = []
     for epoch, loss in enumerate([1.0, 1.5, 1.4, 1.5, 1.6, 1.7]):
         losses.append(loss)
@@ -176,7 +176,7 @@ def test_warnings_for_a_rising_validation_loss():
     assert "has risen for 3 epochs" in found[0] and "after epoch 1" in found[0]
 
 
-def test_divergence_is_one_sentence_and_keeps_the_last_good_checkpoint(command):
+def test_train_reports_divergence_and_keeps_the_last_good_checkpoint(command):
     status, _, err = command("--net", "cnn", "--lr", "1e12", "--clip-norm", "0", *QUICK, "--out", "run")
     assert status == 2 and "has diverged" in err and "--clip-norm" in err and len(err.strip().splitlines()) == 1
 
@@ -204,7 +204,7 @@ def test_resume_refuses_a_checkpoint_with_wrong_counts(command, progress):
 
 
 def test_train_warns_of_a_collapsed_net(command):
-    """A rate this large throws every unit of the last layer to where it answers nothing."""
+    """At this learning rate every unit of the last layer ends up inactive."""
     _, _, err = command("--net", "fc", "--lr", "1e-6", *QUICK)
     assert "for every digit" in err
 
