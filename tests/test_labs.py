@@ -238,8 +238,9 @@ def test_a_page_shows_outputs_formulas_and_pictures(lab, tmp_path):
     assert not (out / picture).exists(), "old pictures go"
 
 
-def test_pages_link_to_files_that_exist_and_are_small():
+def test_each_lab_has_a_page_whose_links_lead_somewhere():
     folder = tools.source_folder().parent / "docs" / "labs"
+    assert sorted(page.stem for page in folder.glob("*.md")) == NAMES
     for page in folder.glob("*.md"):
         for target in re.findall(r"\]\(([^):]+)\)", page.read_text("utf-8")):
             assert (folder / target).is_file(), f"{page.name}: {target}"
