@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -277,6 +278,23 @@ def pickles_that_work(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield "bidi-name", pickle.dumps({"fc\u202egnp.weight": "x" * 100, "\udcff": print.__name__}, 4) + b"."
 
 
+def members_in_one_place(count: int) -> bytes:
+    """Return an archive whose directory names one member many times: blocks that unpack to nothing, then an array."""
+    array, stream = io.BytesIO(), io.BytesIO()
+    np.save(array, np.ones(2, np.float32))
+    end = zlib.compressobj(wbits=-15)
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("x.npy", b"\0\0\0\xff\xff" * 400_000 + end.compress(array.getvalue()) + end.flush())
+    data = stream.getvalue()
+    directory, ending = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    entry = bytearray(data[directory:ending])
+    struct.pack_into("<H", entry, 10, zipfile.ZIP_DEFLATED)  # it was stored as it is
+    struct.pack_into("<I", entry, 16, zlib.crc32(array.getvalue()))
+    struct.pack_into("<I", entry, 24, len(array.getvalue()))
+    tail = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, count, count, count * len(entry), directory, 0)
+    return data[:directory] + bytes(entry) * count + tail
+
+
 def npz_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield archives that unpack to more than they should, or to what they are not."""
     header = io.BytesIO()
@@ -303,6 +321,7 @@ def npz_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield "zip-of-a-pickle", packed({"x.npy": pickle.dumps(Calls(eval, payload(folder)))})
     yield "zip-evil-header", packed({"x.npy": b"\x93NUMPY\x01\0\xff\x00" + b"__import__('os')".ljust(255)})
     yield "zip-nested-header", packed({"x.npy": b"\x93NUMPY\x01\0\xa0\x0f" + b"[" * 4000})
+    yield "zip-of-one-place", members_in_one_place(4000)
     yield "zip-path", packed({"../../ran.npy": b"", str(folder / "ran"): b""})
     yield "npy-with-a-pickle", objects.getvalue()
     yield "pickle-as-npz", pickle.dumps(Calls(eval, payload(folder)))

@@ -1,6 +1,7 @@
 """Throw damaged pictures and run folders at the commands: each must end in one sentence, or in a right answer.
 
     python tools/fuzz_files.py [--count 10000] [--seed 0] [--commands 40] [--paddle]
+    python tools/fuzz_files.py --growth
 
 Pictures of every format that Pillow writes, in every mode that the format has, are cut, flipped, spliced and blown up;
 so are the files of a run: run.json, history.jsonl, the best weights, and each part of a checkpoint, with their
@@ -13,6 +14,9 @@ Each damaged file is given to what the commands call for it, and a few times to 
 sentence that names the file, within 3 seconds of CPU time, or in an answer that can be right: a digit with its
 probabilities, a finite figure, a checkpoint that is bit-identical to the one that was saved. Anything else is a
 failure: the file is kept, and the exit status is 1. On Linux none may take more than 300 MB.
+
+With ``--growth`` it reads weight files, run.json and histories of doubling size that are made to be slow, and fails if
+the processor time grows much faster than the size.
 """
 
 from __future__ import annotations
@@ -723,8 +727,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the damages (0)")
     parser.add_argument("--commands", type=int, default=40, help="how many of them by commands of their own (40)")
     parser.add_argument("--paddle", action="store_true", help="damage the run of a net in Paddle as well")
+    parser.add_argument("--growth", action="store_true", help="measure how the time grows with a file's size")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
+        if args.growth:
+            import growing_files  # beside this script
+
+            return growing_files.report(Path(temporary))
         fuzzer = Fuzzer(Path(temporary), args.paddle, make_bombs(Path(temporary)))
         # What is made once, fonts and modules, is made before memory is measured.
         quietly(plot.main, fuzzer.runs[0], "--out", Path(temporary, "loss.png"))

@@ -252,6 +252,10 @@ def _read_npz(data: bytes, source: str) -> StateDict:
                 raise UserError(
                     f"{source} would unpack to {declared:,} bytes, more than the {MAX_FILE_BYTES:,} that are read"
                 )
+            # Members that lie in the same place would be unpacked again for each of them.
+            packed = sum(member.compress_size for member in members)
+            if packed > len(data):
+                raise UserError(f"{source} claims {packed:,} bytes of packed arrays, more than it has")
             return {
                 member.filename.removesuffix(".npy"): _read_npy(_member(archive, member), member.filename, source)
                 for member in members
