@@ -54,12 +54,12 @@ def note(message: str) -> None:
 
 
 def show(text: str) -> None:
-    """Print a result, of one line or several, on standard output; what a terminal would obey is escaped."""
+    """Print a result of one line or several on standard output, with control characters escaped."""
     print("\n".join(printable(line) for line in text.split("\n")))
 
 
 def describe(error: OSError) -> str:
-    """Say in one sentence what the operating system refused, and for which file."""
+    """Return in one sentence what the operating system refused, and for which file."""
     reason = error.strerror or str(error)
     return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
 
@@ -95,7 +95,7 @@ def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | N
     except OSError as error:
         return fail(describe(error))
     except MemoryError:
-        return fail("there is not enough memory: close other programs, or give this one more")
+        return fail("out of memory: close other programs, or give this one more memory")
     except KeyboardInterrupt as stopped:  # a run that was stopped and saved says how to continue
         note(str(stopped)) if str(stopped) else print(file=sys.stderr)
         return getattr(stopped, "status", 130)
@@ -125,7 +125,7 @@ def _flush() -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Send what is still to be written to a stream, and all that follows, nowhere."""
+    """Discard a stream's buffered output, and all that is written to it later."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""Makes a process ready for fast Paddle on a CPU, before Paddle is imported.
+"""Sets a process up for fast Paddle on a CPU, before Paddle is imported.
 
 Command lines call ``tune()`` first thing; a notebook does the same in its first cell:
 
@@ -6,8 +6,8 @@ Command lines call ``tune()`` first thing; a notebook does the same in its first
     cpu.tune()
     import paddle
 
-Each lever is pulled only where it is known to apply, and never over a choice that the user made by setting the same
-variable. None of them changes what is computed.
+Each setting is applied only where it is known to help, and never overrides a variable that the user has set. None of
+them changes what is computed.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ LARGEST_MMAP_THRESHOLD = 32 * 1024 * 1024
 
 
 def tune() -> list[str]:
-    """Pull every lever that applies here, and return the names of those that were pulled now.
+    """Apply every setting that helps here, and return the names of those that this call applied.
 
-    To be called before Paddle is imported; afterwards only ``"memory"`` can still be had. A second call does no harm.
+    Call it before Paddle is imported; afterwards only ``"memory"`` still applies. A second call does no harm.
 
-    - ``"kernels"``: Paddle's Linux wheel brings a matrix library of Intel's that, on an AMD processor, takes code from
-      the time before AVX2. A variable makes it take the code that suits the processor.
-    - ``"memory"``: glibc returns each large block to the system and gets it anew, page by page; told to keep blocks up
-      to 32 MB, it hands out memory that is there already.
+    - ``"kernels"``: Paddle's Linux wheel contains Intel's matrix library MKL, which uses code older than AVX2 on an
+      AMD processor. A variable selects the code for the processor's own instructions.
+    - ``"memory"``: by default glibc returns each large block to the system and requests it again, page by page. With
+      this setting it keeps blocks of up to 32 MB and reuses them.
 
-    More threads for Paddle's own layers are not among them: the layers meet after every small product, and where
-    anything else runs on the machine, most of the time goes into waiting. ``fast`` divides the batch instead.
+    The number of threads of Paddle's own layers is not among them: the layers synchronize after every small product,
+    and on a busy machine most of the time would go into waiting. ``fast`` divides the batch instead.
 
-    It also keeps the import of Paddle quiet: a warning about ccache concerns those who compile extensions.
+    It also suppresses a warning about ccache on the import of Paddle, which concerns only those who compile extensions.
     """
     warnings.filterwarnings("ignore", "No ccache found", UserWarning)
     threads()  # Paddle overwrites the variable that this reads
-    pulled = []
+    applied = []
     if "paddle" not in sys.modules:
         kernels = _mkl_kernels()
         if kernels and os.environ.setdefault("MKL_DEBUG_CPU_TYPE", kernels) == kernels:
-            pulled.append("kernels")
+            applied.append("kernels")
     if _keep_memory():
-        pulled.append("memory")
-    return pulled
+        applied.append("memory")
+    return applied
 
 
 @functools.cache

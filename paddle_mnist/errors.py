@@ -1,17 +1,17 @@
-"""The one exception for whatever a user can fix, and the one way to show text that comes from outside."""
+"""The exception for errors that a user can fix, and how text from outside is shown."""
 
 from __future__ import annotations
 
 
 class UserError(ValueError):
-    """Something that was given is not what it must be.
+    """An argument, a file or a setting is not valid, which the user can fix.
 
     The message is one sentence that names the place (file, argument, sample), says what must hold and what was found,
     and how to fix it. Command lines print it after ``paddle_mnist: error:`` and exit with status 2; notebooks see an
     ordinary ``ValueError``.
 
-    Whatever the message was made of, it is one line without control characters: file names, names inside a file and
-    values that a file holds may be put into it as they are. Long ones are shortened with ``quote``.
+    The message is always shown as one line without control characters, so file names and values from a file can be put
+    into it directly. Long ones are shortened with ``quote``.
     """
 
     def __init__(self, message: str) -> None:
@@ -19,10 +19,10 @@ class UserError(ValueError):
 
 
 def printable(text: str) -> str:
-    """Escape whatever is not visible text: control characters, line breaks, bidi overrides, lone surrogates.
+    """Escape everything that is not visible text: control characters, line breaks, bidi overrides, lone surrogates.
 
-    A terminal obeys escape codes, and bidi overrides make a text read as another; neither may come out of a file name
-    or a file. A text without them is returned as it is.
+    A terminal obeys escape codes, and bidi overrides change how a text reads; no file or file name may inject them.
+    A text without them is returned unchanged.
     """
     if text.isprintable():
         return text

@@ -37,7 +37,7 @@ def load_data(
     """Open a split of the digits and return the function that yields one epoch of batches.
 
     Args:
-        mode: ``"train"`` (shuffled anew each epoch), ``"valid"`` or ``"eval"`` (in the file's order).
+        mode: ``"train"`` (in a new random order each epoch), ``"valid"`` or ``"eval"`` (in the file's order).
         data: where the digits come from, as in ``dataset.open_dataset``.
         batch_size: samples per batch; the last batch of an epoch may be smaller.
         task: ``"regress"`` or ``"classify"``; decides the dtype of the labels.

@@ -176,7 +176,7 @@ def running_mean(losses: np.ndarray, share: int = 25) -> np.ndarray:
 
 
 def check_format(path: Path) -> None:
-    """Refuse a picture's name whose ending is none of ``FORMATS``; a name without an ending becomes a PNG.
+    """Raise ``UserError`` unless a picture's name ends in one of ``FORMATS`` or has no ending, which gives a PNG.
 
     Raises:
         UserError: the ending is another one.
@@ -205,7 +205,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Any]:
 
 
 def _empty_figure(width: float, height: float) -> Figure:
-    """Make a figure of its own, in inches, without pyplot's list of open windows."""
+    """Make a figure, sized in inches, that is not in pyplot's list of open windows."""
     # Paddle sets the root logger to INFO, and matplotlib would report its fonts.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -219,7 +219,7 @@ def _empty_figure(width: float, height: float) -> Figure:
 def _finish_loss(
     axes: Axes, title: str, loss_name: str, train: list[np.ndarray], valid: list[np.ndarray], columns: int = 1
 ) -> None:
-    """Add to curves of a loss what surrounds them: title, axes, grid and legend."""
+    """Add title, axes, grid and legend to the curves of a loss."""
     axes.set(xlabel="epochs of training", ylabel=f"loss ({loss_name})", ylim=_limits(train, valid))
     _literal(axes.set_title(title))
     axes.set_xlim(left=0)
@@ -250,7 +250,7 @@ def _draw_tiles(
 
 
 def _literal(text: Text) -> None:
-    """Show a text that may hold a user's names as it is: no mathematics between ``$``, control characters escaped."""
+    """Show a text literally: no mathematics between ``$``, control characters escaped."""
     text.set_parse_math(False)
     text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
 

@@ -87,7 +87,7 @@ class Settings:
         clip_norm: the largest global gradient norm; larger gradients are scaled down to it. 0 disables clipping.
         weight_decay: the coefficient of the L2 penalty.
         pixel_range: what the net sees: ``"01"`` for [0, 1], ``"pm1"`` for [-1, 1], ``"raw"`` for 0 to 255.
-        train_on: ``"train"``, or ``"train+valid"`` for the whole of MNIST's training set.
+        train_on: ``"train"``, or ``"train+valid"`` for all of MNIST's training set.
         hidden: units of the hidden layer, for the nets that leave it open; ``None`` elsewhere.
         seed: fixes the initial weights and the order of the samples.
 
@@ -226,7 +226,7 @@ class Recipe:
         metric: ``"mse"`` or ``"accuracy"`` on the test digits.
         published: the published figure, or ``None`` if there is none in that metric.
         source: where the figure was published, or what the course published instead.
-        threshold: what the mean over the seeds must reach on the whole of MNIST (an mse must not exceed it).
+        threshold: what the mean over the seeds must reach on all of MNIST (an mse must not exceed it).
         sample_threshold: the same on the bundled sample.
         best_epoch: whether the figure is that of the best epoch, measured on the test digits after each, as in its
             source; otherwise it is that of the last weights.

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     dataset = open_dataset(args.data or ("sample" if args.quick else "auto"), log=console.note)
     rows = []
     for name in args.recipes or RECIPES:
-        # One seed is enough for a quick check; the thresholds for the whole of MNIST apply to the recipe's own seeds.
+        # One seed is enough for a quick check; the thresholds for all of MNIST apply to the recipe's own seeds.
         seeds = args.seeds or ((0,) if args.quick else RECIPES[name].seeds)
         rows += [train_recipe(name, seed, dataset, quick=args.quick) for seed in seeds]
     verdicts = judge(rows, args.quick)

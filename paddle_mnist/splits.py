@@ -41,7 +41,7 @@ class Splits:
         """Return the split to learn from and the one to measure after each epoch.
 
         Args:
-            train_on: ``"train"``, or ``"train+valid"`` for MNIST's whole training set. Then no digits are held out,
+            train_on: ``"train"``, or ``"train+valid"`` for all of MNIST's training set. Then no digits are held out,
                 and the evaluation digits are measured instead.
         """
         if train_on == "train":

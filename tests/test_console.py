@@ -19,7 +19,7 @@ from paddle_mnist.errors import UserError
         (PermissionError(13, "Permission denied", b"\xff\n"), "paddle_mnist: error: \\udcff\\n: Permission denied\n"),
         (
             MemoryError(),
-            "paddle_mnist: error: there is not enough memory: close other programs, or give this one more\n",
+            "paddle_mnist: error: out of memory: close other programs, or give this one more memory\n",
         ),
         (OSError("odd"), "paddle_mnist: error: odd\n"),
     ],

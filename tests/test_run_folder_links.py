@@ -117,22 +117,22 @@ def test_prune_leaves_a_folder_with_a_file_of_somebody_else_and_says_so_once(tmp
     for epoch in (1, 2):
         save(run, epoch)
     (run / "checkpoints" / "epoch-001" / "notes.txt").write_text("mine")
-    said: list[str] = []
+    lines: list[str] = []
     for epoch in (3, 4, 5):
-        save(run, epoch, keep=1, log=said.append)
+        save(run, epoch, keep=1, log=lines.append)
     assert sorted(os.listdir(run / "checkpoints")) == ["epoch-001", "epoch-005"]
     assert (run / "checkpoints" / "epoch-001" / "notes.txt").read_text() == "mine"
-    assert len(said) == 1 and said[0].startswith(f"{run / 'checkpoints' / 'epoch-001'} is not removed because")
-    assert "notes.txt is not part of a checkpoint" in said[0]
+    assert len(lines) == 1 and lines[0].startswith(f"{run / 'checkpoints' / 'epoch-001'} is not removed because")
+    assert "notes.txt is not part of a checkpoint" in lines[0]
 
 
 def test_save_keeps_a_file_of_somebody_else_when_the_same_point_is_saved_again(tmp_path):
     run = tmp_path / "run"
     (save(run, 1) / "notes.txt").write_text("mine")
-    said: list[str] = []
-    save(run, 1, log=said.append)
+    lines: list[str] = []
+    save(run, 1, log=lines.append)
     assert checkpoint.load(run / "checkpoints" / "epoch-001")[2]["epoch"] == 1
-    assert [path.read_text() for path in run.rglob("notes.txt")] == ["mine"] and "notes.txt" in said[0]
+    assert [path.read_text() for path in run.rglob("notes.txt")] == ["mine"] and "notes.txt" in lines[0]
 
 
 @pytest.mark.parametrize("name", ["Checkpoints", "EPOCH-001", "Model.npz"])

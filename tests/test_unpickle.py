@@ -163,15 +163,15 @@ def test_load_knows_old_and_new_names_of_numpy():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
-        (pickle.dumps(np.array([None])), "a call for a dtype has other arguments"),
-        (pickle.dumps(np.array(["text"])), "a call for a dtype has other arguments"),
-        (pickle.dumps(np.zeros(2, [("a", "f4")])), "a call for a dtype has other arguments"),
+        (pickle.dumps(np.array([None])), "a call for a dtype has unknown arguments"),
+        (pickle.dumps(np.array(["text"])), "a call for a dtype has unknown arguments"),
+        (pickle.dumps(np.zeros(2, [("a", "f4")])), "a call for a dtype has unknown arguments"),
         (pickle.dumps({1, 2}), "the instruction EMPTY_SET is not allowed"),
         (pickle.dumps(io.StringIO), "it names '_io' 'StringIO', which is not allowed"),
-        (pickle.dumps({(1, 2): 3}), "a tuple is the key of a dict"),
-        (pickle.dumps({1.5: 3}), "a float is the key of a dict"),
+        (pickle.dumps({(1, 2): 3}), "a small integer, got a tuple"),
+        (pickle.dumps({1.5: 3}), "a small integer, got a float"),
         (pickle.dumps(1 << 300), "an integer must have at most 256 bits, got 301"),
         (pickle.dumps(np.dtype("f4")), "is unfinished"),
         (pickle.dumps([np.ndarray]), "is unfinished"),
@@ -193,7 +193,7 @@ def test_load_knows_old_and_new_names_of_numpy():
         (b"NNb.", "a state that no array of numbers has"),
         (b"N)R.", "something other than a known name is called"),
         (b"Ia\n.", "the instruction INT is damaged"),
-        (b"I" + b"1" * 300 + b"\n.", "a number or a name has no end"),
+        (b"I" + b"1" * 300 + b"\n.", "a number or a name is cut off"),
         (b"Sa\n.", "a string without quotes"),
         (b"S'\\q'\n.", "an unknown escape"),
         (b"X\x01\0\0\0\xff.", "the instruction BINUNICODE is damaged"),
@@ -205,16 +205,16 @@ def test_load_knows_old_and_new_names_of_numpy():
         (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR.", "is unfinished"),
         (OLD_ARRAY.replace(b"(I2\nI2\n", b"(I2\nI3\n"), r"an array of shape (2, 3) and dtype int16 has 8 bytes"),
         (OLD_ARRAY.replace(b"(I2\nI2\n", b"(I-2\nI-2\n"), "not a short tuple of lengths"),
-        (OLD_ARRAY.replace(b"S'i2'", b"S'O8'"), "a call for a dtype has other arguments"),
+        (OLD_ARRAY.replace(b"S'i2'", b"S'O8'"), "a call for a dtype has unknown arguments"),
         (OLD_ARRAY.replace(b"S'i2'", b"S'b1'"), "(2, 2) and dtype bool has 8 bytes"),
         (OLD_ARRAY.replace(b"S'i2'", b"S'b1'").replace(b"(I2\nI2\n", b"(I2\nI4\n"), "a boolean is neither 0 nor 1"),
         (OLD_ARRAY.replace(b"cnumpy\nndarray", b"cnumpy\nmemmap"), "'numpy' 'memmap'"),
     ],
 )
-def test_load_refuses_anything_else(data, said):
+def test_load_refuses_anything_else(data, message):
     with pytest.raises(UserError) as caught:
         unpickle.load(data, "weights.pkl")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).startswith("weights.pkl: ")
 
 

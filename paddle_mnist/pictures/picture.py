@@ -32,7 +32,7 @@ MAX_PIXELS = {
     "AVIF": 12_000_000,
 }
 MAX_PIXELS_IN_PYTHON = 1_000_000  # of a kind that Pillow decodes in Python: BMP with run lengths, PPM in words
-MAX_PIXELS_IN_SCANS = 40_000_000  # of a JPEG in several scans, which is held whole, however small it is decoded
+MAX_PIXELS_IN_SCANS = 40_000_000  # of a JPEG in several scans: libjpeg holds all of it at any decoding size
 MAX_FILE_BYTES = 64 << 20
 WORKING_SIDE = 1200  # pixels of the longer side that pictures are reduced to; strokes stay several pixels wide
 STRIP_PIXELS = 1 << 20  # converted and reduced at a time, so that memory holds little beside the decoded picture
@@ -40,7 +40,7 @@ ORIENTATION = 0x0112  # the number of this entry in a camera's notes
 
 
 class Picture(NamedTuple):
-    """A picture ready to be worked on.
+    """A picture, decoded and reduced.
 
     Attributes:
         gray: uint8 [h, w], reduced in size if the file was large.
@@ -85,7 +85,7 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
 
 
 def from_pixels(pixels: np.ndarray, name: str = "the picture") -> Picture:
-    """Return grey values uint8 [h, w], or colours uint8 [h, w, 3], as a picture ready to be worked on."""
+    """Return grey values uint8 [h, w], or colours uint8 [h, w, 3], as a ``Picture``."""
     from PIL import Image
 
     gray = _to_gray(Image.fromarray(pixels))
@@ -107,7 +107,7 @@ def _quiet() -> Iterator[None]:
 
 
 class _TooManyReadsError(Exception):
-    """More was read of a file than any honest picture needs."""
+    """More was read of a file than a valid picture needs."""
 
 
 class _BoundedReads(io.BytesIO):
@@ -162,7 +162,7 @@ def _to_gray(image: Image.Image) -> np.ndarray:
     elif has_transparency:
         layers = _reduced(image, lambda strip: strip.convert("RGBA").convert("LA"))
         light, alpha = layers[..., 0], layers[..., 1] / np.float32(255)
-        # Where all that is to be seen is light, it is ink, and its paper must be dark.
+        # If everything visible is light, it is ink, and the paper must be dark.
         seen = light[alpha > 0.5]
         paper = 0 if seen.size and np.quantile(seen, 0.01) > 128 else 255
         levels = light * alpha + paper * (1 - alpha)
@@ -187,7 +187,7 @@ def _reduced(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) 
 
 
 def _finite(strip: Image.Image) -> Image.Image:
-    """Return a strip of deep pixels as floats, what is no number as 0."""
+    """Return a strip of deep pixels as floats, with 0 for NaN and infinity."""
     from PIL import Image
 
     values = np.array(strip, dtype=np.float32)
@@ -195,7 +195,7 @@ def _finite(strip: Image.Image) -> Image.Image:
 
 
 def _most_contrast(colours: np.ndarray) -> np.ndarray:
-    """Return the brightness of colours uint8 [h, w, 3], or the one channel that tells far more apart.
+    """Return the brightness of colours uint8 [h, w, 3], or the one channel that has far more contrast.
 
     Red ink on a green board can be as bright as the board.
     """
@@ -208,7 +208,7 @@ def _most_contrast(colours: np.ndarray) -> np.ndarray:
 
 
 def _upright(gray: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn and mirror grey values as the camera's note on its orientation, 1 to 8, says they were taken."""
+    """Turn and mirror grey values upright, by the orientation 1 to 8 that the camera recorded."""
     if orientation in (5, 6, 7, 8):
         gray = gray.T
     if orientation in (3, 4, 7, 8):

@@ -20,7 +20,7 @@ PAPER_SIDE = 128  # pixels of the longer side on which the paper's brightness is
 PAPER_WINDOW = 0.4  # of the longer side: the window that it is the median of
 MAX_GAIN = 3.0  # of the contrast in a shadow
 MIN_CONTRAST = 24  # grey levels of 255 by which ink must differ from paper
-MIN_CONTRAST_TO_NOISE = 5  # how far ink must stand out of what else varies on the page
+MIN_CONTRAST_TO_NOISE = 5  # of the ink to the rest of the page
 EDGE = 0.25  # of full ink: where a stroke ends
 SPECK_AREA = 0.02  # of the largest stroke's area: what is smaller is dust
 MAX_SPOTS = 1000  # more than any page of writing has: a texture
@@ -28,7 +28,7 @@ MAX_INK_SHARE = 0.5  # of a page; there is more paper than ink where somebody wr
 
 
 def find_ink(picture: Picture | np.ndarray, fine: bool = False) -> np.ndarray:
-    """Tell ink from paper, whichever is the darker, under light that may vary over the page.
+    """Separate ink from paper, whichever is darker, under light that may vary over the page.
 
     Args:
         picture: what ``open_picture`` returned, or grey values uint8 [h, w].
@@ -42,11 +42,11 @@ def find_ink(picture: Picture | np.ndarray, fine: bool = False) -> np.ndarray:
     """
     gray, name = (picture.gray, picture.name) if isinstance(picture, Picture) else (picture, "the picture")
     if min(gray.shape) < 4:
-        raise UserError(f"no ink found: {name} has {gray.shape[1]} × {gray.shape[0]} pixels, where a digit needs more")
+        raise UserError(f"no ink found: {name} must be at least 4 × 4 pixels, got {gray.shape[1]} × {gray.shape[0]}")
     light = _smooth(gray.astype(np.float32), fine)
     paper = paper_of(light)
     difference = light - paper
-    # Ink is the rarer of the two: it makes one tail of the histogram, and the third moment tells which.
+    # There is less ink than paper: ink makes one tail of the histogram, and the sign of the third moment tells which.
     if (difference.astype(np.float64) ** 3).sum() < 0:
         # Ink takes a share of the light, so that it differs less from the paper in a shadow.
         difference = -difference * np.clip(np.median(paper) / np.maximum(paper, 1), 1, MAX_GAIN)
@@ -54,7 +54,7 @@ def find_ink(picture: Picture | np.ndarray, fine: bool = False) -> np.ndarray:
     difference = without_rules(difference, noise)
     level = _ink_level(difference)
     if level < MIN_CONTRAST:
-        raise UserError(f"no ink found: {name} is nearly even, where a digit should stand out from the paper")
+        raise UserError(f"no ink found: {name} has almost no contrast: write dark on light or light on dark")
     share = float((difference > level / 2).mean())
     if level < MIN_CONTRAST_TO_NOISE * noise or share > MAX_INK_SHARE:
         raise UserError(
@@ -71,7 +71,7 @@ def _without_specks(ink: np.ndarray, name: str) -> np.ndarray:
 
     labels, count = ndimage.label(ink > EDGE, structure=np.ones((3, 3)))
     if count > MAX_SPOTS:
-        raise UserError(f"no ink found: {name} shows {count:,} separate spots, where writing has a few strokes")
+        raise UserError(f"no ink found: {name} must have at most {MAX_SPOTS:,} separate spots, got {count:,}")
     areas = np.bincount(labels.ravel(), minlength=2)
     areas[0] = 0
     small = areas < SPECK_AREA * areas.max()

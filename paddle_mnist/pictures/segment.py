@@ -30,14 +30,14 @@ from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_digit
 MAX_COMPONENTS = 300  # of the size of writing
 SMALL = 40  # pixels: lower digits are smoothed less, since their strokes are thin
 ENOUGH_PIXELS = 100  # higher digits than twice this are reduced: what they show is prepared to 20 in the end
-MIN_PIXELS = 8  # a digit lower than this cannot be told from another
+MIN_PIXELS = 8  # lower digits cannot be recognised
 
 # All in digit heights.
 SPECK = 0.22  # what is neither higher nor wider is dust
-MIN_DIGIT = 0.35  # a digit is at least so high
+MIN_DIGIT = 0.35  # a digit is at least this high
 PIECE = 0.45  # what is lower is a piece of the digit beside it
-WHOLE = 0.7  # what reaches so high is no mere piece of a digit
-NEAR = 0.12  # pieces of a digit leave no wider gap between them
+WHOLE = 0.7  # what is higher is not just a piece of a digit
+NEAR = 0.12  # the widest gap between pieces of a digit
 TALL = 1.4  # no digit is higher
 LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
@@ -137,10 +137,10 @@ def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[list[C
     found = connected_components(ink, name)
     height = digit_height(found)
     if height < MIN_PIXELS:
-        raise UserError(f"no digits found in {name}: what is there is {height:.0f} pixels high, less than {MIN_PIXELS}")
+        raise UserError(f"no digits found in {name}: they must be at least {MIN_PIXELS} pixels high, got {height:.0f}")
     found = [part for part in found if SPECK * height <= max(part.height, part.width) <= RULE * height]
     if not found or len(found) > MAX_COMPONENTS:
-        raise UserError(f"no digits found in {name}: found {len(found):,} strokes, where a page has a few")
+        raise UserError(f"no digits found in {name}: it must have 1 to {MAX_COMPONENTS} shapes, got {len(found):,}")
     lines = find_lines(found, height)
     if lines is None:
         raise UserError(

@@ -23,7 +23,7 @@ MAYBE_TWO = 0.5  # what is narrower holds one
 TWO_WIDE = 1.2  # what is wider holds two digits at least; a single one seldom is
 THREE_WIDE = 1.6  # what is wider may hold three digits
 MANY_WIDE = 3.0  # what is wider is split greedily from left to right
-MIN_PART = 0.55  # each part of a cut is at least so high; less is a stroke, not a digit
+MIN_PART = 0.55  # each part of a cut is at least this high; a lower one is a stroke, not a digit
 STEP = 0.085  # between the places where a cut is tried
 LEANS = (-0.3, 0.0, 0.3)  # slants of the cuts relative to the writing's, in columns per row
 BANDS = (0.1, 0.3)  # how far a cut may stray from its line to either side
@@ -67,7 +67,7 @@ def _best_split(component: Component, slant: float, height: float, score: Score)
 def find_cuts(component: Component, slant: float, height: float) -> list[tuple[Component, Component]]:
     """Cut a component from top to bottom along paths through little ink, one near each of many lines.
 
-    Ink is counted by whole pixels. If its soft edges were cheaper, paths would shave slivers off strokes.
+    Each pixel of ink counts fully. If its soft edges were cheaper, paths would cut slivers off strokes.
 
     Returns:
         What lies to the left and to the right of at most ``MAX_CUTS`` cuts, those through the least ink first.

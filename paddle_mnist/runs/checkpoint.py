@@ -11,7 +11,7 @@ It is built under a temporary name, flushed to the disk, and then renamed into p
 killed at any moment therefore leaves every earlier checkpoint, and of the one it was writing either all or nothing:
 
     .new-epoch-003-1f2e…      being built, or left by a writer that was killed: removed by the next save
-    .old-epoch-003-1f2e…      was in place when the same point was saved again: stands in until its successor is there
+    .old-epoch-003-1f2e…      the previous one, when the same point is saved again: used until the new one is in place
     .del-epoch-001-1f2e…      pruned, and being removed
 
 Nothing outside the run folder is created, changed or deleted, whatever links it holds: ``checkpoints`` must not be a
@@ -89,7 +89,7 @@ def save(
         run_folder: the run; the checkpoint goes into its ``checkpoints/``.
         model: the net's parameters by name.
         optimizer: the optimizer's state; may be empty.
-        state: what else the run needs to go on, in values that JSON has. ``state["epoch"]`` epochs are done and
+        state: what else the run needs to resume, in JSON values. ``state["epoch"]`` epochs are done and
             ``state["batch"]`` (0 if missing) batches of the next; the folder is named after them.
         keep: how many checkpoints remain, as ``prune`` has it; ``None`` for all.
         weights: the file of the weights, ``PADDLE_WEIGHTS`` or ``NUMPY_WEIGHTS``.
@@ -351,7 +351,7 @@ def _write_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
 
 
 def _move_into_place(new: Path, place: Path, log: Log) -> None:
-    """Rename a complete folder to its name; one that is there already stands in until that is done."""
+    """Rename a complete folder to its final name; an existing one is kept until that is done."""
     old = None
     if os.path.lexists(place):
         old = place.with_name(f".old-{place.name}-{secrets.token_hex(4)}")

@@ -20,7 +20,7 @@ SHOWN = 32
 SMALL = 10_000
 
 # What `python -m paddle_mnist.train --net NET --task TASK` measured on the test digits with seed 0: with the bundled
-# sample, and with the whole of MNIST.
+# sample, and with all of MNIST.
 MEASURED = {
     ("fc", "regress"): ("accuracy ?", "accuracy ?"),
     ("cnn", "regress"): ("accuracy ?", "accuracy ?"),

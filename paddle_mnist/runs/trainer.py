@@ -115,7 +115,7 @@ class Trainer:
             self._save()
 
     def on_epoch(self, record: dict[str, Any]) -> None:
-        """Record an epoch, save the best weights and a checkpoint, and warn about what a table would hide."""
+        """Record an epoch, save the best weights and a checkpoint, and warn if the training goes wrong."""
         self.pending.append(record)
         self.valid_losses.append(record["valid_loss"])
         self._flush()
@@ -217,7 +217,7 @@ def epoch_line(record: dict[str, Any], epochs: int) -> str:
 
 
 def _checked(state: dict[str, Any], run: Path, batch_size: int) -> tuple[engine.Progress, dict[str, Any] | None]:
-    """Return the progress and the best epoch that a checkpoint holds, whoever wrote it."""
+    """Return the progress and the best epoch of a checkpoint, which may come from a stranger."""
     try:
         progress, best = engine.Progress(**state["progress"]), state["best"]
         counts = [progress.epoch, progress.batch, progress.samples]

@@ -31,7 +31,7 @@ MAX_VALUES = 500_000
 MAX_DEPTH = 100
 MAX_INTEGER_BITS = 256
 MAX_LINE = 256  # of a number or a name in the oldest protocol
-WORK_PER_BYTE = 4  # an honest file has each of its bytes decoded, checked and copied once
+WORK_PER_BYTE = 4  # in a valid file each byte is decoded, checked and copied once
 
 ALLOWED = "only NumPy arrays of numbers, numbers, strings, bytes, lists, tuples and dicts are read from a pickle"
 
@@ -41,7 +41,7 @@ def load(data: bytes, source: str = "the pickle") -> Any:
 
     Args:
         data: the pickle.
-        source: what errors call it, such as the path of its file.
+        source: names it in errors, such as the path of its file.
 
     Returns:
         What was pickled, made of NumPy arrays and scalars (booleans, integers, floats, complex numbers; native or
@@ -57,7 +57,7 @@ def load(data: bytes, source: str = "the pickle") -> Any:
 
 
 class _Internal:
-    """What may be on the stack to build a value with, but must not be part of the result."""
+    """An intermediate object on the stack, which must not be part of the result."""
 
     __slots__ = ()
 
@@ -150,7 +150,7 @@ class _Machine:
         if opcode.arg is None:
             return opcode.name, None
         if opcode.name in _LINES and self.data.find(b"\n", self.position, self.position + MAX_LINE) < 0:
-            self.refuse("a number or a name has no end, or is longer than any can be")
+            self.refuse("a number or a name is cut off, or too long")
         try:
             argument = _READERS.get(opcode.name, opcode.arg.reader)(self.stream)
         except ValueError as error:
@@ -190,7 +190,7 @@ class _Machine:
         """Account for bytes that are about to be copied, checked or compared."""
         self.work -= size
         if self.work < 0:
-            self.refuse("it would take far more work or memory than its size allows")
+            self.refuse("it takes too much work or memory for its size")
 
     # The stack, the memo and containers
 
@@ -273,7 +273,7 @@ class _Machine:
             if type(key) in (str, bytes):
                 self.charge(len(key))  # it may be compared with an equal one
             elif type(key) not in (int, bool, type(None)) or (type(key) is int and abs(key) >= 1 << 31):
-                self.refuse(f"a {type(key).__name__} is the key of a dict, where a string or a small integer may be")
+                self.refuse(f"a key of a dict must be a string or a small integer, got a {type(key).__name__}")
             target[key] = value
 
     def set_all(self, values: list[Any]) -> None:
@@ -306,7 +306,7 @@ class _Machine:
         self.push_name(module, name)
 
     def reduce(self) -> None:
-        """Answer a call with what it stands for."""
+        """Replace a call by the value that it builds."""
         arguments, name = self.pop(), self.pop()
         if not isinstance(name, _Name) or not isinstance(arguments, tuple) or len(arguments) > 4:
             self.refuse("something other than a known name is called")
@@ -345,7 +345,7 @@ class _Machine:
                 return OrderedDict()
             case ("ordered_dict", list(pairs)):  # as Python 2 writes it
                 return self.ordered_dict(pairs)
-        self.refuse(f"a call for a {meaning} has other arguments than are ever written ({ALLOWED})")
+        self.refuse(f"a call for a {meaning} has unknown arguments ({ALLOWED})")
 
     def ordered_dict(self, pairs: list[Any]) -> OrderedDict[Any, Any]:
         """Build a dict from its [key, value] pairs."""
@@ -400,7 +400,7 @@ class _Machine:
         try:
             return text.encode("latin-1")
         except UnicodeEncodeError:
-            self.refuse("a character stands where a byte was expected")
+            self.refuse("a byte was expected, got a character")
 
     def check_protocol(self, version: int) -> None:
         """Refuse protocols that did not exist when this was written."""

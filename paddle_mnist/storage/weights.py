@@ -218,7 +218,7 @@ def _read_safetensors(data: bytes, source: str) -> StateDict:
     entries = sorted(((_safetensors_entry(name, entry, source), name) for name, entry in header.items()))
     for (begin, length, dtype, shape), name in entries:
         if 8 + size + begin != end or length > len(data) - end:
-            raise UserError(f"{source}: the numbers of {quote(name)} are missing, or are not where they must be")
+            raise UserError(f"{source}: the numbers of {quote(name)} are missing or out of place")
         state[name] = np.ndarray(shape, dtype, data, end)
         end += length
     if end != len(data):
