@@ -1,7 +1,8 @@
 """Write a trained net for use elsewhere: python -m paddle_mnist.export work/runs/cnn-classify --to onnx.
 
 --to paddle   a Paddle program, for paddle.jit.load and Paddle Inference
---to onnx     an ONNX file; --int8 makes it a quarter of the size
+--to onnx     an ONNX file; --int8 makes it a third of the size
+--to html     one page with a pad to draw on, which works offline in any browser
 
 The export takes pixels uint8 [n, 28, 28] and gives digits. It is compared with the net on every evaluation digit, and
 not written if they differ.
@@ -54,7 +55,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments."""
     parser = console.Parser(prog="python -m paddle_mnist.export", description="Write a trained net for use elsewhere.")
     parser.add_argument("model", metavar="RUN_OR_FILE", help="a run folder, or a .pdparams, .safetensors or .npz file")
-    parser.add_argument("--to", required=True, choices=("paddle", "onnx"), help="the format")
+    parser.add_argument("--to", required=True, choices=("paddle", "onnx", "html"), help="the format")
     parser.add_argument("--int8", action="store_true", help="quantize to 8 bits (onnx)")
     parser.add_argument("--raw", action="store_true", help="the net alone: float32 [n, 1, 28, 28] in, raw outputs out")
     parser.add_argument("--out", metavar="PATH", help="the file to write (model.onnx, … in the run folder)")

@@ -14,13 +14,13 @@ import paddle
 
 from paddle_mnist.dataset import Dataset, open_dataset
 from paddle_mnist.errors import UserError
-from paddle_mnist.exports import to_onnx
+from paddle_mnist.exports import to_html, to_onnx
 from paddle_mnist.exports.model import Model, load_model
 from paddle_mnist.exports.verify import Comparison, compare
 from paddle_mnist.recipes import check_choice
 from paddle_mnist.storage.files import atomic_write, os_errors_as
 
-FORMATS = ("paddle", "onnx")
+FORMATS = ("paddle", "onnx", "html")
 CALIBRATION = 500  # training digits that the ranges for int8 are measured on
 
 Log = Callable[[str], None]
@@ -61,9 +61,10 @@ def export(
 
     Args:
         source: a run folder, a file of weights, or a ``paddle.nn.Layer``; see ``model.load_model``.
-        to: ``"paddle"`` (``paddle.jit.save``) or ``"onnx"``.
-        out: the file to write; for ``"paddle"``, what the names of the files begin with. ``None`` writes ``model.onnx``
-            or ``model.json`` and ``model.pdiparams`` into the run folder, and beside a file of weights under its name.
+        to: ``"paddle"`` (``paddle.jit.save``), ``"onnx"`` or ``"html"`` (a page with a pad to draw on).
+        out: the file to write; for ``"paddle"``, what the names of the files begin with. ``None`` writes
+            ``model.onnx``, ``model.html``, or ``model.json`` and ``model.pdiparams``, into the run folder, or beside a
+            file of weights under its name.
         int8: quantize an ONNX file to 8 bits, with ranges measured on 500 training digits.
         raw: write the net alone: float32 [n, 1, 28, 28] in the net's own pixel range in, raw outputs [n, k] out.
             Otherwise pixels uint8 [n, 28, 28] go in, and digits and probabilities or values come out.
@@ -78,6 +79,8 @@ def export(
     check_choice("to", to, FORMATS)
     if int8 and to != "onnx":
         raise UserError(f"int8 must be used with onnx, got {to}")
+    if raw and to == "html":
+        raise UserError("raw must be used with onnx or paddle, got html")
     if to == "onnx":
         to_onnx.check_installed()
     model = load_model(source, pixel_range)
@@ -128,4 +131,17 @@ def _write_paddle(model: Model, path: Path, dataset: Dataset, raw: bool, int8: b
     return Exported(paths, comparisons)
 
 
-_WRITERS = {"onnx": _write_onnx, "paddle": _write_paddle}
+def _write_html(model: Model, path: Path, dataset: Dataset, raw: bool, int8: bool) -> Exported:
+    page = to_html.html_page([model])
+    comparisons: dict[str, Comparison] = {}
+    remarks: tuple[str, ...] = ()
+    if to_html.find_node():
+        comparisons["Node.js"] = compare(model, to_html.node_runner(page, model), dataset.eval)
+    else:
+        remarks = ("the page was not verified: Node.js, which runs it for that, was not found",)
+    with atomic_write(path, "w") as file:
+        file.write(page)
+    return Exported([path], comparisons, remarks)
+
+
+_WRITERS = {"onnx": _write_onnx, "paddle": _write_paddle, "html": _write_html}
