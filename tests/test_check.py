@@ -72,7 +72,7 @@ def test_right_answers_in_other_styles_pass(number, name):
     assert check_answer("right_answers", number, name)
 
 
-def test_the_corpus_is_large():
+def test_corpus_is_large_and_quotes_its_diagnoses():
     assert len(answers("wrong_answers")) >= 150
     assert len(answers("right_answers")) >= 60
     quoted = [bool(getattr(load("wrong_answers", number), name).__doc__) for number, name in answers("wrong_answers")]
@@ -144,7 +144,7 @@ def test_start_overwrites_nothing(my_labs):
     assert (my_labs / "01.py").read_text() == "mine"
 
 
-def test_one_wrong_answer_does_not_hide_the_others(tmp_path, capsys):
+def test_check_judges_every_answer(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text("def predictions():\n    return {1: 'c', 2: 'a', 3: 'c', 4: 'a', 5: 'c'}\n")
     assert check.main(["01", "--file", str(file)]) == 1
@@ -163,7 +163,7 @@ def test_one_wrong_answer_does_not_hide_the_others(tmp_path, capsys):
         (None, "--start"),
     ],
 )
-def test_files_that_cannot_run_are_refused_in_one_sentence(text, message, tmp_path):
+def test_check_refuses_files_that_cannot_run_in_one_sentence(text, message, tmp_path):
     file = tmp_path / "mine.py"
     if text is not None:
         file.write_text(text)
@@ -172,12 +172,12 @@ def test_files_that_cannot_run_are_refused_in_one_sentence(text, message, tmp_pa
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_lab_is_refused():
+def test_check_refuses_an_unknown_lab():
     with pytest.raises(ValueError, match="there is no lab '99'"):
         check.main(["99"])
 
 
-def test_the_best_result_is_kept(my_labs, capsys):
+def test_check_keeps_the_best_result(my_labs, capsys):
     my_labs.mkdir()
     shutil.copy(HERE / "solutions" / "15.py", my_labs / "15.py")
     assert check.main(["15"]) == 0
@@ -187,14 +187,14 @@ def test_the_best_result_is_kept(my_labs, capsys):
     assert len(tools.notes("15_stop_and_resume", "solved")["solved"]) == 3
 
 
-def test_another_file_is_not_recorded(tmp_path):
+def test_check_records_no_other_file(tmp_path):
     file = tmp_path / "mine.py"
     shutil.copy(HERE / "solutions" / "15.py", file)
     assert check.main(["15", "--file", str(file)]) == 0
     assert tools.notes("15_stop_and_resume", "solved") == {}
 
 
-def test_prints_of_an_answer_stand_before_its_verdict(tmp_path, capsys):
+def test_check_shows_prints_before_the_verdict(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text("def resume_point(steps, samples, batch_size):\n    print('steps', steps)\n    quit()\n")
     assert check.main(["15", "--file", str(file)]) == 1
@@ -204,13 +204,13 @@ def test_prints_of_an_answer_stand_before_its_verdict(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_in_place_of_a_file_is_refused(tmp_path):
+def test_check_refuses_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="must be a regular file, got a pipe"):
         check.main(["15", "--file", str(tmp_path / "pipe")])
 
 
-def test_a_file_without_end_is_refused(tmp_path):
+def test_check_refuses_a_large_file(tmp_path):
     (tmp_path / "large.py").write_bytes(b"#" * (check.LARGEST_FILE + 1))
     with pytest.raises(ValueError, match="must have at most 1,048,576 bytes"):
         check.main(["15", "--file", str(tmp_path / "large.py")])
@@ -247,7 +247,7 @@ def test_watch_judges_within_a_second_of_saving(tmp_path):
                 ("x = 1\n", "0 of 3 right"),
                 (SOLUTION, "3 of 3"),
             ):
-                time.sleep(1)
+                time.sleep(0.5)
                 began = time.monotonic()
                 file.write_text(text)
                 _wait(lines, wanted)

@@ -13,7 +13,7 @@ from paddle_mnist.labs.exercises.choices import Question, body, check_choices
 from paddle_mnist.labs.verdicts import RIGHT, judge
 
 
-def test_an_exception_in_an_answer_names_its_line():
+def test_call_names_the_line_of_an_exception():
     def answer(x):
         return x[7]
 
@@ -22,7 +22,7 @@ def test_an_exception_in_an_answer_names_its_line():
     assert str(answer.__code__.co_firstlineno + 1) in caught.value.why
 
 
-def test_a_changed_argument_is_noticed():
+def test_call_notices_a_changed_argument():
     def answer(x):
         x += 1
         return x
@@ -167,7 +167,7 @@ def test_check_choices_accepts_capitals_and_spaces():
     check_choices(lambda: {1: "B ", 2: "C"}, QUESTIONS)
 
 
-def test_stub_holds_the_lines_that_are_to_be_corrected():
+def test_start_file_holds_the_lines_to_correct():
     exercise = Exercise('def f():\n    """Choose."""', lambda answer: None, (), body(2))
     text = catalog.start_file("01", [exercise])
     assert 'return {1: "?", 2: "?"}' in text

@@ -75,7 +75,7 @@ def test_grade_refuses_what_it_cannot_do(arguments, message, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_a_link_or_a_large_file_is_no_file_of_answers(tmp_path):
+def test_judge_refuses_pipes_links_and_large_files(tmp_path):
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "mine.py").write_text("")
     (tmp_path / "link.py").symlink_to("mine.py")
@@ -86,7 +86,7 @@ def test_a_pipe_a_link_or_a_large_file_is_no_file_of_answers(tmp_path):
         assert message in verdicts[0].message
 
 
-def test_an_answer_sees_an_empty_folder_and_leaves_nothing(tmp_path):
+def test_judge_runs_answers_in_an_empty_folder(tmp_path):
     path = tmp_path / "15.py"
     path.write_text(f"import os\ndef {NAMES[1]}(c):\n    open('left', 'w').close()\n    return os.listdir('.')\n")
     verdicts = grade.judge(grade.Submission("a", LAB, path), runner.Limits())
@@ -94,7 +94,7 @@ def test_an_answer_sees_an_empty_folder_and_leaves_nothing(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["15.py"]
 
 
-def test_each_solution_is_right_inside_the_fences(tmp_path):
+def test_grade_finds_each_solution_right(tmp_path):
     found = [grade.Submission("a", path.stem, path) for path in sorted((HERE / "solutions").glob("*.py"))]
     for submission, verdicts in grade.grade(found, runner.Limits(60)):
         assert [str(verdict) for verdict in verdicts] == [RIGHT] * len(verdicts), submission.lab

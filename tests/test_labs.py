@@ -142,7 +142,7 @@ def test_list_says_what_was_run_and_solved_and_what_comes_next(capsys):
         (["--notebooks", "--only", "99"], "there is no lab '99'"),
     ],
 )
-def test_options_without_effect_are_refused(arguments, message):
+def test_labs_refuses_options_without_effect(arguments, message):
     with pytest.raises(ValueError, match=message):
         labs.main(arguments)
 
@@ -215,7 +215,7 @@ def test_run_lab_keeps_what_each_cell_prints_and_draws(lab):
         execute.run_lab(lab)
 
 
-def test_a_notebook_shows_outputs_and_formulas(lab, tmp_path):
+def test_write_notebook_shows_outputs_and_formulas(lab, tmp_path):
     path = notebooks.write_notebook(lab, tmp_path, "en", execute.run_lab(lab))
     book = json.loads(path.read_text("utf-8"))
     text, code, _ = (cell for cell in book["cells"][:3])
@@ -223,7 +223,7 @@ def test_a_notebook_shows_outputs_and_formulas(lab, tmp_path):
     assert [output["output_type"] for output in code["outputs"]] == ["stream", "display_data"]
 
 
-def test_a_page_shows_outputs_formulas_and_pictures(lab, tmp_path):
+def test_write_page_shows_outputs_formulas_and_pictures(lab, tmp_path):
     out = tmp_path / "docs"
     page = pages.write_page(lab, out, execute.run_lab(lab), [lab.stem])
     text = page.read_text("utf-8")
@@ -248,7 +248,7 @@ def test_each_lab_has_a_page_whose_links_lead_somewhere():
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 3_000_000
 
 
-def test_a_cell_in_one_language():
+def test_in_language_chooses_a_part_of_a_cell():
     text = "## A rule · 规则\n\nRead on.\n\n    y = x\n\n> 继续读。\n> `y = x`"
     assert cells.in_language(text, "en") == "## A rule\n\nRead on.\n\n    y = x"
     assert cells.in_language(text, "zh") == "## 规则\n\n    y = x\n\n继续读。\n`y = x`"

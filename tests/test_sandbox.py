@@ -86,14 +86,14 @@ def test_enclose_permits_what_stays_inside(lines, own):
     assert "it returns 'done'; expected 300" in attempt(own, lines)
 
 
-def test_enclosed_right_answers_pass(own):
+def test_enclose_lets_right_answers_pass(own):
     source = (Path(__file__).parent / "solutions" / f"{LAB}.py").read_bytes()
     exercises = catalog.load(LAB, tools.numbers())
     verdicts = list(runner.verdicts(LAB, exercises, "15.py", source, folder=str(own)))
     assert [verdict.kind for verdict in verdicts] == [RIGHT] * len(exercises)
 
 
-def test_environment_variables_of_the_caller_are_not_passed_on(own, monkeypatch):
+def test_environment_of_an_enclosed_answer_is_not_the_callers(own, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "abc")
     assert "'done'" in attempt(own, "assert 'SECRET_TOKEN' not in os.environ")
 

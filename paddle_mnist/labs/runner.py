@@ -31,7 +31,7 @@ from paddle_mnist.labs.verdicts import NO_VERDICT, Verdict
 from paddle_mnist.sources import cache
 
 # How long the process may take to import NumPy and Paddle, and how much longer than its own clock the caller waits.
-START_SECONDS, GRACE_SECONDS = 120.0, 3.0
+START_SECONDS, GRACE_SECONDS = 120.0, 2.0
 LINE_BYTES = 1 << 16
 
 _COMMAND = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from paddle_mnist.labs.child import main; main()"
