@@ -2,7 +2,7 @@
 
     python benchmarks/nielsen_batching.py
 
-Both ways train the same net on the same made-up digits in the same order and dtype, and end with the same weights to
+Both ways train the same net on the same synthetic digits in the same order and dtype, and end with the same weights to
 rounding, which is asserted. Sample by sample is how chapter 1 of Michael Nielsen's book has it: backpropagation for
 one column, gradients added up over the mini-batch. The two take turns, several times; the smallest time of each
 counts. What bounds the matrices is timed beside them: the two products with the 784 inputs, forward and back, alone.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SETTINGS = [field.name for field in dataclasses.fields(Settings)]
 OPTIONS = ("device", "plain", "save_every", "keep", "log_every")
 
-# A small data set, such as the sample, has few steps in an epoch. So many times the epochs show a net that has learnt.
+# A small data set, such as the sample, has few steps in an epoch, so it is trained for this many times the epochs.
 MORE_EPOCHS = 5
 
 

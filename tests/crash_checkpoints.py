@@ -151,7 +151,7 @@ def kill_at_every_operation(run: Path, epoch: int) -> int:
 def refuse_every_operation(run: Path, epoch: int, code: int) -> int:
     """Save, refused by the system at the first operation, the second, and so on until none is left.
 
-    ENOSPC lasts, as on a full disk, for whatever needs space; removing goes on. Any other error comes once.
+    ENOSPC lasts, as on a full disk, for every call that needs space; removing still works. Any other error comes once.
     """
     number = 0
     while True:

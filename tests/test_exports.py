@@ -159,7 +159,7 @@ def test_onnx_files_refuse_other_shapes_and_dtypes(onnx):
 
 @pytest.fixture(scope="module")
 def trained(written_digits, tmp_path_factory) -> Path:
-    """Return the folder of a run on the made-up digits."""
+    """Return the folder of a run on the synthetic digits."""
     out = tmp_path_factory.mktemp("run") / "cnn"
     settings = settings_for("cnn", "classify", epochs=2, lr=0.1, clip_norm=0.0)
     train(settings, data=written_digits, out=out, options=RunOptions(quiet=True))

@@ -1,4 +1,4 @@
-"""Damaged pictures and run folders, a few hundred of them; ``tools/fuzz_files.py`` goes on to 10,000."""
+"""A few hundred damaged pictures and run folders; ``tools/fuzz_files.py`` tries 10,000."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def save(run: Path, epoch: int, **options: object) -> Path:
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """Return a run of the user's own, outside the stranger's folder, with a file of the user's in a checkpoint."""
+    """Return a run of the user, outside the stranger's folder, with a file of the user in a checkpoint."""
     run = tmp_path / "victim"
     for epoch in (1, 2, 3):
         save(run, epoch, keep=None)

@@ -72,7 +72,7 @@ def test_open_run_says_that_there_is_no_run(tmp_path):
         ({"settings": {**settings_for("fc").as_dict(), "net": "x" * 5000}}, "net must be one of"),
         ({"data": None}, "which digits"),
         ({"data": {"name": "sample", "source": 5, "sha256": ""}}, "which digits"),
-        ({"data": {"name": "sample", "source": "a\0b", "sha256": ""}}, "not a path"),
+        ({"data": {"name": "sample", "source": "a\0b", "sha256": ""}}, "in visible text"),
         ({"options": {"keep": 0}}, "keep must be an integer from 1 .* got 0"),
         ({"options": {"log_every": "often"}}, "log_every must be .* got 'often'"),
         ({"options": {"plain": 1}}, "plain must be true or false, got 1"),

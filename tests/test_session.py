@@ -86,13 +86,14 @@ def test_resume_accepts_the_runs_own_engine(data_file):
     assert resume("run", epochs=3, plain=False, device="cpu", quiet=True).settings.epochs == 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
-def test_train_and_resume_with_names_that_are_not_utf_8(data_file):
-    name = os.fsdecode(b"\xff.json.gz")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow these names")
+@pytest.mark.parametrize(("odd", "shown"), [(b"\xff", r"\\udcff"), (b"\n", r"\\n")])
+def test_train_and_resume_with_names_that_are_not_visible_text(data_file, odd, shown):
+    name = os.fsdecode(odd + b".json.gz")
     shutil.copy(data_file, name)
-    run = train(SETTINGS, name, os.fsdecode(b"run\xff"), QUIET)
+    run = train(SETTINGS, name, os.fsdecode(b"run" + odd), QUIET)
     assert open_run(run.path).result == run.result
-    with pytest.raises(UserError, match=r"was trained on .*\\udcff.json.gz, which does not exist: give .* --data"):
+    with pytest.raises(UserError, match=rf"was trained on .*{shown}.json.gz, which does not exist: give .* --data"):
         resume(run.path, epochs=3, quiet=True)
     assert resume(run.path, epochs=3, data=name, quiet=True).settings.epochs == 3
 

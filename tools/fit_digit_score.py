@@ -1,4 +1,4 @@
-"""Train the net that tells one whole digit from anything else, and write ``paddle_mnist/pictures/digit_score.npz``.
+"""Train the net that scores whether a component is one whole digit; write ``paddle_mnist/pictures/digit_score.npz``.
 
     python tools/fit_digit_score.py --data work/mnist.json.gz
 

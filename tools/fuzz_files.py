@@ -444,7 +444,7 @@ def reseal(folder: Path) -> None:
 
 
 class Fuzzer:
-    """Makes damaged files, has them read, and tells what came of each."""
+    """Makes damaged files, reads them, and reports the outcome of each."""
 
     def __init__(self, folder: Path, paddle: bool = False, explosive: Sequence[Path] = ()) -> None:
         self.folder, self.chance = folder, random.Random(0)
@@ -489,7 +489,7 @@ class Fuzzer:
         return "read" if right and not aside.getvalue() else f"answers {answer}, says {aside.getvalue()!r}"
 
     def run_folder(self) -> str:
-        """Damage a file of a run, and ask one of the commands for what it needs it for."""
+        """Damage a file of a run, and run a command that reads it."""
         whole = self.chance.choice(self.runs)
         run = self.kept = self.folder / "run"
         shutil.rmtree(run, ignore_errors=True)
@@ -513,7 +513,7 @@ class Fuzzer:
         return self.asked(run, path, whole, sealed)
 
     def irregular(self) -> str:
-        """Have each reader open something that is not a regular file, or is not there, under an odd name."""
+        """Have each reader open something that is not a regular file, or does not exist, under an odd name."""
         suffix, read = self.chance.choice(
             [
                 *((suffix, load_state_dict) for suffix in (".pdparams", ".pkl", ".npz", ".safetensors", ".onnx")),
@@ -535,7 +535,7 @@ class Fuzzer:
         return "read" if not path.is_symlink() and (path.suffix == ".jsonl" or not path.exists()) else "reads it"
 
     def links(self) -> str:
-        """Let links in a run folder lead to another run, go on training, and look at the other one."""
+        """Let links in a run folder lead to another run, resume training, and check that the other run is unchanged."""
         run, other = self.folder / "run", self.folder / "other"
         self.kept = run
         for folder in (run, other):
@@ -715,7 +715,7 @@ def memory_mb(what: str) -> float:
 
 
 def forget_peak() -> None:
-    """Let the process's peak of memory begin anew."""
+    """Reset the process's peak of memory."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

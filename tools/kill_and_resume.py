@@ -35,7 +35,7 @@ import numpy as np
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 
-# Each takes a few seconds; where Paddle is needed, most of them go to its import.
+# Each takes a few seconds; for nets in Paddle, most of that is its import.
 RECIPES = {
     "three-layer": "--net three-layer --epochs 3 --save-every 7",
     "nielsen": "--net nielsen --epochs 3 --lr-decay 0.5 --save-every 70",

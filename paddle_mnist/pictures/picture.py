@@ -113,7 +113,7 @@ class _TooManyReadsError(Exception):
 class _BoundedReads(io.BytesIO):
     """A file in memory of which a bounded number of pieces and bytes is read.
 
-    Pillow takes files apart in Python, often byte by byte and wherever they point, so that a small file of a million
+    Pillow parses files in Python, often byte by byte and wherever they point, so that a small file of a million
     empty chunks, or of entries that all point at the same bytes, would keep it busy for minutes.
     """
 

@@ -24,7 +24,7 @@ MIN_CONTRAST_TO_NOISE = 5  # of the ink to the rest of the page
 EDGE = 0.25  # of full ink: where a stroke ends
 SPECK_AREA = 0.02  # of the largest stroke's area: what is smaller is dust
 MAX_SPOTS = 1000  # more than any page of writing has: a texture
-MAX_INK_SHARE = 0.5  # of a page; there is more paper than ink where somebody wrote
+MAX_INK_SHARE = 0.5  # of a page: a written page has more paper than ink
 
 
 def find_ink(picture: Picture | np.ndarray, fine: bool = False) -> np.ndarray:
@@ -83,7 +83,7 @@ def _without_specks(ink: np.ndarray, name: str) -> np.ndarray:
 def paper_of(light: np.ndarray) -> np.ndarray:
     """Estimate the paper's own brightness at each pixel: the median of a wide window, first along rows, then columns.
 
-    A median follows slopes and the edges of shadows, and ignores ink wherever it covers less than half of the window.
+    A median follows slopes and the edges of shadows, and ignores ink that covers less than half of the window.
 
     Args:
         light: brightness, float [h, w].

@@ -139,7 +139,7 @@ class Run:
         return load_state_dict(self.best_path)
 
     def remove_leftovers(self) -> None:
-        """Remove the unfinished files of a killed process; nobody else may be writing in the folder."""
+        """Remove the unfinished files of a killed process; call it only with the run's lock held."""
         for path in self.path.glob(".*.tmp"):
             if LEFTOVER.fullmatch(path.name) and (path.is_file() or path.is_symlink()):
                 path.unlink(missing_ok=True)
@@ -217,17 +217,13 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 def _check_data(data: Any, source: Path) -> None:
     """Check what ``run.json`` says about the digits."""
     if not isinstance(data, dict) or not all(isinstance(data.get(name), str) for name in ("name", "source", "sha256")):
-        raise UserError(
-            f"{source} does not say which digits the run was trained on; restore the file, or train a new run"
-        )
+        raise UserError(f"{source} must say which digits the run was trained on; restore the file, or train a new run")
     if not all(data[name].isprintable() for name in ("name", "source")):
-        raise UserError(
-            f"{source} names the digits by something that is not a path; restore the file, or train a new run"
-        )
+        raise UserError(f"{source} must name the digits in visible text: restore the file, or train a new run")
 
 
 def _wrong_in_record(record: dict[str, Any]) -> str:
-    """Return what is wrong with a line of a history, or nothing."""
+    """Return what is wrong with a line of a history, ``""`` if it is valid."""
     for name in ("epoch", "step"):
         value = record.get(name)
         if type(value) is not int or not 0 <= value < MAX_COUNT:
@@ -256,7 +252,7 @@ def _next_free(runs: Path, name: str) -> Path:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove the folder of a run that never began, unless somebody has put something in it."""
+    """Remove the folder of a run that never began, unless it holds other files."""
     with contextlib.suppress(OSError):
         if {entry.name for entry in folder.iterdir()} <= {".lock"}:
             (folder / ".lock").unlink(missing_ok=True)

@@ -23,7 +23,7 @@ import numpy as np
 from paddle_mnist import __version__, cpu
 from paddle_mnist.dataset import Dataset, open_dataset, work_folder
 from paddle_mnist.engine import Learner
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, printable
 from paddle_mnist.recipes import Settings, settings_for
 from paddle_mnist.runs import checkpoint, history, report
 from paddle_mnist.runs.run import Run, RunOptions, create, open_run
@@ -191,11 +191,11 @@ def _describe(settings: Settings, dataset: Dataset, learner: Learner) -> dict[st
 
 
 def _text(value: str | os.PathLike[str]) -> str:
-    """Return a path or an argument as text that JSON can hold, with bytes that are not UTF-8 escaped.
+    """Return a path or an argument as visible text: control characters and bytes that are not UTF-8 are escaped.
 
     An escaped path names no file; ``resume`` then asks for the data.
     """
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    return printable(str(value))
 
 
 def _log(quiet: bool) -> Any:
