@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import paddle
 import paddle.nn.functional as F
@@ -320,6 +322,35 @@ def plain_step(net, optimizer, images, labels) -> float:
     return float(loss)
 
 
+@pytest.mark.parametrize("library", ["oneDNN", "NumPy"])
+@pytest.mark.parametrize("exclusive", [True, False])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_pooling_with_sizes_that_round_up(kind, padding, exclusive, library, monkeypatch):
+    if library == "NumPy":
+        monkeypatch.setattr(onednn, "library", lambda: None)
+
+    class Pool(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2D(1, 3, 1)
+
+        def forward(self, x):
+            if kind == "max":
+                return F.max_pool2d(self.conv(x), 3, 2, padding, ceil_mode=True)
+            return F.avg_pool2d(self.conv(x), 3, 2, padding, ceil_mode=True, exclusive=exclusive)
+
+    net, images, results = Pool(), random_nets.digits(4, 0), []
+    forward = fast.accelerate(net)
+    assert forward.engine.startswith(f"fast: {library}")
+    for function in (forward, net):
+        net.clear_gradients()
+        outputs = function(paddle.to_tensor(images))
+        outputs.square().sum().backward()
+        results.append({"outputs": outputs.numpy(), "weight": net.conv.weight.grad.numpy().copy()})
+    assert max(random_nets.differences(*results).values()) < 1e-5
+
+
 def test_threads_run_primitives_that_another_thread_created(monkeypatch):
     # Gradients of uneven paddings, for one, need scratch memory, which oneDNN keeps for each thread by default.
     monkeypatch.setattr(cpu, "threads", lambda: 3)
@@ -332,6 +363,20 @@ def test_threads_run_primitives_that_another_thread_created(monkeypatch):
             function(paddle.to_tensor(images)).square().mean().backward()
             results.append({name: value.grad.numpy().copy() for name, value in net.named_parameters()})
         assert max(random_nets.differences(*results).values()) < 1e-4
+
+
+def test_train_step_of_the_cnn_needs_less_than_50_mb():
+    from paddle_mnist.nets import CNN
+
+    net = CNN()
+    step = fast.train_step(net, "regress", paddle.optimizer.SGD(0.01, parameters=net.parameters()))
+    images, labels = random_nets.digits(100, 0), np.ones((100, 1), np.float32)
+    tracemalloc.start()
+    try:
+        step(images, labels)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_train_step_is_left_to_paddle_once_onednn_has_failed(monkeypatch):

@@ -154,12 +154,19 @@ class AveragePool(_Pool):
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)
-        counts = np.zeros(self.y.shape[1:3], np.float32)
-        for place, _ in self.places:
-            counts[place] += 1
-        if not node.attributes["exclusive"]:
-            counts[:] = math.prod(node.attributes["kernel"])
+        if node.attributes["exclusive"]:
+            counts = np.zeros(self.y.shape[1:3], np.float32)
+            for place, _ in self.places:
+                counts[place] += 1
+        else:
+            counts = np.outer(*(self._padded_sizes(axis) for axis in (0, 1))).astype(np.float32)
         self.counts = counts[np.newaxis, :, :, np.newaxis]
+
+    def _padded_sizes(self, axis: int) -> np.ndarray:
+        """Return how much of each window lies in the image and its padding; sizes that round up reach further."""
+        before, after = self.node.attributes["paddings"][2 * axis : 2 * axis + 2]
+        starts = np.arange(self.y.shape[1 + axis]) * self.node.attributes["strides"][axis] - before
+        return np.minimum(starts + self.node.attributes["kernel"][axis], self.x.shape[1 + axis] + after) - starts
 
     def forward(self) -> None:
         self.y[:] = 0

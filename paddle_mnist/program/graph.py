@@ -26,7 +26,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "linear": ("transposed",),
     # windows are clipped at the border; a maximum never comes from the padding
     "max_pool": ("kernel", "strides", "paddings"),
-    # divides by the number of pixels inside the image if exclusive, else by the size of the kernel
+    # divides by the number of pixels inside the image if exclusive, else inside the image and its padding
     "average_pool": ("kernel", "strides", "paddings", "exclusive"),
     # window i of an axis runs from floor(i * size / output) to ceil((i + 1) * size / output)
     "adaptive_max_pool": ("output_size",),

@@ -144,6 +144,8 @@ def _pooling(graph: Translator, op: Operation, kind: str, size) -> Tensor:
             op.refuse("with padding 'same'")
         given = tuple(attributes["paddings"]) if algorithm == "EXPLICIT" else (0, 0)
         paddings = (given[0], given[0], given[1], given[1]) if len(given) == 2 else given
+        if kind == "avg" and not attributes["exclusive"] and (paddings[0], paddings[2]) != (paddings[1], paddings[3]):
+            op.refuse("with uneven padding")
     ceil = bool(attributes["ceil_mode"]) and not attributes["adaptive"]
     outputs = [_windows(sides[i], kernel[i], strides[i], paddings[2 * i : 2 * i + 2], ceil) for i in (0, 1)]
     for i in (0, 1):  # every window must have a pixel of the image in it
