@@ -146,9 +146,9 @@ class _Differentiable(paddle.autograd.PyLayer):
         given = output_gradient.numpy()
         engine: Engine = ctx.engine
         arrays = engine.arrays()
-        flat = ctx.runner.gradients(arrays, ctx.images, lambda outputs, rows: given[rows], (ctx.seed, 0))
+        gradients = ctx.runner.gradients(arrays, ctx.images, lambda outputs, rows: given[rows], (ctx.seed, 0))
         ctx.runner.plan.statistics.clear()  # the forward pass has stored them
-        pairs = zip(engine.parameters, ctx.runner.plan.gradients(flat), strict=True)
+        pairs = zip(engine.parameters, gradients, strict=True)
         return (None, *(None if p.stop_gradient else paddle.to_tensor(gradient) for p, gradient in pairs))
 
 
@@ -225,13 +225,13 @@ class TrainStep:
         if result is None or not np.isfinite(loss):
             runner.plan.statistics.clear()
             return None
-        arrays, flat = result
+        arrays, gradients = result
         self._engine.store_statistics(runner, arrays)
         parameters = self._engine.parameters
         if self._update is None or self._updated is not parameters:
             self._update, self._updated = update_for(self.optimizer, parameters), parameters
         with np.errstate(all="ignore"):
-            self._update([arrays[name] for name in runner.plan.sizes], runner.plan.gradients(flat))
+            self._update([arrays[name] for name in runner.plan.sizes], gradients)
         return loss
 
     def plain(self, images: np.ndarray, labels: np.ndarray) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 
 from paddle_mnist import cpu
 from paddle_mnist.fast import blas, dropout
+from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.plan import Plan
 from paddle_mnist.fast.workspace import Workspace
 
@@ -27,6 +28,9 @@ BLOCKS_PER_SUM = 32
 SIZES_KEPT = 4
 # A batch norm keeps the activations of a whole batch; larger batches are left to Paddle.
 MOST_IMAGES_AT_BARRIERS = 2000
+# Rows of a large weight whose gradient one thread computes at a time.
+ROWS_PER_PRODUCT = 256
+
 NOTHING = contextlib.nullcontext()
 
 # From a block's outputs and its rows in the batch to the gradient with respect to those outputs.
@@ -43,6 +47,9 @@ class Runner:
         self.threads = cpu.threads() if plan.block_size else 1
         self._kept: dict[tuple[int, bool], list[Workspace]] = {}
         self._lock = threading.Lock()
+        self._large = plan.whole_batch
+        self._rows: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+        self._gradients = {name: aligned(*shape) for name, shape in self._large.items()}
 
     def outputs(self, arrays: Mapping[str, np.ndarray], images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
         """Return raw outputs [n, ...] for images [n, ...], given parameters and buffers by name."""
@@ -62,11 +69,35 @@ class Runner:
         images: np.ndarray,
         output_gradient: OutputGradient,
         seed: Seed = (0, 0),
-    ) -> np.ndarray:
-        """Return all gradients in one flat array, for ``Plan.gradients``; it is the caller's until the next call."""
+    ) -> list[np.ndarray]:
+        """Return each trainable parameter's gradient; the arrays are the caller's until the next call."""
         with self._lock, np.errstate(all="ignore"):
             self.plan.load(arrays)
-            return self._pass(images, seed, train=True, output_gradient=output_gradient)
+            flat = self._pass(images, seed, train=True, output_gradient=output_gradient)
+            return self.plan.gradients(flat, self._whole_batch_gradients(len(images)))
+
+    def _whole_batch_rows(self, n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return arrays for the inputs and the results' gradients of the layers with large weights."""
+        if n not in self._rows:
+            self._rows = {n: {name: tuple(aligned(n, size) for size in shape) for name, shape in self._large.items()}}
+        return self._rows[n]
+
+    def _whole_batch_gradients(self, n: int) -> dict[str, np.ndarray]:
+        """Return the gradients of large weights: products over the whole batch, in parts that threads share."""
+        parts = [
+            (self._gradients[name][i : i + ROWS_PER_PRODUCT], inputs[:, i : i + ROWS_PER_PRODUCT], gradient)
+            for name, (inputs, gradient) in (self._whole_batch_rows(n) if self._large else {}).items()
+            for i in range(0, inputs.shape[1], ROWS_PER_PRODUCT)
+        ]
+
+        def work(_: dict, i: int) -> None:
+            result, inputs, gradient = parts[i]
+            np.matmul(inputs.T, gradient, out=result)
+
+        if parts:
+            with blas.on_one_thread():
+                self._spread(range(len(parts)), work, [{} for _ in range(min(self.threads, len(parts)))])
+        return self._gradients
 
     def _pass(
         self,
@@ -76,11 +107,14 @@ class Runner:
         output_gradient: OutputGradient | None = None,
         finish: Callable[[Workspace, slice, int], None] | None = None,
     ) -> np.ndarray | None:
-        pieces = self._pieces(len(images))
+        pieces = self._pieces(len(images), train)
 
         def start(workspace: Workspace, i: int) -> None:
             workspace.load()
             np.copyto(workspace.images, images[pieces[i]])
+            if train and self._large:
+                rows = self._whole_batch_rows(len(images))
+                workspace.rows = {name: (x[pieces[i]], gradient[pieces[i]]) for name, (x, gradient) in rows.items()}
             if workspace.masks:
                 dropout.fill(workspace.masks, self.plan.dropouts, (*seed, i))
 
@@ -95,9 +129,10 @@ class Runner:
             return self._in_phases(pieces, train, start, turn)
         return self._one_by_one(pieces, train, start, turn)
 
-    def _pieces(self, n: int) -> list[slice]:
+    def _pieces(self, n: int, train: bool) -> list[slice]:
         """Return the rows of each block: as even in size, and in number, as may be."""
-        count = -(-n // (self.plan.block_size or n))
+        size = self.plan.block_size if train else self.plan.inference_block_size
+        count = -(-n // (size or n))
         count += count % 2 if count > 1 else 0
         size = -(-n // count)
         return [slice(*edge) for edge in pairwise([*range(0, n, size), n])]

@@ -41,13 +41,22 @@ class Linear(Kernel):
         self.gradient = gradient.reshape(self.y.shape)
         x_gradient = workspace.input_gradient(self.node)
         self.x_gradient = None if x_gradient is None else x_gradient.reshape(self.x.shape)
-        shape = self.x.shape[1], self.y.shape[1]
-        slot = workspace.parameter_gradient(self.names["weight"])
-        self.weight_gradient = slot.reshape(shape[::-1]).T if self.transposed else slot.reshape(shape)
+        self.workspace, self.whole_batch = workspace, self.names["weight"] in self.plan.whole_batch
+        if not self.whole_batch:
+            shape = self.x.shape[1], self.y.shape[1]
+            slot = workspace.parameter_gradient(self.names["weight"])
+            self.weight_gradient = slot.reshape(shape[::-1]).T if self.transposed else slot.reshape(shape)
         self.bias_gradient = workspace.parameter_gradient(self.bias) if self.bias else None
 
+    def _store_rows(self) -> None:
+        """Leave what the weight's gradient is computed from, once all blocks are done."""
+        for rows, array in zip(self.workspace.rows[self.names["weight"]], (self.x, self.gradient), strict=True):
+            np.copyto(rows, array)
+
     def backward(self) -> None:
-        if self.transposed:
+        if self.whole_batch:
+            self._store_rows()
+        elif self.transposed:
             np.matmul(self.gradient.T, self.x, out=self.weight_gradient.T)
         else:
             np.matmul(self.x.T, self.gradient, out=self.weight_gradient)

@@ -113,16 +113,16 @@ class Engine:
 
     def gradients(
         self, runner: Runner, images: np.ndarray, output_gradient: OutputGradient, seed: Seed = (0, 0)
-    ) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
-        """Return the net's memory and the flat gradient, or ``None`` if any value is not finite; change nothing."""
+    ) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
+        """Return the net's memory and all gradients, or ``None`` if any value is not finite; change nothing."""
         arrays = self.arrays()
         if not self._may_compute(runner, images, arrays):
             return None
         try:
-            flat = runner.gradients(arrays, images, output_gradient, seed)
+            gradients = runner.gradients(arrays, images, output_gradient, seed)
         except (OSError, RuntimeError) as error:
             return self._give_up(runner, error)
-        return (arrays, flat) if _all_finite([flat]) else None
+        return (arrays, gradients) if _all_finite(gradients) else None
 
     def _give_up(self, runner: Runner, error: Exception) -> None:
         """Leave the net to Paddle from now on, since a library has refused to work."""

@@ -472,12 +472,10 @@ class Linear(dense.Linear):
         super().prepare(workspace)
         gradient = self.rows(self.gradient), self.create.memory(self.rows(self.gradient), self.gradient)
         (n, inputs), outputs = self.x.shape, self.y.shape[1]
-        slot = workspace.parameter_gradient(self.names["weight"])
-        self.to_weight = self._product(
-            self._strided((inputs, n), (1, inputs), self.x),
-            gradient,
-            (self.weight_layout, self.create.memory(self.weight_layout, slot)),
-        )
+        if not self.whole_batch:
+            slot = self.create.memory(self.weight_layout, workspace.parameter_gradient(self.names["weight"]))
+            source = self._strided((inputs, n), (1, inputs), self.x)
+            self.to_weight = self._product(source, gradient, (self.weight_layout, slot))
         self.to_x = None
         if self.x_gradient is not None:
             strides = (inputs, 1) if self.transposed else (1, outputs)
@@ -492,7 +490,7 @@ class Linear(dense.Linear):
         return layout, self.create.memory(layout, array)
 
     def backward(self) -> None:
-        self.to_weight()
+        (self._store_rows if self.whole_batch else self.to_weight)()
         if self.bias:
             np.add.reduce(self.gradient, axis=0, out=self.bias_gradient)
         if self.to_x:

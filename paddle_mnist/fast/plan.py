@@ -13,10 +13,12 @@ from paddle_mnist.program import Graph, Node, NotCoveredError
 
 # The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
 BLOCK_BYTES = 640_000
-LARGEST_BLOCK = 64
+LARGEST_BLOCK = 40
 # Nets without maps: one block if an image costs fewer multiplications than this, else blocks of so many rows.
 SMALL_NET = 100_000
-ROWS_BLOCK = 50
+ROWS_BLOCK, ROWS_BLOCK_INFERENCE = 50, 250
+# A weight of a linear layer that has at least so many numbers gets its gradient once for the whole batch.
+LARGE_WEIGHT = 20_000
 SPATIAL = {"convolution", "max_pool", "average_pool", "adaptive_max_pool", "adaptive_average_pool"}
 
 Builder = Callable[[Node, Workspace], Kernel]
@@ -68,8 +70,10 @@ class Plan:
     Attributes:
         library: "oneDNN" or "NumPy".
         readers: the nodes that have a tensor among their inputs, by its name.
-        block_size: images in a block, or ``None``: a batch is one block.
+        block_size, inference_block_size: images in a block, or ``None``: a batch is one block.
         sizes: of the trainable parameters, by name.
+        whole_batch: by name, the (inputs, outputs) of weights whose gradient is computed for the batch as a whole.
+        block_sizes: ``sizes`` without these.
         values: parameters and buffers by name, as the kernels want them; in the net's own memory where that serves.
         version: rises with each ``load``.
         statistics: new values of buffers, by name, that the last forward pass in training mode found.
@@ -94,8 +98,10 @@ class Plan:
         )
         self.dropouts = [node for node in graph.nodes if node.operation == "dropout"]
         self.block_size = self._block_size()
+        self.inference_block_size = ROWS_BLOCK_INFERENCE if self.block_size == ROWS_BLOCK else self.block_size
         self.sizes = {name: math.prod(graph.parameters[name]) for name in trainable}
-        self.size = sum(self.sizes.values())
+        self.whole_batch = self._large_weights()
+        self.block_sizes = {name: size for name, size in self.sizes.items() if name not in self.whole_batch}
         self.differentiable = self._differentiable(set(trainable))
         self.channels_last_rows, self._permuted = self._flattened_maps()
         self.values: dict[str, np.ndarray] = {}
@@ -126,6 +132,16 @@ class Plan:
             if node.operation == "linear"
         )
         return None if products < SMALL_NET else ROWS_BLOCK
+
+    def _large_weights(self) -> dict[str, tuple[int, int]]:
+        """Return the weights that are too large for every block to compute a gradient of its own."""
+        found = {}
+        for node in self.graph.nodes:
+            if node.operation == "linear" and len(node.shape) == 1 and not node.attributes["transposed"]:
+                weight = node.parameters["weight"]
+                if self.block_size is not None and self.sizes.get(weight, 0) >= LARGE_WEIGHT:
+                    found[weight] = self.graph.parameters[weight]
+        return found
 
     def _differentiable(self, trainable: set[str]) -> set[str]:
         """Return the tensors that depend on a trainable parameter."""
@@ -164,13 +180,18 @@ class Plan:
             self.values[name] = arrays[name] if shape is None else dense.permuted(shape, True)(arrays[name])
         self.version += 1
 
-    def gradients(self, flat: np.ndarray) -> list[np.ndarray]:
-        """Return each trainable parameter's gradient in its own shape, from the workspaces' layout."""
+    def gradients(self, flat: np.ndarray, whole_batch: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Return each trainable parameter's gradient in its own shape, from the workspaces' layout.
+
+        Args:
+            flat: those of the parameters in ``block_sizes``, one after the other.
+            whole_batch: the others, by name.
+        """
         results, start = [], 0
         for name, size in self.sizes.items():
-            array = flat[start : start + size]
+            array = whole_batch[name] if name in whole_batch else flat[start : start + size]
             if name in self._permuted:
                 array = dense.permuted(self._permuted[name], False)(array)
             results.append(array.reshape(self.graph.parameters[name]))
-            start += size
+            start += 0 if name in whole_batch else size
         return results

@@ -32,8 +32,8 @@ class Decisions(Protocol):
     onednn: Library | None
     block_size: int | None
     kernels: dict[str, Callable[[Node, Workspace], Kernel]]
-    sizes: dict[str, int]
-    size: int
+    whole_batch: dict[str, tuple[int, int]]
+    block_sizes: dict[str, int]
     differentiable: set[str]
     channels_last_rows: set[str]
     values: dict[str, np.ndarray]
@@ -113,7 +113,9 @@ class Workspace:
         images: [n, ...], to be filled before ``forward``.
         outputs: [n, ...], the net's result.
         output_gradient: its gradient, to be filled before the way back.
-        flat: the gradients of all parameters, one after the other.
+        flat: the gradients of the parameters in ``plan.block_sizes``, one after the other.
+        rows: by the names in ``plan.whole_batch``, where the way back has to store the layer's input and the gradient
+            of its result, for these images; to be set before.
         forward, backward: phases.
         masks: by the dropout nodes' names, arrays to be filled with 0 and the factor of what is kept.
     """
@@ -121,9 +123,10 @@ class Workspace:
     def __init__(self, plan: Decisions, n: int, train: bool) -> None:
         self.plan, self.n, self.train = plan, n, train
         self.primitives = Primitives(plan.onednn) if plan.onednn else None
-        self.flat = aligned(plan.size if train else 0)
-        sizes = [(size,) for size in plan.sizes.values()] if train else []
-        self._slots = dict(zip(plan.sizes, split(self.flat, sizes), strict=False))
+        sizes = plan.block_sizes if train else {}
+        self.flat = aligned(sum(sizes.values()))
+        self._slots = dict(zip(sizes, split(self.flat, [(size,) for size in sizes.values()]), strict=True))
+        self.rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.masks: dict[str, np.ndarray] = {}
         self.done_before: set[str] = set()  # nodes that the kernel of their input computes too
         shape = plan.graph.input_shape
