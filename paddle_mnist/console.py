@@ -55,7 +55,12 @@ def note(message: str) -> None:
 
 def show(text: str) -> None:
     """Print a result of one line or several on standard output, with control characters escaped."""
-    print("\n".join(printable(line) for line in text.split("\n")))
+    try:
+        print("\n".join(printable(line) for line in text.split("\n")))
+    except OSError as error:  # an output that is not buffered
+        if not isinstance(error, BrokenPipeError):
+            error.filename = "standard output"
+        raise
 
 
 def describe(error: OSError) -> str:

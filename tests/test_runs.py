@@ -141,3 +141,10 @@ def test_create_refuses_a_file_and_a_folder_with_a_run(tmp_path):
     make(tmp_path, tmp_path / "run")
     with pytest.raises(UserError, match="already holds a run"):
         make(tmp_path, tmp_path / "run")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+def test_open_run_names_a_manifest_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(UserError, match=r"run\.json must be a regular file, got a pipe"):
+        open_run(tmp_path)

@@ -120,6 +120,41 @@ def test_state_dicts_hold_real_numbers_only(tmp_path, array):
         load_state_dict(tmp_path / "m.npz")
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"PK\3\4" + bytes(90), "torch.save"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(90), "Keras"),
+        (b"\x1f\x8b\x08" + bytes(90), "gzip"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS"),
+        (b"<!doctype html>", "web page"),
+    ],
+)
+def test_load_state_dict_names_the_files_of_other_programs(tmp_path, suffix, data, kind):
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(data)
+    words = "not a complete .npz file" if (suffix, kind) == (".npz", "torch.save") else kind
+    with pytest.raises(UserError, match=words) as refusal:
+        load_state_dict(path)
+    assert str(refusal.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_load_state_dict_names_what_a_nested_dict_holds_beside_arrays(tmp_path, weights, protocol):
+    path = tmp_path / "saved.pdparams"
+    path.write_bytes(pickle.dumps({"epoch": 3, "model": weights}, protocol))
+    with pytest.raises(UserError, match="'epoch' must be an array, got the type int"):
+        load_state_dict(path)
+
+
+def test_load_state_dict_reads_safetensors_with_metadata(tmp_path, weights):
+    from safetensors.numpy import save_file
+
+    save_file(weights, tmp_path / "net.safetensors", metadata={"format": "pd", "note": "x" * 2000})
+    assert_same(load_state_dict(tmp_path / "net.safetensors"), weights)
+
+
 def test_load_state_dict_names_an_unknown_suffix(tmp_path, weights):
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(UserError, match=r"one of \.pdparams, \.pkl, \.safetensors, \.npz, got '\.onnx'"):

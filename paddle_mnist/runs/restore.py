@@ -57,6 +57,8 @@ def recognise(state: dict[str, np.ndarray], source: str) -> Settings:
     Raises:
         UserError: no net has; the sentence lists what was found.
     """
+    if not state:
+        raise UserError(f"{source} holds no arrays: give a file with the weights of a net")
     found = {name: array.shape for name, array in state.items()}
     same_names = None
     for settings, shapes in _candidates(found):

@@ -52,6 +52,17 @@ _NPY_HEADER = re.compile(
     rb"\s*\{\s*'descr':\s*'([^']{1,40})',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([\d, ]*)\),?\s*\}\s*"
 )
 
+_ZIP = b"PK\3\4"  # how an .npz begins
+
+# How the files of other programs begin.
+_OTHER_FILES = {
+    _ZIP: "an archive as torch.save writes it",
+    b"\x89HDF\r\n": "an HDF5 file as Keras writes it",
+    b"\x1f\x8b": "a file that is packed with gzip",
+    b"version https://git-lfs": "a pointer of Git LFS to the file",
+    b"<": "a web page",
+}
+
 # Where ``paddle.save`` notes which parameter each name stands for; no net needs it to be loaded.
 NAME_TABLE = "StructuredToParameterName@@"
 
@@ -78,7 +89,9 @@ def load_state_dict(path: PathLike) -> StateDict:
 def parse_state_dict(data: bytes, path: PathLike) -> StateDict:
     """Read a net's parameters from the bytes of the file ``path``; see ``load_state_dict``."""
     path = Path(path)
-    return _arrays(_by_suffix(path, _READERS)(data, str(path)), str(path))
+    reader = _by_suffix(path, _READERS)
+    _check_beginning(data, path)
+    return _arrays(reader(data, str(path)), str(path))
 
 
 def save_state_dict(path: PathLike, state: Mapping[str, np.ndarray]) -> None:
@@ -196,6 +209,18 @@ def dump_optimizer_state(state: Mapping[str, Any], path: PathLike) -> bytes:
 
 
 # Reading.
+
+
+def _check_beginning(data: bytes, path: Path) -> None:
+    """Refuse by name the files of other programs that are often renamed to a suffix that is read here."""
+    suffix = path.suffix.lower()
+    if (suffix == ".npz" and data.startswith(_ZIP)) or (suffix == ".safetensors" and data[8:9] == b"{"):
+        return
+    for begin, kind in _OTHER_FILES.items():
+        if data.startswith(begin):
+            raise UserError(
+                f"{path} must be what its suffix says, got {kind}: save its arrays with numpy.savez as .npz"
+            )
 
 
 def _unpickled(data: bytes, source: str) -> dict[Any, Any]:
