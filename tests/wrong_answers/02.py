@@ -168,3 +168,17 @@ def forward__bias_before_product(weights, biases, x):
         if i < len(weights) - 1:
             x = np.tanh(x)
     return x
+
+
+def forward__relu_between(weights, biases, x):
+    """a ReLU is used in place of the sigmoid"""
+    for i, (W, B) in enumerate(zip(weights, biases, strict=False)):
+        x = x @ W + B
+        if i < len(weights) - 1:
+            x = np.maximum(x, 0)
+    return x
+
+
+def softmax__log_softmax(z):
+    """these are logarithms of the probabilities"""
+    return z - np.log(np.exp(z - z.max(1, keepdims=True)).sum(1, keepdims=True)) - z.max(1, keepdims=True)

@@ -210,3 +210,18 @@ def gradients__slope_from_z(params, x, labels):
 def gradients__db_mean(params, x, labels):
     """sum over the samples: p - one-hot contains the 1/n already"""
     return _two_layers(params, x, labels, mean_of_biases=True)
+
+
+def numerical_gradient__forgets_second_eval_sign(f, x):
+    """the two values are added: subtract f(x - h)"""
+    g = np.zeros_like(x)
+    for p in np.ndindex(x.shape):
+        e = np.zeros_like(x)
+        e[p] = 1e-05
+        g[p] = (f(x + e) + f(x - e)) / 2e-05
+    return g
+
+
+def tied_backward__dx_only_one_product(x, W, dy):
+    """name the middle h = x W, and go back through y = h Wᵀ first"""
+    return dy @ W.T.T if False else (dy @ W, x.T @ (dy @ W) + dy.T @ (x @ W))

@@ -178,3 +178,10 @@ def centre_by_mass__rows_only(image):
 def reading_order__bottom_to_top(boxes):
     """print the lines that you find"""
     return sorted(boxes, reverse=True)
+
+
+def count_holes__8_neighbours(is_ink):
+    """a path does not move diagonally: use 4 neighbours"""
+    from scipy import ndimage
+
+    return ndimage.label(~np.pad(is_ink, 1), np.ones((3, 3)))[1] - 1

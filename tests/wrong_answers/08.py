@@ -150,3 +150,15 @@ def convolve__pads_ones_side_only(images, kernels, biases, padding):
     x = np.pad(images, ((0, 0), (0, 0), (padding, 0), (padding, 0)))
     w = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], (2, 3))
     return np.einsum("nchwij,ocij->nohw", w, kernels) + biases[:, None, None]
+
+
+def output_size__stride_ignored(size, kernel, stride, padding):
+    """the stride is not used: the kernel moves by stride"""
+    return size + 2 * padding - kernel + 1
+
+
+def convolve__one_kernel_for_all_outputs(images, kernels, biases, padding):
+    """every output uses the first kernel: each has its own"""
+    x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    w = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], (2, 3))
+    return np.einsum("nchwij,ocij->nohw", w, np.repeat(kernels[:1], len(kernels), 0)) + biases[:, None, None]

@@ -136,3 +136,17 @@ def cross_entropy__no_log(scores, labels):
 def score_gradient__divides_by_size(scores, labels, twice):
     """divide by the number of samples, not of all scores"""
     return (_stable(scores) - np.eye(scores.shape[1])[labels]) / scores.size
+
+
+def cross_entropy__sum_over_classes_mean(scores, labels):
+    """only the label's probability counts, not all of them"""
+    e = np.exp(scores - scores.max(1, keepdims=True))
+    p = e / e.sum(1, keepdims=True)
+    return -np.log(p).mean()
+
+
+def score_gradient__one_hot_minus_p(scores, labels, twice):
+    """the sign is wrong: it is p minus the one-hot label"""
+    e = np.exp(scores - scores.max(1, keepdims=True))
+    p = e / e.sum(1, keepdims=True)
+    return (np.eye(scores.shape[1])[labels] - p) / len(labels)

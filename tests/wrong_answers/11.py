@@ -160,3 +160,14 @@ def rmsprop_step__adds_to_m_adagrad(w, g, m, lr, rho, epsilon):
 def count_parameters__sum_of_sizes(sizes):
     """this adds the sizes: multiply the two sizes of each layer"""
     return sum(sizes)
+
+
+def count_parameters__bias_per_pair_of_inputs(sizes):
+    """there is a bias for each output, not for each input"""
+    return sum((a * b + a for a, b in pairwise(sizes)))
+
+
+def rmsprop_step__lr_inside(w, g, m, lr, rho, epsilon):
+    """lr belongs to the step, not to the running mean"""
+    m = rho * m + (1 - rho) * (lr * g) ** 2
+    return (w - lr * g / np.sqrt(m + epsilon), m)

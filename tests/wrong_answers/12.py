@@ -128,3 +128,9 @@ def adam_step__no_root(w, m, s, gradient, t, lr):
     m = 0.9 * m + 0.1 * gradient
     s = 0.999 * s + 0.001 * gradient**2
     return (w - lr * (m / (1 - 0.9**t)) / (s / (1 - 0.999**t) + 1e-08), m, s)
+
+
+def adagrad_step__subtracts_sign(w, s, gradient, lr):
+    """the weights move uphill: the step is subtracted"""
+    s = s + gradient**2
+    return (w + lr * gradient / (np.sqrt(s) + 1e-06), s)

@@ -146,3 +146,31 @@ def confusion_matrix__only_diagonal(labels, answers):
 def shift__pads_and_grows(images, down, right):
     """the picture keeps its size: cut off what lies outside"""
     return np.pad(images, ((0, 0), (max(down, 0), 0), (max(right, 0), 0)))
+
+
+def shift__rows_only(images, down, right):
+    """the columns do not move"""
+    o = np.zeros_like(images)
+    h_ = images.shape[1]
+    for i in range(h_):
+        if 0 <= i - down < h_:
+            o[:, i] = images[:, i - down]
+    return o
+
+
+def confusion_matrix__starts_at_ones(labels, answers):
+    """the counts begin at 1: begin with zeros"""
+    c = np.ones((10, 10), int)
+    np.add.at(c, (labels, answers), 1)
+    return c
+
+
+def stop_early__returns_epochs_from_1(losses, patience):
+    """epochs count from 0"""
+    b = 0
+    for i, x in enumerate(losses):
+        if x < losses[b]:
+            b = i
+        if i - b >= patience:
+            return (i + 1, b + 1)
+    return (len(losses), b + 1)

@@ -141,3 +141,8 @@ def batches_left__skips_done_samples_not_batches(samples, batch_size, seed, epoc
     """done counts batches, not samples"""
     o = np.random.default_rng([seed, epoch]).permutation(samples)
     return [o[f : f + batch_size] for f in range(done, samples, batch_size)]
+
+
+def resume_point__floor_batches(steps, samples, batch_size):
+    """the last, smaller batch is a step too: round up"""
+    return divmod(steps, max(1, samples // batch_size))

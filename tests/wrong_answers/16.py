@@ -135,3 +135,8 @@ def smallest_time__median(work, clock, repeats):
         work()
         o.append(clock() - b)
     return float(np.median(o))
+
+
+def conv_operations__size_not_squared(n, channels, height, width, kernels, size):
+    """the patch has size × size pixels"""
+    return 2 * n * channels * height * width * kernels * size

@@ -218,6 +218,9 @@ def _check_first_pixels(values: list[np.ndarray], on: str) -> None:
     raise Wrong(f"the first pixels are {np.round(every[:5], 4).tolist()}; expected multiples of 10 / 255", on, why)
 
 
+_SAME_LABEL = "images with equal labels are no duplicates: compare the pixels"
+
+
 def _check_faults(answer: Answer) -> None:
     rng = np.random.default_rng(0)
     clean = rng.integers(1, 256, (6, 28, 28)).astype(np.uint8)
@@ -233,7 +236,13 @@ def _check_faults(answer: Answer) -> None:
     alike = np.array([7, 7, 7, 7, 7, 7])
     for on, images, t, wanted, slips in (
         ("six good samples", clean, labels, [], []),
-        ("six good samples that all show a 7", clean, alike, [], []),
+        (
+            "six good samples that all show a 7",
+            clean,
+            alike,
+            [],
+            [([1, 2, 3, 4, 5], _SAME_LABEL)],
+        ),
         ("an image with a single faint dot", one_dot, labels, [], [([3], "a pixel of 1 is ink too; only 0 is paper")]),
         (
             "samples 0 and 4 blank",

@@ -149,6 +149,7 @@ def _check_softmax(answer: Answer) -> None:
         mixed_total = np.maximum(mixed.sum(axis=1, keepdims=True), 1e-300)  # a row may underflow
         total = np.where(given.sum(axis=1) == 0, np.nan, given.sum(axis=1))[:, np.newaxis]
         slips = [
+            (np.log(np.maximum(wanted, 1e-300)), "these are logarithms of the probabilities"),
             (given / total, "exp is missing: divide exp of the scores by its sum"),
             (mixed / mixed_total, "subtract the largest score of each row, not of each column"),
             (powers / powers.sum(), "the whole array has sum 1: sum along axis 1, with keepdims=True"),

@@ -60,6 +60,7 @@ def _check_numerical(answer: Answer) -> None:
             (2 * wanted, "from x - h to x + h the distance is 2h: divide by 2h, not by h"),
             (wanted / 2, "a step of h is divided by 2h"),
             (-wanted, "the difference has the wrong sign: f(x + h) comes first"),
+            (_added(f, x), "the two values are added: subtract f(x - h)"),
             (wanted * 2e-5, "the difference is not divided by 2h"),
             (np.full_like(x, wanted.sum()), "all elements move together: move one at a time, and move it back"),
         ]
@@ -80,6 +81,11 @@ def _check_numerical(answer: Answer) -> None:
         drifted = [(_without_moving_back(f, x), "move each element back before the next one is moved")]
         drifted.append((found, "the result is inaccurate: take h = 1e-5 and step to both sides"))
         expect(found, wanted, on, drifted, tolerance=1e-7)
+
+
+def _added(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    steps = 1e-5 * np.eye(x.size).reshape(-1, *x.shape)
+    return np.array([(f(x + step) + f(x - step)) / 2e-5 for step in steps]).reshape(x.shape)
 
 
 def _without_moving_back(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:

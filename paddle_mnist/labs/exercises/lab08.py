@@ -108,6 +108,9 @@ def _slid_maximum(x: np.ndarray, size: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(x, (size, size)).max(axis=(2, 3))
 
 
+_OWN_KERNEL = "every output uses the first kernel: each has its own"
+
+
 def _check_convolve(answer: Answer) -> None:
     rng = np.random.default_rng(0)
     step = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
@@ -153,6 +156,11 @@ def _check_convolve(answer: Answer) -> None:
             (
                 _convolved(images, kernels.swapaxes(2, 3), biases, padding),
                 "the kernel's rows and columns are exchanged",
+            ),
+            *(
+                [(_convolved(images, np.repeat(kernels[:1], len(kernels), 0), biases, padding), _OWN_KERNEL)]
+                if len(kernels) > 1
+                else []
             ),
             (_convolved(images, kernels, none, padding), "the bias of each output is not added"),
             (_convolved(images, kernels, biases, 0), "the padding is missing"),

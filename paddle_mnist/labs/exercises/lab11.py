@@ -77,6 +77,7 @@ def _check_step(answer: Answer) -> None:
         w, g, m = (np.atleast_1d(np.asarray(array, np.float64)) for array in (w, g, m))
         found = call(answer, w, g, m, lr, rho, epsilon, on=on)
         new = rho * m + (1 - rho) * g**2
+        inside = rho * m + (1 - rho) * (lr * g) ** 2
         plain = rho * m + (1 - rho) * g
         mean = rho * m + (1 - rho) * np.mean(g**2)
         turned = (1 - rho) * m + rho * g**2
@@ -85,6 +86,7 @@ def _check_step(answer: Answer) -> None:
             ((w - lr * g / np.sqrt(m + epsilon), new), "the step uses the old m: use the new one"),
             ((w - lr * g / np.sqrt(m + g**2 + epsilon), m + g**2), "the old m keeps rho, the new square gets 1 - rho"),
             ((w - lr * g / np.sqrt(np.abs(plain) + epsilon), plain), "the gradient is not squared"),
+            ((w - lr * g / np.sqrt(inside + epsilon), inside), "lr belongs to the step, not to the running mean"),
             ((w - lr * g / (new + epsilon), new), "the root is missing"),
             ((w + lr * g / np.sqrt(new + epsilon), new), "it goes uphill: subtract the step"),
             (

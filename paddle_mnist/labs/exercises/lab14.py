@@ -56,6 +56,7 @@ def _check_confusion(answer: Answer) -> None:
             (wanted.T, "rows are labels and columns are predictions: here they are exchanged"),
             (once, "confusion[labels, answers] += 1 counts a repeated pair once: see numpy.add.at, or use a loop"),
             (wanted - mistakes, "mistakes count too: this is the diagonal alone"),
+            (wanted + 1, "the counts begin at 1: begin with zeros"),
             (mistakes, "correct predictions count too, on the diagonal"),
             (wanted % 256, "the counts wrap at 256: use a larger type than uint8"),
             (wanted / rows, "these are fractions: return counts"),
@@ -106,6 +107,7 @@ def _check_stop(answer: Answer) -> None:
     ):
         stopped, best = wanted
         general = [
+            ((stopped + 1, best + 1), "epochs count from 0"),
             ((best, stopped), "return the epoch of the stop first"),
             ((stopped, losses[best]), "return the epoch, not its loss")
             if losses[best] != stopped
@@ -138,6 +140,8 @@ def _check_shift(answer: Answer) -> None:
                     wanted[:, row, column] = images[:, row - down, column - right]
         rolled = np.roll(images, (down, right), axis=(1, 2))
         slips = [
+            *([(_moved(images, down, 0), "the columns do not move")] if right else []),
+            *([(_moved(images, 0, right), "the rows do not move")] if down else []),
             (rolled, "pixels that leave the picture come back on the other side: numpy.roll does that"),
             (_moved(images, -down, -right), "it moves the wrong way: down and right are positive"),
             (_moved(images, right, down), "down and right are exchanged: axis 1 holds the rows"),
