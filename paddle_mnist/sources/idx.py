@@ -46,7 +46,8 @@ def read(path: str | os.PathLike[str], dimensions: int) -> np.ndarray:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         try:
-            return _read(path, igzip.IGzipFile(fileobj=file) if packed else file, dimensions)
+            unpacked = igzip.IGzipFile(fileobj=file) if packed else file  # type: ignore[no-untyped-call]
+            return _read(path, unpacked, dimensions)
         # isal's stubs declare its exception as an instance. OverflowError: a huge header.
         except (EOFError, isal_zlib.error, gzip.BadGzipFile, OverflowError) as error:  # type: ignore[misc]
             raise UserError(f"{path} is damaged or incomplete ({error}): get it again") from None

@@ -30,7 +30,7 @@ def look_up_blocks(text: Text, table: Table, pool: ThreadPoolExecutor, store: Ca
         True if rows were stored, and a comma or the end of the list comes next. False if a row comes next that could
         not be looked up.
     """
-    pending: collections.deque[tuple[np.ndarray, Future]] = collections.deque()
+    pending: collections.deque[tuple[np.ndarray, Future[np.ndarray | None]]] = collections.deque()
     more, passed_comma, stored = True, False, False
     while True:
         while more and len(pending) <= _MAX_PENDING:
@@ -57,7 +57,7 @@ def look_up_blocks(text: Text, table: Table, pool: ThreadPoolExecutor, store: Ca
         stored = True
 
 
-def _done(result: np.ndarray | None) -> Future:
-    future: Future = Future()
+def _done(result: np.ndarray | None) -> Future[np.ndarray | None]:
+    future: Future[np.ndarray | None] = Future()
     future.set_result(result)
     return future

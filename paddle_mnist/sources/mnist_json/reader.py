@@ -13,7 +13,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import orjson
@@ -189,7 +189,7 @@ class _Parser:
             self._fail(f"{name} must have as many labels as images, got {count} images and {len(values)} labels")
         return np.array(values, np.uint8)
 
-    def _loads(self, text: bytes, place: str, expected: str) -> list:
+    def _loads(self, text: bytes, place: str, expected: str) -> list[Any]:
         if b"[" in text[1:]:
             self._fail(f"{place} must be {expected}, got a list within the list")
         try:

@@ -41,7 +41,7 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[Text]:
         before = os.fstat(file.fileno())
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        yield Text(path, igzip.IGzipFile(fileobj=file) if packed else file)
+        yield Text(path, igzip.IGzipFile(fileobj=file) if packed else file)  # type: ignore[no-untyped-call]
         after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UserError(f"{path} changed while it was read: read it again when it is complete")
