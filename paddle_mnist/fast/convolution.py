@@ -181,6 +181,37 @@ class AveragePool(_Pool):
             self.x_gradient[:, pixel_rows, pixel_columns] += self.gradient[:, rows, columns]
 
 
+class GlobalAveragePool(Kernel):
+    """The mean of whole maps, row by row: rounding accumulates along a row and along a column, not over all pixels."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self.x, self.y = workspace.value(node.inputs[0]), workspace.new_output(node)
+        self.pixels = np.float32(self.x.shape[1] * self.x.shape[2])
+
+    def forward(self) -> None:
+        np.add.reduce(np.add.reduce(self.x, axis=2), axis=1, out=self.y[:, 0, 0])
+        self.y /= self.pixels
+
+    def prepare(self, workspace: Workspace) -> None:
+        self.gradient = workspace.output_gradient_of(self.node)
+        self.x_gradient = workspace.input_gradient(self.node)
+
+    def backward(self) -> None:
+        np.copyto(self.x_gradient, self.gradient / self.pixels)
+
+
+def average_pool(node: Node, workspace: Workspace) -> Kernel:
+    """Return the kernel for an average pooling."""
+    return (GlobalAveragePool if is_global(node, workspace) else AveragePool)(node, workspace)
+
+
+def is_global(node: Node, workspace: Workspace) -> bool:
+    """Whether a pooling has one window, the whole map."""
+    sides = workspace.plan.shapes[node.inputs[0]][1:]
+    return node.attributes["kernel"] == tuple(sides) and not any(node.attributes["paddings"])
+
+
 class _AdaptivePool(Kernel):
     """Base of the poolings whose windows divide an axis as evenly as they can."""
 

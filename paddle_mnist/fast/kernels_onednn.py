@@ -206,8 +206,9 @@ def max_pool(node: Node, workspace: Workspace) -> Kernel:
 
 def average_pool(node: Node, workspace: Workspace) -> Kernel:
     """Return oneDNN's kernel where it takes such windows, else NumPy's."""
-    if not node.attributes["exclusive"] and any(node.attributes["paddings"]):
-        return convolution.AveragePool(node, workspace)
+    uneven = not node.attributes["exclusive"] and any(node.attributes["paddings"])
+    if uneven or convolution.is_global(node, workspace):
+        return convolution.average_pool(node, workspace)
     return _try(AveragePool, convolution.AveragePool, node, workspace)
 
 

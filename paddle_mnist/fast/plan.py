@@ -27,7 +27,7 @@ BUILDERS: dict[str, Builder] = {
     "convolution": convolution.Convolution,
     "linear": dense.Linear,
     "max_pool": convolution.MaxPool,
-    "average_pool": convolution.AveragePool,
+    "average_pool": convolution.average_pool,
     "adaptive_max_pool": convolution.AdaptiveMaxPool,
     "adaptive_average_pool": convolution.AdaptiveAveragePool,
     "relu": elementwise.relu,
