@@ -29,13 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from paddle_mnist.exports import export
 
     exported = export(
-        args.model,
+        args.models[0],
         args.to,
         args.out,
         int8=args.int8,
         raw=args.raw,
         data=args.data,
         pixel_range=args.pixel_range,
+        beside=args.models[1:],
         log=console.note,
     )
     if args.json:
@@ -54,7 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments."""
     parser = console.Parser(prog="python -m paddle_mnist.export", description="Write a trained net for use elsewhere.")
-    parser.add_argument("model", metavar="RUN_OR_FILE", help="a run folder, or a .pdparams, .safetensors or .npz file")
+    parser.add_argument(
+        "models",
+        metavar="RUN_OR_FILE",
+        nargs="+",
+        help="a run folder, or a .pdparams, .safetensors or .npz file; several answer side by side on a page",
+    )
     parser.add_argument("--to", required=True, choices=("paddle", "onnx", "html"), help="the format")
     parser.add_argument("--int8", action="store_true", help="quantize to 8 bits (onnx)")
     parser.add_argument("--raw", action="store_true", help="the net alone: float32 [n, 1, 28, 28] in, raw outputs out")

@@ -122,6 +122,16 @@ def test_names_cannot_end_the_data_of_a_page():
     assert json.loads(data)[0]["name"] == "</script><b>"
 
 
+def test_several_nets_are_written_to_one_page_and_verified_each(data_file):
+    exported = export(nets.CNN(10), "html", "page.html", beside=[nets.FC()], data=data_file)
+    page = exported.paths[0].read_text("utf-8")
+    data = json.loads(page.split(' id="models">')[1].split("</script>")[0])
+    assert [one["name"] for one in data] == ["CNN", "FC"]
+    assert len(exported.comparisons) in (0, 2)
+    with pytest.raises(UserError, match="several nets must be used with html, got onnx"):
+        export(nets.CNN(10), "onnx", "x.onnx", beside=[nets.FC()], data=data_file)
+
+
 def test_raw_pages_are_refused(data_file):
     with pytest.raises(UserError, match="raw must be used with onnx or paddle"):
         export(nets.FC(), "html", "page.html", raw=True, data=data_file)

@@ -53,14 +53,14 @@ def node_runner(page: str, model: Model, index: int = 0) -> Run:
             paths[1].write_text(page, "utf-8")
             paths[2].write_bytes(np.ascontiguousarray(images, dtype=np.uint8).tobytes())
             done = subprocess.run(
-                [node, *map(str, paths)],
+                [node, *map(str, paths), str(index)],
                 capture_output=True,
                 timeout=30 + SECONDS_PER_IMAGE * len(images),
                 check=False,
             )
             if done.returncode:
                 raise UserError(f"Node.js cannot run the page: {quote(done.stderr.decode(errors='replace'), 200)}")
-            values = np.frombuffer(paths[3].read_bytes()).reshape(-1, len(images), 1 + size)[index]
+            values = np.frombuffer(paths[3].read_bytes()).reshape(len(images), 1 + size)
         return Answers(values[:, 0].astype(np.int64), values[:, 1:] if size == 10 else values[:, 1])
 
     return run

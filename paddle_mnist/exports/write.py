@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def export(
     raw: bool = False,
     data: str | os.PathLike[str] | None = None,
     pixel_range: str | None = None,
+    beside: Sequence[str | os.PathLike[str] | paddle.nn.Layer] = (),
     log: Log | None = None,
 ) -> Exported:
     """Write a trained net for use elsewhere, after comparing it with the net on every evaluation digit.
@@ -70,6 +71,7 @@ def export(
             Otherwise pixels uint8 [n, 28, 28] go in, and digits and probabilities or values come out.
         data: the digits to verify with, as ``open_dataset`` takes them; ``None`` takes those of the run.
         pixel_range: what the net was trained on, where the source does not say so.
+        beside: further nets, each like ``source``, that answer beside it on a page.
         log: takes lines about the data that was opened.
 
     Raises:
@@ -81,14 +83,20 @@ def export(
         raise UserError(f"int8 must be used with onnx, got {to}")
     if raw and to == "html":
         raise UserError("raw must be used with onnx or paddle, got html")
+    if beside and to != "html":
+        raise UserError(f"several nets must be used with html, got {to}")
     if to == "onnx":
         to_onnx.check_installed()
-    model = load_model(source, pixel_range)
+    models = [load_model(one, pixel_range) for one in (source, *beside)]
     path = _path(source, to, out, int8)
-    dataset = open_dataset(data or model.data or "auto", log)
-    model = replace(model, metadata={**model.metadata, "verified_on_sha256": dataset.sha256})
+    dataset = open_dataset(data or models[0].data or "auto", log)
+    models = [replace(one, metadata={**one.metadata, "verified_on_sha256": dataset.sha256}) for one in models]
     with os_errors_as(f"cannot write {path}"):
-        return _WRITERS[to](model, path, dataset, raw, int8)
+        if to == "html":
+            return _write_html(models, path, dataset)
+        if to == "onnx":
+            return _write_onnx(models[0], path, dataset, raw, int8)
+        return _write_paddle(models[0], path, dataset, raw)
 
 
 def _path(
@@ -118,7 +126,7 @@ def _write_onnx(model: Model, path: Path, dataset: Dataset, raw: bool, int8: boo
     return Exported([path], {"ONNX Runtime": comparison})
 
 
-def _write_paddle(model: Model, path: Path, dataset: Dataset, raw: bool, int8: bool) -> Exported:
+def _write_paddle(model: Model, path: Path, dataset: Dataset, raw: bool) -> Exported:
     from paddle_mnist.exports import to_paddle
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,17 +139,16 @@ def _write_paddle(model: Model, path: Path, dataset: Dataset, raw: bool, int8: b
     return Exported(paths, comparisons)
 
 
-def _write_html(model: Model, path: Path, dataset: Dataset, raw: bool, int8: bool) -> Exported:
-    page = to_html.html_page([model])
+def _write_html(models: list[Model], path: Path, dataset: Dataset) -> Exported:
+    page = to_html.html_page(models)
     comparisons: dict[str, Comparison] = {}
     remarks: tuple[str, ...] = ()
     if to_html.find_node():
-        comparisons["Node.js"] = compare(model, to_html.node_runner(page, model), dataset.eval)
+        for index, model in enumerate(models):
+            name = "Node.js" if len(models) == 1 else f"Node.js, net {index + 1} ({model.name})"
+            comparisons[name] = compare(model, to_html.node_runner(page, model, index), dataset.eval)
     else:
         remarks = ("the page was not verified: Node.js, which runs it for that, was not found",)
     with atomic_write(path, "w") as file:
         file.write(page)
     return Exported([path], comparisons, remarks)
-
-
-_WRITERS = {"onnx": _write_onnx, "paddle": _write_paddle, "html": _write_html}
