@@ -98,6 +98,8 @@ def quantized(model: Model, images: np.ndarray, raw: bool = False) -> bytes:
                 Rows(),
                 quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=["Conv", "Gemm", "MatMul", "MaxPool", "Relu"],
+                # Sums stay in float where no further sum reads them: 256 levels would blur close scores into ties.
+                extra_options={"OpTypesToExcludeOutputQuantization": ["Conv", "Gemm", "MatMul", "MaxPool"]},
                 per_channel=True,
                 # Unsigned weights: without VNNI, processors add products of unsigned and signed bytes in 16 bits, which
                 # saturate.
@@ -148,7 +150,7 @@ class _Writer:
         from onnx import helper
 
         output = output or self._unused(operation.lower())
-        self.nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
+        self.nodes.append(helper.make_node(operation, list(inputs), [output], output, **attributes))
         return output
 
     def constant(self, values: Any, dtype: type = np.float32, name: str = "constant") -> str:
