@@ -251,3 +251,16 @@ def test_open_picture_refuses_endless_files(tmp_path, kind):
         path.symlink_to("/dev/zero" if kind == "device" else "/proc/self/pagemap")
     with pytest.raises(UserError, match=r"regular file|cannot be read"):
         open_picture(path)
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4"])
+def test_open_picture_prints_nothing_about_a_fax_in_grey(tmp_path, capfd, compression):
+    file = io.BytesIO()
+    Image.new("1", (60, 60), 1).save(file, "TIFF", compression=compression)
+    one_bit, eight_bits = (struct.pack("<HHII", 258, 3, 1, bits) for bits in (1, 8))
+    assert one_bit in file.getvalue()
+    path = tmp_path / "fax.tif"
+    path.write_bytes(file.getvalue().replace(one_bit, eight_bits))
+    with pytest.raises(UserError, match="fax compression is for black and white alone"):
+        open_picture(path)
+    assert capfd.readouterr() == ("", "")

@@ -36,6 +36,7 @@ MAX_PIXELS_IN_SCANS = 40_000_000  # of a JPEG in several scans: libjpeg holds al
 MAX_FILE_BYTES = 64 << 20
 WORKING_SIDE = 1200  # pixels of the longer side that pictures are reduced to; strokes stay several pixels wide
 STRIP_PIXELS = 1 << 20  # converted and reduced at a time, so that memory holds little beside the decoded picture
+FAX = ("group3", "group4", "tiff_ccitt")  # compressions of TIFF
 ORIENTATION = 0x0112  # the number of this entry in a camera's notes
 
 
@@ -66,6 +67,8 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
         with _quiet():
             image = Image.open(file, formats=list(MAX_PIXELS))
             width, height = image.size
+            if image.info.get("compression") in FAX and image.mode != "1":  # libtiff would print a line of its own
+                raise ValueError("fax compression is for black and white alone")
             limit = _max_pixels(image, file)
             if limit != MAX_PIXELS_IN_SCANS or width * height <= limit:
                 image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a JPEG can be decoded at a fraction of its size
