@@ -5,7 +5,8 @@
 --to html     one page with a pad to draw on, which works offline in any browser
 
 The export takes pixels uint8 [n, 28, 28] and gives digits. It is compared with the net on every evaluation digit, and
-not written if they differ.
+not written if they differ. A page is compared by Node.js; without it, the page is written and the command says that it
+was not verified.
 """
 
 from __future__ import annotations
