@@ -31,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = engine.evaluate(learner, batches(split, engine.EVAL_BATCH, settings.task, settings.pixel_range))
     if args.json:
         figures = {"samples": result.samples, "loss": result.loss, "mse": result.mse, "accuracy": result.accuracy}
-        print(json.dumps({"net": settings.net, "task": settings.task, "split": args.split, **figures}))
+        console.show(json.dumps({"net": settings.net, "task": settings.task, "split": args.split, **figures}))
     else:
         described = report.describe_result(asdict(result))
-        print(f"{report.describe_net(settings)}: {args.split} {described}, loss {result.loss:.4f}")
+        console.show(f"{report.describe_net(settings)}: {args.split} {described}, loss {result.loss:.4f}")
     if result.constant_answer is not None:
         console.note(f"the net has collapsed: it answers {result.constant_answer} for every digit")
     return 0
