@@ -7,10 +7,12 @@ import paddle
 import paddle.nn.functional as F
 import pytest
 
-from paddle_mnist import cpu, fast
+from paddle_mnist import cpu, fast, learners
 from paddle_mnist.errors import UserError
 from paddle_mnist.fast.blocks import BLOCKS_PER_SUM
+from paddle_mnist.loader import batches
 from paddle_mnist.nets import CNN, FC, MLP
+from paddle_mnist.recipes import settings_for
 
 NETS = [(FC, "regress"), (FC, "classify"), (CNN, "regress"), (CNN, "classify"), (MLP, "classify")]
 # A large epsilon, since Adam and RMSProp otherwise blow the rounding of a vanishing gradient up to a whole step.
@@ -261,3 +263,14 @@ def test_train_step_refuses_wrong_batches(images, labels, task, words):
     with pytest.raises(UserError, match=words):
         step(images, labels)
     assert_close(values(net), before, tolerance=0)
+
+
+def test_train_step_of_a_large_dense_net_gives_the_same_bits_every_time(splits):
+    """Two threads store into arrays that exist once for each size of batch; sizes alternate, so that they are new."""
+    found = set()
+    for _ in range(12):
+        learner = learners.build(settings_for("mlp"))
+        for size in (128, 60, 128):
+            learner.train_step(*next(batches(splits.train, size, "classify")))
+        found.add(b"".join(value.tobytes() for value in learner.state_dict().values()))
+    assert len(found) == 1

@@ -108,12 +108,13 @@ class Runner:
         finish: Callable[[Workspace, slice, int], None] | None = None,
     ) -> np.ndarray | None:
         pieces = self._pieces(len(images), train)
+        # Made here and not in ``start``, where two threads could each make their own.
+        rows = self._whole_batch_rows(len(images)) if train and self._large else {}
 
         def start(workspace: Workspace, i: int) -> None:
             workspace.load()
             np.copyto(workspace.images, images[pieces[i]])
-            if train and self._large:
-                rows = self._whole_batch_rows(len(images))
+            if rows:
                 workspace.rows = {name: (x[pieces[i]], gradient[pieces[i]]) for name, (x, gradient) in rows.items()}
             if workspace.masks:
                 dropout.fill(workspace.masks, self.plan.dropouts, (*seed, i))
