@@ -59,3 +59,19 @@ def test_block_closes_every_brace_in_the_labs(name):
                     assert depth >= 0, tex
                 assert depth == 0, tex
                 assert not re.search("[²³ᵀΣ√·≈←≠…½ᵢⱼ]", tex), tex
+
+
+NAMES = {"Adam", "He", "Linear", "Momentum", "RMSProp", "SGD", "Xavier", "epsilon", "loss", "lr", "sigmoid"}
+
+
+@pytest.mark.parametrize("name", tools.names())
+def test_in_chinese_leaves_no_english_word_in_the_labs(name):
+    for cell in cells.read_cells(tools.source_folder() / f"{name}.py"):
+        for line in cell.text.splitlines() if cell.kind == "markdown" else ():
+            if line.startswith("    ") and formulas.is_formula([line]):
+                words = re.findall(r"\\text\{([A-Za-z ,]+)\}", formulas.in_chinese(formulas.block([line])))
+                assert set(words) <= NAMES, line
+
+
+def test_in_chinese_translates_words_only():
+    assert formulas.in_chinese(r"\text{smallest loss}\, = \log (e)") == r"\text{最小损失}\, = \log (e)"

@@ -36,6 +36,39 @@ _SUBSCRIPTS = {"₀": "0", "₁": "1", "₂": "2", "₃": "3", "ᵢ": "i", "ⱼ"
 _FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "tanh", "max", "min"}
 _HATS = {"ŝ": "s", "ĝ": "g", "ŵ": "w", "ŷ": "y"}
 
+# What the words in the labs' formulas are called in a notebook that is Chinese throughout. Other words are names.
+CHINESE = {
+    "a step goes down only while": "步长只在此条件下使损失下降",
+    "below": "下层",
+    "convolution": "卷积层",
+    "curvature": "曲率",
+    "edge": "边缘",
+    "for": "当",
+    "gradient": "梯度",
+    "if": "若",
+    "inputs": "输入数",
+    "is the label, else": "是标签，否则为",
+    "kernels": "卷积核",
+    "label": "标签",
+    "loss": "损失",
+    "mean": "均值",
+    "mean of": "均值",
+    "norm": "范数",
+    "outputs": "输出",
+    "patch size": "块的大小",
+    "patches": "块",
+    "rate": "学习率",
+    "smallest loss": "最小损失",
+    "sum of all": "对全部求和",
+    "sum of the squares of all gradients of all parameters": "所有参数的所有梯度的平方和",
+    "then": "再",
+    "tiny": "极小数",
+    "variance": "方差",
+    "with": "其中",
+    "with ReLU": "配合 ReLU",
+    "with tanh": "配合 tanh",
+}
+
 _TOKEN = re.compile(
     r"(?P<slope>d[A-Za-z](?:\[[^\[\]]*\])?/d[A-Za-z](?:\[[^\[\]]*\])?)"
     r"|(?P<word>[A-Za-z]+)|(?P<number>[\d.]*\d)|(?P<space>\s+)|(?P<dots>\.\.\.)|(?P<power>\^\w+)|(?P<under>_\w+)"
@@ -65,6 +98,11 @@ def block(lines: Sequence[str]) -> str:
     columns = "l" * max(len(row) for row in table)
     body = " \\\\\n".join(r" & ".join(row) for row in table)
     return f"\\begin{{array}}{{{columns}}}\n{body}\n\\end{{array}}"
+
+
+def in_chinese(block: str) -> str:
+    """Return a block of TeX with its English words in Chinese."""
+    return re.sub(r"\\(text|operatorname)\{([^}]*)\}", lambda m: f"\\{m[1]}{{{CHINESE.get(m[2], m[2])}}}", block)
 
 
 def tex(text: str) -> str:

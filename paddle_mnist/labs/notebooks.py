@@ -68,7 +68,7 @@ def notebook(
     entries = []
     for cell in cells:
         if cell.kind == "markdown":
-            text = with_formulas(in_language(cell.text, language), lambda block: f"$$\n{block}\n$$")
+            text = with_formulas(in_language(cell.text, language), lambda block: _display(block, language))
             entries.append(_entry("markdown", text))
         else:
             entries.append(_entry("code", cell.text) | _outputs(left.pop(0) if left else None, bool(outputs)))
@@ -99,6 +99,10 @@ def with_formulas(text: str, enclose: Callable[[str], str]) -> str:
         else:
             out.append(block)
     return "\n\n".join(out)
+
+
+def _display(block: str, language: str) -> str:
+    return f"$$\n{formulas.in_chinese(block) if language == 'zh' else block}\n$$"
 
 
 def _entry(kind: str, text: str) -> dict[str, Any]:
