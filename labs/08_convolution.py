@@ -422,14 +422,14 @@ lab.save(figure, "learnt.png")
 # Run `python -m paddle_mnist.check 08 --start`, write your answers into `labs/my/08.py`, and check them with
 # `python -m paddle_mnist.check 08`. `--hint` gives hints.
 #
-# 1. `output_size(size, kernel, stride, padding)`: in how many places a kernel fits.
+# 1. `receptive_field(layers)`: how many pixels one output of several layers sees.
 # 2. `max_pool(x, size)`: the largest number of each square.
 # 3. `convolve(images, kernels, biases, padding)`: a whole convolution layer in NumPy.
 #
 # > 运行 `python -m paddle_mnist.check 08 --start`，把答案写进 `labs/my/08.py`，
 # > 再用 `python -m paddle_mnist.check 08` 检查。`--hint` 给出提示。
 # >
-# > 1. `output_size(size, kernel, stride, padding)`：卷积核放得下多少个位置。
+# > 1. `receptive_field(layers)`：几层之后，一个输出能看到多少个像素。
 # > 2. `max_pool(x, size)`：每个方格里最大的数。
 # > 3. `convolve(images, kernels, biases, padding)`：用 NumPy 写出完整的卷积层。
 

@@ -3,12 +3,18 @@
 import numpy as np
 
 
-def output_size__counts(size, kernel, stride, padding):
-    return len(range(-padding, size + padding - kernel + 1, stride))
+def receptive_field__from_the_last_layer(layers):
+    size = 1
+    for kernel, stride in reversed(layers):
+        size = (size - 1) * stride + kernel
+    return size
 
 
-def output_size__with_divmod(size, kernel, stride, padding):
-    return divmod(size + 2 * padding - kernel, stride)[0] + 1
+def receptive_field__counts_pixels(layers):
+    seen = {0}
+    for kernel, stride in reversed(layers):
+        seen = {place * stride + step for place in seen for step in range(kernel)}
+    return max(seen) - min(seen) + 1
 
 
 def max_pool__with_loops(x, size):

@@ -3,8 +3,12 @@
 import numpy as np
 
 
-def output_size(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) // stride + 1
+def receptive_field(layers):
+    size, spacing = 1, 1
+    for kernel, stride in layers:
+        size += (kernel - 1) * spacing
+        spacing *= stride
+    return size
 
 
 def max_pool(x, size):

@@ -3,31 +3,6 @@
 import numpy as np
 
 
-def output_size__pads_one_side(size, kernel, stride, padding):
-    """the padding is on both sides: count it twice"""
-    return (size + padding - kernel) // stride + 1
-
-
-def output_size__forgets_the_first_place(size, kernel, stride, padding):
-    """the first position counts too: + 1"""
-    return (size + 2 * padding - kernel) // stride
-
-
-def output_size__adds_one_before_dividing(size, kernel, stride, padding):
-    """add 1 after the division, not before"""
-    return (size + 2 * padding - kernel + 1) // stride
-
-
-def output_size__rounds_up(size, kernel, stride, padding):
-    """it rounds up: round down, a kernel must not cross the edge"""
-    return int(np.ceil((size + 2 * padding - kernel) / stride)) + 1
-
-
-def output_size__does_not_round(size, kernel, stride, padding):
-    """it does not round: use // in place of /"""
-    return (size + 2 * padding - kernel) / stride + 1
-
-
 def _cut(x, size):
     h, w = x.shape[0] // size, x.shape[1] // size
     return x[: h * size, : w * size], h, w
@@ -120,11 +95,6 @@ def max_pool__stops_one_column_early(x, size):
     return np.array([[x[i : i + size, j : j + size].max() for j in range(0, w - 1, size)] for i in rows])
 
 
-def output_size__rounds_to_the_nearest(size, kernel, stride, padding):
-    """it rounds to the nearest: round down, with //"""
-    return round((size + 2 * padding - kernel) / stride) + 1
-
-
 def max_pool__min(x, size):
     """this is the smallest: return the largest"""
     h_, w = (x.shape[0] // size, x.shape[1] // size)
@@ -152,13 +122,62 @@ def convolve__pads_ones_side_only(images, kernels, biases, padding):
     return np.einsum("nchwij,ocij->nohw", w, kernels) + biases[:, None, None]
 
 
-def output_size__stride_ignored(size, kernel, stride, padding):
-    """the stride is not used: the kernel moves by stride"""
-    return size + 2 * padding - kernel + 1
-
-
 def convolve__one_kernel_for_all_outputs(images, kernels, biases, padding):
     """every output uses the first kernel: each has its own"""
     x = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     w = np.lib.stride_tricks.sliding_window_view(x, kernels.shape[2:], (2, 3))
     return np.einsum("nchwij,ocij->nohw", w, np.repeat(kernels[:1], len(kernels), 0)) + biases[:, None, None]
+
+
+def receptive_field__multiplies_the_kernels(layers):
+    """sizes do not multiply: neighbouring windows overlap"""
+    size = 1
+    for kernel, _ in layers:
+        size *= kernel
+    return size
+
+
+def receptive_field__adds_the_kernels(layers):
+    """a layer adds kernel - 1 steps to what was seen before, not kernel"""
+    return sum(kernel for kernel, _ in layers) if layers else 1
+
+
+def receptive_field__ignores_the_strides(layers):
+    """the strides are not used"""
+    return 1 + sum(kernel - 1 for kernel, _ in layers)
+
+
+def receptive_field__multiplies_too_early(layers):
+    """a stride spreads the layers after it"""
+    size, spacing = 1, 1
+    for kernel, stride in layers:
+        spacing *= stride
+        size += (kernel - 1) * spacing
+    return size
+
+
+def receptive_field__adds_the_strides(layers):
+    """strides multiply"""
+    size, spacing = 1, 1
+    for kernel, stride in layers:
+        size += (kernel - 1) * spacing
+        spacing += stride
+    return size
+
+
+def receptive_field__begins_with_zero(layers):
+    """the pixel itself counts too: begin with 1"""
+    size, spacing = 0, 1
+    for kernel, stride in layers:
+        size += (kernel - 1) * spacing
+        spacing *= stride
+    return size
+
+
+def receptive_field__begins_with_the_last_layer(layers):
+    """the spacing grows from the image on: begin with the first layer"""
+    size, spacing = 1, 1
+    for kernel, stride in reversed(layers):
+        size += (kernel - 1) * spacing
+        spacing *= stride
+    return size

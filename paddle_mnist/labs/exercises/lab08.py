@@ -1,18 +1,22 @@
-"""Exercises of lab 8: the size of a convolution's output, max pooling, and a convolution layer in NumPy."""
+"""Exercises of lab 8: what one output sees of the image, max pooling, and a convolution layer in NumPy."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, Slip, call, expect
 
-_SIZE = '''
-def output_size(size, kernel, stride, padding):
-    """Return at how many positions a kernel fits along one axis.
+Layers = list[tuple[int, int]]  # kernel and stride of each
 
-    size: pixels of the image along the axis.  kernel: pixels of the kernel.  stride: how far it moves each time.
-    padding: zeros added before the first pixel, and as many after the last.  All are integers.
-    Returns: an integer, at least 1 for the sizes given here.
+_FIELD = '''
+def receptive_field(layers):
+    """Return how many pixels of the image, along one axis, one output of the last layer depends on.
+
+    layers: a list of (kernel, stride), from the image on; convolutions and poolings alike.
+    Returns: an integer. Without a layer it is 1: the pixel itself.
     """
 '''
 
@@ -37,39 +41,56 @@ def convolve(images, kernels, biases, padding):
 '''
 
 
-def _check_size(answer: Answer) -> None:
-    for size, kernel, stride, padding in (
-        (28, 5, 1, 0),
-        (28, 5, 1, 2),
-        (28, 2, 2, 0),
-        (14, 5, 1, 1),
-        (7, 2, 2, 0),
-        (10, 3, 3, 0),
-        (11, 3, 2, 1),
-        (5, 5, 1, 0),
-        (6, 3, 4, 1),
-        (11, 3, 3, 0),
-    ):
-        on = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}"
+def _check_field(answer: Answer) -> None:
+    cases: tuple[Layers, ...] = (
+        [(5, 1)],
+        [(3, 1), (3, 1)],
+        [(5, 1), (3, 2)],
+        [(5, 1), (2, 2), (5, 1), (2, 2)],
+        [(2, 2), (3, 1), (2, 2), (3, 1)],
+        [(3, 2), (3, 2), (3, 2)],
+        [(5, 3), (2, 1), (3, 2), (4, 1)],
+        [(3, 1)] * 10,
+        [],
+    )
+    for layers in cases:
+        on = f"layers {layers}"
+        strides = [stride for _, stride in layers]
+        wanted = _field(layers, _spacings(layers))
+        backwards = layers[::-1]
         slips: list[Slip] = [
-            ((size + padding - kernel) // stride + 1, "the padding is on both sides: count it twice"),
-            ((size + 2 * padding - kernel) // stride, "the first position counts too: + 1"),
-            (size + 2 * padding - kernel + 1, "the stride is not used: the kernel moves by stride"),
+            (math.prod(kernel for kernel, _ in layers), "sizes do not multiply: neighbouring windows overlap"),
+            (sum(kernel for kernel, _ in layers), "a layer adds kernel - 1 steps to what was seen before, not kernel"),
+            (wanted - 1, "the pixel itself counts too: begin with 1"),
             (
-                -(-(size + 2 * padding - kernel) // stride) + 1,
-                "it rounds up: round down, a kernel must not cross the edge",
+                _field(layers, [math.prod(strides[: place + 1]) for place in range(len(layers))]),
+                "a stride spreads the layers after it: add the layer first, then multiply the spacing",
             ),
-            ((size + 2 * padding) // stride, "the kernel must fit in: subtract its size"),
-            ((size - kernel) // stride + 1, "the padding makes the image larger"),
+            (
+                _field(layers, [1 + sum(strides[:place]) for place in range(len(layers))]),
+                "strides multiply: after strides of 2 and 2, neighbours lie 4 pixels apart",
+            ),
+            (
+                _field(backwards, _spacings(backwards)),
+                "the spacing grows from the image on: begin with the first layer",
+            ),
+            (
+                _field(layers, [1] * len(layers)),
+                "the strides are not used: after a stride of 2, neighbours lie 2 pixels apart",
+            ),
+            (math.prod(strides), "this is the distance between neighbouring outputs, not what one of them sees"),
         ]
-        steps = (size + 2 * padding - kernel) / stride
-        if steps != int(steps):
-            slips += [(steps + 1, "it does not round: use // in place of /")]
-            slips.insert(0, (round(steps) + 1, "it rounds to the nearest: round down, with //"))
-        if stride > 1:  # where both give the same number, this is the more common slip
-            slips.insert(0, ((size + 2 * padding - kernel + 1) // stride, "add 1 after the division, not before"))
-        found = call(answer, size, kernel, stride, padding, on=on)
-        expect(found, (size + 2 * padding - kernel) // stride + 1, on, slips)
+        found = call(answer, layers, on=on)
+        expect(found, wanted, on, slips, "draw the layers as rows of dots, and mark what one dot of the last row sees")
+
+
+def _field(layers: Layers, spacings: Sequence[int]) -> int:
+    return 1 + sum((kernel - 1) * spacing for (kernel, _), spacing in zip(layers, spacings, strict=True))
+
+
+def _spacings(layers: Layers) -> list[int]:
+    """Return how many pixels of the image lie between neighbouring inputs of each layer."""
+    return [math.prod(stride for _, stride in layers[:place]) for place in range(len(layers))]
 
 
 def _check_pool(answer: Answer) -> None:
@@ -191,16 +212,19 @@ def _convolved(images: np.ndarray, kernels: np.ndarray, biases: np.ndarray, padd
 
 EXERCISES = (
     Exercise(
-        _SIZE,
-        _check_size,
+        _FIELD,
+        _check_field,
         (
             (
-                "How long is the axis with its padding? How far can the kernel move on it?",
-                "加上填充后轴有多长？核在上面能移动多远？",
+                "Draw two layers of kernel 3 as rows of dots: one dot sees 3 dots, and these see 5 pixels. Now let the "
+                "first layer have stride 2.",
+                "把两个核为 3 的层画成几行点：一个点看到 3 个点，这 3 个点看到 5 个像素。再让第一层的步幅为 2。",
             ),
             (
-                "It can move by size + 2 * padding - kernel pixels, in steps of stride; the first position counts too.",
-                "它能移动 size + 2 * padding - kernel 个像素，每次移动 stride；起点也算一个位置。",
+                "Keep two numbers, size = 1 and spacing = 1. Each layer adds (kernel - 1) * spacing to the size; then "
+                "its stride multiplies the spacing.",
+                "保存两个数：size = 1，spacing = 1。每一层给 size 加上 (kernel - 1) * spacing，"
+                "然后 spacing 乘以这一层的步幅。",
             ),
         ),
     ),
