@@ -18,6 +18,7 @@ other places than Paddle's.
     plan          kernels, size of blocks, layout of parameters
     workspace     the buffers of one block
     blocks        blocks over threads, sums in a fixed order
+    team          blocks over processes
     elementwise, normalization, dense, convolution, shapes     kernels in NumPy
     kernels_onednn, onednn                                     kernels in oneDNN, which Paddle's Linux wheel brings
     losses, optimizers, dropout                                the rest of a training step
@@ -34,6 +35,7 @@ from paddle_mnist.fast import losses
 from paddle_mnist.fast.blocks import Runner
 from paddle_mnist.fast.engine import Engine, engine_of, suits
 from paddle_mnist.fast.optimizers import update_for
+from paddle_mnist.fast.team import ALONE, Team
 
 __all__ = ["Forward", "TrainStep", "accelerate", "engine_name", "train_step"]
 
@@ -56,6 +58,7 @@ def train_step(
     optimizer: paddle.optimizer.Optimizer,
     label_smoothing: float = 0.0,
     seed: int | None = None,
+    team: Team = ALONE,
 ) -> TrainStep | None:
     """Return a function that does one whole step of gradient descent, or ``None`` where there is nothing to gain.
 
@@ -66,13 +69,14 @@ def train_step(
         optimizer: one of Paddle's, made for the net's parameters. Its learning rate is read at each step.
         label_smoothing: for ``"classify"``, the share of each target that is spread evenly over all classes.
         seed: decides the masks of dropout, together with the number of the step; by default from Paddle's generator.
+        team: processes that train the net together; see ``fast.team``. They need the same seed.
     """
     if task not in ("regress", "classify"):
         raise UserError(f"task must be regress or classify, got {task}")
     engine = engine_of(net)
     if engine.plain_reason() or engine.is_frozen():
         return None
-    return TrainStep(net, task, optimizer, label_smoothing, seed)
+    return TrainStep(net, task, optimizer, label_smoothing, seed, team)
 
 
 def engine_name(net: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer | None = None) -> str:
@@ -175,9 +179,10 @@ class TrainStep:
         optimizer: paddle.optimizer.Optimizer,
         label_smoothing: float,
         seed: int | None,
+        team: Team = ALONE,
     ) -> None:
         self.net, self.task, self.optimizer, self.smoothing = net, task, optimizer, label_smoothing
-        self.seed, self.number = seed, 0
+        self.seed, self.number, self.team = seed, 0, team
         self._engine = engine_of(net)
         self._update, self._updated = None, []
 
@@ -186,15 +191,29 @@ class TrainStep:
         """See ``engine_name``."""
         return engine_name(self.net, self.optimizer)
 
+    def rows(self, n: int) -> slice:
+        """Return the rows of a batch of ``n`` that this member of the team computes: all, if it is not divided."""
+        runner = self._runner(n)
+        return slice(0, n) if runner is None else runner.division(n, self.team).rows
+
     def __call__(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Do the step and return the batch's mean loss before it."""
+        """Do the step and return the batch's mean loss before it.
+
+        Args:
+            images: float32 [n, 1, 28, 28], finite; in a team, zeros outside ``rows``.
+            labels: [n, 1], all of them.
+        """
         images = np.ascontiguousarray(images, np.float32)
         if images.shape[1:] != INPUT_SHAPE or not len(images):
             raise UserError(f"images must have the shape [n, 1, 28, 28], n at least 1, got {list(images.shape)}")
         runner = self._runner(len(images))
         loss = None if runner is None else self._fast(runner, images, labels)
         self.number += 1
-        return self.plain(images, labels) if loss is None else loss
+        if loss is None:
+            if runner is not None:
+                runner.division(len(images), self.team).complete(images)
+            loss = self.plain(images, labels)
+        return loss
 
     def _runner(self, n: int) -> Runner | None:
         if not paddle.is_grad_enabled():
@@ -220,7 +239,8 @@ class TrainStep:
 
         if runner.plan.dropouts and self.seed is None:
             self.seed = _draw_seed()
-        result = self._engine.gradients(runner, images, output_gradient, (self.seed or 0, self.number))
+        seed = self.seed or 0, self.number
+        result = self._engine.gradients(runner, images, output_gradient, seed, self.team, sample_losses)
         loss = float(sample_losses.mean())
         if result is None or not np.isfinite(loss):
             runner.plan.statistics.clear()

@@ -1,7 +1,7 @@
-"""Batches through a net, block by block, over threads.
+"""Batches through a net, block by block, over threads, and over the processes of a team.
 
-A block has the same images in it however many threads there are, and sums over blocks are taken in order: the results
-do not depend on the number of threads, to the bit.
+A block has the same images in it however many threads and processes there are, and sums over blocks are taken in the
+order of ``team.OrderedSum``: the results do not depend on the number of either, to the bit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from paddle_mnist import cpu
 from paddle_mnist.fast import blas, dropout
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.plan import Plan
+from paddle_mnist.fast.team import ALONE, Division, OrderedSum, Team
 from paddle_mnist.fast.workspace import Workspace
 
 # The gradients of at most so many blocks are kept before they are added up.
@@ -60,7 +61,7 @@ class Runner:
 
         with self._lock, np.errstate(all="ignore"):
             self.plan.load(arrays)
-            self._pass(images, seed, train=False, finish=finish)
+            self._pass(images, seed, finish=finish)
         return np.concatenate([results[i] for i in range(len(results))])
 
     def gradients(
@@ -69,12 +70,26 @@ class Runner:
         images: np.ndarray,
         output_gradient: OutputGradient,
         seed: Seed = (0, 0),
+        team: Team = ALONE,
+        samples: np.ndarray | None = None,
     ) -> list[np.ndarray]:
-        """Return each trainable parameter's gradient; the arrays are the caller's until the next call."""
+        """Return each trainable parameter's gradient; the arrays are the caller's until the next call.
+
+        Args:
+            team: computes a part of the blocks each; other members' rows of ``images`` are not read.
+            samples: float64 [n], filled by ``output_gradient`` for its rows, and on return for all.
+        """
+        division = self.division(len(images), team)
+        samples = np.zeros(len(images)) if samples is None else samples
         with self._lock, np.errstate(all="ignore"):
             self.plan.load(arrays)
-            flat = self._pass(images, seed, train=True, output_gradient=output_gradient)
-            return self.plan.gradients(flat, self._whole_batch_gradients(len(images)))
+            sums = self._pass(images, seed, division, output_gradient=output_gradient)
+            flat = division.total(sums, sum(self.plan.block_sizes.values()), samples)
+            return self.plan.gradients(flat, self._whole_batch_gradients(len(images), division))
+
+    def division(self, n: int, team: Team) -> Division:
+        """Return how a batch of ``n`` images is divided for training."""
+        return Division(team, self._pieces(n, train=True))
 
     def _whole_batch_rows(self, n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return arrays for the inputs and the results' gradients of the layers with large weights."""
@@ -82,8 +97,11 @@ class Runner:
             self._rows = {n: {name: tuple(aligned(n, size) for size in shape) for name, shape in self._large.items()}}
         return self._rows[n]
 
-    def _whole_batch_gradients(self, n: int) -> dict[str, np.ndarray]:
+    def _whole_batch_gradients(self, n: int, division: Division) -> dict[str, np.ndarray]:
         """Return the gradients of large weights: products over the whole batch, in parts that threads share."""
+        for pair in self._rows[n].values() if self._large else ():
+            for array in pair:
+                division.complete(array)
         parts = [
             (self._gradients[name][i : i + ROWS_PER_PRODUCT], inputs[:, i : i + ROWS_PER_PRODUCT], gradient)
             for name, (inputs, gradient) in (self._whole_batch_rows(n) if self._large else {}).items()
@@ -103,11 +121,14 @@ class Runner:
         self,
         images: np.ndarray,
         seed: Seed,
-        train: bool,
+        division: Division | None = None,
         output_gradient: OutputGradient | None = None,
         finish: Callable[[Workspace, slice, int], None] | None = None,
-    ) -> np.ndarray | None:
+    ) -> OrderedSum:
+        """Take the batch through the net, and back if there is a ``division``; return the sum over its own blocks."""
+        train = division is not None
         pieces = self._pieces(len(images), train)
+        division = division or Division(ALONE, pieces)
         # Made here and not in ``start``, where two threads could each make their own.
         rows = self._whole_batch_rows(len(images)) if train and self._large else {}
 
@@ -126,9 +147,8 @@ class Runner:
             if finish is not None:
                 finish(workspace, pieces[i], i)
 
-        if self.plan.barriers:
-            return self._in_phases(pieces, train, start, turn)
-        return self._one_by_one(pieces, train, start, turn)
+        method = self._in_phases if self.plan.barriers else self._one_by_one
+        return method(pieces, division, train, start, turn)
 
     def _pieces(self, n: int, train: bool) -> list[slice]:
         """Return the rows of each block: as even in size, and in number, as may be."""
@@ -138,19 +158,23 @@ class Runner:
         size = -(-n // count)
         return [slice(*edge) for edge in pairwise([*range(0, n, size), n])]
 
-    def _one_by_one(self, pieces: list[slice], train: bool, start: Callable, turn: Callable) -> np.ndarray | None:
+    def _one_by_one(
+        self, pieces: list[slice], division: Division, train: bool, start: Callable, turn: Callable
+    ) -> OrderedSum:
         """Take each block through the whole net and back before the next one, in as many workspaces as threads."""
+        sums = OrderedSum(len(pieces))
         if len(pieces) == 1:
             workspace = self._workspaces(pieces[0].stop, train, 1)[0]
             self._forget(1)
             with self._on_one_thread():
                 self._through(workspace, 0, train, start, turn)
-            return workspace.flat
-        threads = min(self.threads, len(pieces))
-        sizes = {piece.stop - piece.start for piece in pieces}
+            sums.add((0, 1), workspace.flat)
+            return sums
+        blocks = division.blocks
+        threads = min(self.threads, len(blocks))
+        sizes = {pieces[i].stop - pieces[i].start for i in blocks}
         spare = [{size: self._workspaces(size, train, threads)[i] for size in sizes} for i in range(threads)]
         self._forget(len(sizes))
-        total = None
 
         def work(workspaces: dict[int, Workspace], i: int) -> None:
             workspace = workspaces[pieces[i].stop - pieces[i].start]
@@ -158,12 +182,12 @@ class Runner:
             if train:
                 flats[i] = workspace.flat.copy()
 
-        for first in range(0, len(pieces), BLOCKS_PER_SUM):
+        for first in range(blocks.start, blocks.stop, BLOCKS_PER_SUM):
             flats: dict[int, np.ndarray] = {}
-            self._spread(range(first, min(first + BLOCKS_PER_SUM, len(pieces))), work, spare)
-            if train:
-                total = _add_up([flats[i] for i in sorted(flats)], total)
-        return total
+            self._spread(range(first, min(first + BLOCKS_PER_SUM, blocks.stop)), work, spare)
+            for i in sorted(flats):
+                sums.add((i, i + 1), flats[i])
+        return sums
 
     @staticmethod
     def _through(workspace: Workspace, i: int, train: bool, start: Callable, turn: Callable) -> None:
@@ -175,20 +199,26 @@ class Runner:
             for call in workspace.backward[0].calls:
                 call()
 
-    def _in_phases(self, pieces: list[slice], train: bool, start: Callable, turn: Callable) -> np.ndarray | None:
+    def _in_phases(
+        self, pieces: list[slice], division: Division, train: bool, start: Callable, turn: Callable
+    ) -> OrderedSum:
         """Take all blocks from one sum over the batch to the next; each block has a workspace of its own."""
+        blocks = division.blocks
         needed: dict[int, int] = {}
         places = []
-        for piece in pieces:
-            size = piece.stop - piece.start
+        for i in blocks:
+            size = pieces[i].stop - pieces[i].start
             places.append((size, needed.get(size, 0)))
             needed[size] = needed.get(size, 0) + 1
+        if not blocks:  # a member of the team without work still needs the sums over the batch
+            needed[pieces[0].stop] = 1
         kept = {size: self._workspaces(size, train, count) for size, count in needed.items()}
         self._forget(len(needed))
-        workspaces = [kept[size][i] for size, i in places]
-        nothing = [{} for _ in range(min(self.threads, len(pieces)))]
-        turning = len(workspaces[0].forward)
-        for number in range(turning + (len(workspaces[0].backward) if train else 0)):
+        workspaces = {i: kept[size][j] for i, (size, j) in zip(blocks, places, strict=True)}
+        first = workspaces[blocks.start] if blocks else kept[pieces[0].stop][0]
+        nothing = [{} for _ in range(min(self.threads, len(blocks)))]
+        turning = len(first.forward)
+        for number in range(turning + (len(first.backward) if train else 0)):
             forward = number < turning
 
             def work(_: dict, i: int, number: int = number, forward: bool = forward) -> None:
@@ -202,14 +232,17 @@ class Runner:
                 if number == turning - 1:
                     turn(workspace, i)
 
-            self._spread(range(len(pieces)), work, nothing)
-            barriers = [
+            self._spread(blocks, work, nothing)
+            lead, *barriers = (
                 (workspace.forward[number] if forward else workspace.backward[number - turning]).barrier
-                for workspace in workspaces
-            ]
-            if barriers[0] is not None:
-                (barriers[0].combine if forward else barriers[0].combine_backward)(barriers)
-        return _add_up([workspace.flat for workspace in workspaces], None) if train else None
+                for workspace in (first, *workspaces.values())
+            )
+            if lead is not None:
+                (lead.combine if forward else lead.combine_backward)(barriers, division)
+        sums = OrderedSum(len(pieces))
+        for i, workspace in workspaces.items():
+            sums.add((i, i + 1), workspace.flat)
+        return sums
 
     def _spread(self, items: Iterable[int], work: Callable[[dict, int], None], spare: list[dict]) -> None:
         """Call ``work(spare[j], item)`` for every item, from as many threads as there are entries in ``spare``."""
@@ -221,8 +254,8 @@ class Runner:
                 for i in todo:
                     work(mine, i)
 
-        if len(spare) == 1:
-            take(spare[0])
+        if len(spare) <= 1:
+            take(spare[0] if spare else {})
             return
         helpers = [_pool(os.getpid()).submit(take, mine) for mine in spare[1:]]
         try:
@@ -248,16 +281,6 @@ class Runner:
     def _forget(self, used: int) -> None:
         while len(self._kept) > max(SIZES_KEPT, used):
             del self._kept[next(iter(self._kept))]
-
-
-def _add_up(arrays: list[np.ndarray], total: np.ndarray | None) -> np.ndarray:
-    """Return the sum of arrays, in order, on top of ``total``, which may be changed."""
-    for array in arrays:
-        if total is None:
-            total = array
-        else:
-            total += array
-    return total
 
 
 @functools.lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from paddle_mnist.fast import paddle_private
 from paddle_mnist.fast.arrays import TensorMemory
 from paddle_mnist.fast.blocks import MOST_IMAGES_AT_BARRIERS, OutputGradient, Runner, Seed
 from paddle_mnist.fast.plan import Plan
+from paddle_mnist.fast.team import ALONE, Team
 from paddle_mnist.fast.watch import Watch
 from paddle_mnist.program import NotCoveredError, capture, rewrite
 
@@ -112,15 +113,26 @@ class Engine:
         return outputs
 
     def gradients(
-        self, runner: Runner, images: np.ndarray, output_gradient: OutputGradient, seed: Seed = (0, 0)
+        self,
+        runner: Runner,
+        images: np.ndarray,
+        output_gradient: OutputGradient,
+        seed: Seed = (0, 0),
+        team: Team = ALONE,
+        samples: np.ndarray | None = None,
     ) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
-        """Return the net's memory and all gradients, or ``None`` if any value is not finite; change nothing."""
+        """Return the net's memory and all gradients, or ``None`` if any value is not finite; change nothing.
+
+        The last arguments are those of ``Runner.gradients``. What decides for ``None`` is the same for a whole team.
+        """
         arrays = self.arrays()
         if not self._may_compute(runner, images, arrays):
             return None
         try:
-            gradients = runner.gradients(arrays, images, output_gradient, seed)
+            gradients = runner.gradients(arrays, images, output_gradient, seed, team, samples)
         except (OSError, RuntimeError) as error:
+            if team.size > 1:
+                raise
             return self._give_up(runner, error)
         return (arrays, gradients) if _all_finite(gradients) else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from paddle_mnist.fast.team import Division
 from paddle_mnist.fast.workspace import BatchKernel, Kernel, Workspace, stored_axis
 from paddle_mnist.program import Node
 
@@ -115,15 +116,16 @@ class BatchStatistics(BatchKernel):
     def use_gradient_means(self, weight: np.ndarray, bias: np.ndarray) -> None:
         """Take over the gradients of weight and bias, over the number of values per channel in the batch, float64."""
 
-    def combine(self, kernels: list[BatchStatistics]) -> None:
+    def combine(self, kernels: list[BatchStatistics], division: Division) -> None:
+        own = [(np.full_like(kernel.own_mean, kernel.count), kernel.own_mean, kernel.own_squares) for kernel in kernels]
         count, mean, squares = 0, 0.0, 0.0
-        for kernel in kernels:
-            more = kernel.count
-            difference = kernel.own_mean - mean
+        for counts, more_mean, more_squares in division.gather_blocks(_stack(own, 3, self._channels, np.float64)):
+            more = int(counts[0])
+            difference = more_mean - mean
             mean = mean + difference * (more / (count + more))
-            squares = squares + kernel.own_squares + difference * difference * (count * more / (count + more))
+            squares = squares + more_squares + difference * difference * (count * more / (count + more))
             count += more
-        variance = squares / count
+        self.batch_count, variance = count, squares / count
         for kernel in kernels:
             kernel.use_statistics(mean, variance)
         for role, batch in (("mean", mean), ("variance", variance)):
@@ -132,11 +134,20 @@ class BatchStatistics(BatchKernel):
                 np.float32(1 - self.momentum) * batch.astype(np.float32)
             )
 
-    def combine_backward(self, kernels: list[BatchStatistics]) -> None:
-        count = sum(kernel.count for kernel in kernels)
-        weight, bias = (np.sum([kernel.slots[i] for kernel in kernels], axis=0, dtype=np.float64) for i in (0, 1))
+    def combine_backward(self, kernels: list[BatchStatistics], division: Division) -> None:
+        own = _stack([kernel.slots for kernel in kernels], 2, self._channels, np.float32)
+        weight, bias = division.gather_blocks(own).sum(axis=0, dtype=np.float64)
         for kernel in kernels:
-            kernel.use_gradient_means(weight / count, bias / count)
+            kernel.use_gradient_means(weight / self.batch_count, bias / self.batch_count)
+
+    @property
+    def _channels(self) -> int:
+        return len(self.values[self.names["mean"]])
+
+
+def _stack(rows: list, width: int, channels: int, dtype: type) -> np.ndarray:
+    """Return [rows, width, channels], also where there are no rows."""
+    return np.array(rows, dtype).reshape(len(rows), width, channels)
 
 
 class BatchNormTraining(_BatchNorm, BatchStatistics):

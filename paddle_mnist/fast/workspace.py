@@ -19,6 +19,7 @@ import numpy as np
 
 from paddle_mnist.fast.arrays import aligned, split
 from paddle_mnist.fast.onednn import Library, Primitives
+from paddle_mnist.fast.team import Division
 from paddle_mnist.program import IMAGES, Graph, Node
 
 
@@ -67,20 +68,20 @@ class Kernel:
 class BatchKernel(Kernel):
     """A kernel that needs sums over the whole batch, in both directions.
 
-    A pass is interrupted there: every block has called ``collect`` before ``combine`` is called with the kernels of all
-    blocks, in order, and then every block continues with ``forward``. On the way back likewise.
+    A pass is interrupted there: every block has called ``collect`` before ``combine`` is called with the kernels of
+    this process's blocks, in order, and then every block continues with ``forward``. On the way back likewise.
     """
 
     def collect(self) -> None:
         """Compute this block's sums."""
 
-    def combine(self, kernels: list[BatchKernel]) -> None:
-        """Give every kernel the sums over the batch."""
+    def combine(self, kernels: list[BatchKernel], division: Division) -> None:
+        """Give every kernel the sums over the batch; ``division`` gathers those of other processes' blocks."""
 
     def collect_backward(self) -> None:
         """Compute this block's sums for the way back."""
 
-    def combine_backward(self, kernels: list[BatchKernel]) -> None:
+    def combine_backward(self, kernels: list[BatchKernel], division: Division) -> None:
         """Give every kernel the sums over the batch for the way back."""
 
 
