@@ -192,7 +192,7 @@ def test_pad_takes_mouse_finger_and_keyboard(browser):
 
     def answers_as_in_python():
         page.wait_for_selector("body:not([data-digits=''])")
-        gray = np.array(page.evaluate("[...paddleMnist.pad.gray()]"), np.uint8).reshape(PICTURE, PICTURE)
+        gray = np.array(page.evaluate("[...paddleMnist.pad.picture().gray]"), np.uint8).reshape(PICTURE, PICTURE)
         digit = int(predicted_digits(model.raw_outputs(prepared_in_python(gray)[np.newaxis]))[0])
         assert page.locator("output").all_text_contents()[0] == str(digit)
 

@@ -22,14 +22,16 @@ from paddle_mnist.errors import UserError, quote
 from paddle_mnist.exports.model import Model
 from paddle_mnist.exports.verify import Answers, Run
 
-MODULES = ("net.js", "prepare.js", "pad.js", "page.js")  # a module comes after those that it imports
+# A module comes after those that it imports.
+MODULES = ("net.js", "prepare.js", "pad.js", "photo.js", "seen.js", "answer.js", "page.js")
+STYLES = ("base.css", "page.css")
 SECONDS_PER_IMAGE = 0.5  # after which Node.js is stopped
 
 
 def html_page(models: Sequence[Model]) -> str:
     """Return the page of some nets, which answer side by side."""
     described = json.dumps([_describe(model) for model in models], separators=(",", ":"))
-    page = _web("page.html").replace("/*STYLE*/", _web("page.css"))
+    page = _web("page.html").replace("/*STYLE*/", "".join(map(_web, STYLES)))
     page = page.replace("/*PROGRAM*/", f'"use strict";\n(() => {{\n{_program()}}})();\n')
     return page.replace("/*MODELS*/", described.replace("<", "\\u003c"))  # no text in it can end the element
 

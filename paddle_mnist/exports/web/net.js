@@ -3,15 +3,17 @@
 // A graph is what paddle_mnist/program/graph.py describes. Every tensor is a Float32Array, channels first; sums are taken
 // in float64 and rounded when they are stored.
 
-// Takes {graph, weights (base64 of float32, little-endian), pixelRange, answer} and returns a function from pixels
-// (Uint8Array of 28 × 28) to {digit, outputs} and probabilities or value.
-export function createNet({ graph, weights, pixelRange, answer }) {
-  const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0));
-  const all = new Float32Array(bytes.buffer), parameters = {}, shapes = { images: graph.inputShape };
-  let start = 0;
-  for (const [name, size] of graph.parameters) parameters[name] = all.subarray(start, (start += size));
+// Takes {graph, weights (base64, little-endian; or parameters: Float32Array by name), pixelRange, answer} and returns
+//   run: from pixels (Uint8Array of 28 × 28) to {digit, outputs} and probabilities or value;
+//   trace: from pixels to {answer, tensors}, with every tensor of the computation by name;
+//   parameters and shapes (of all tensors) by name.
+export function createNet({ graph, weights, parameters, pixelRange, answer }) {
+  parameters ??= readParameters(graph.parameters, weights);
+  const shapes = { images: graph.inputShape };
   for (const node of graph.nodes) shapes[node.name] = node.shape;
-  return (pixels) => {
+  const output = graph.nodes[graph.nodes.length - 1].name;
+
+  function trace(pixels) {
     const tensors = { images: toInput(pixels, pixelRange) };
     for (const node of graph.nodes) {
       const own = {};
@@ -19,8 +21,27 @@ export function createNet({ graph, weights, pixelRange, answer }) {
       const inputs = node.inputs.map((name) => tensors[name]), from = node.inputs.map((name) => shapes[name]);
       tensors[node.name] = OPERATIONS[node.operation](node, inputs, from, own);
     }
-    return toAnswer(tensors[graph.nodes[graph.nodes.length - 1].name], answer);
-  };
+    return { answer: toAnswer(tensors[output], answer), tensors };
+  }
+
+  return { run: (pixels) => trace(pixels).answer, trace, parameters, shapes };
+}
+
+// Parameters are described as [name, size], for float32, or as [name, size, rows]: so many float32 scales, each for an
+// equal share of the int8 values that follow.
+function readParameters(described, weights) {
+  const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0)), parameters = {};
+  let place = 0;
+  const floats = (count) => new Float32Array(bytes.slice(place, (place += 4 * count)).buffer);
+  for (const [name, size, rows] of described) {
+    if (rows === undefined) {
+      parameters[name] = floats(size);
+      continue;
+    }
+    const scales = floats(rows), values = new Int8Array(bytes.slice(place, (place += size)).buffer);
+    parameters[name] = Float32Array.from(values, (value, i) => value * scales[Math.floor((i * rows) / size)]);
+  }
+  return parameters;
 }
 
 function toInput(pixels, pixelRange) {
@@ -38,7 +59,7 @@ function toAnswer(outputs, answer) {
   }
   let digit = 0;
   for (let i = 1; i < outputs.length; i++) if (outputs[i] > outputs[digit]) digit = i;
-  if (answer === "value") return { digit, value: outputs[digit], outputs };
+  if (answer !== "probabilities") return { digit, value: outputs[digit], outputs };
   return { digit, probabilities: softmax(Float64Array.from(outputs), [outputs.length], 0), outputs };
 }
 

@@ -1,96 +1,160 @@
-// A pad to draw a digit on with a pen, a mouse, a finger or the keyboard.
+// A pad to draw digits on with a pen, a mouse, a finger or the keyboard.
+//
+// A drawing is a list of strokes, each a list of coordinates x, y, x, y … in quarters of a pixel of the pad. Drawing the
+// same strokes again gives the same pixels.
 
-// Pixels: of the canvas, of the blank margin around it, and of both. With the margin, no stroke reaches from one edge of
-// the picture to the other, so that none can be taken for a printed line.
-const SIDE = 168, MARGIN = 14;
-export const PICTURE = SIDE + 2 * MARGIN;
-const PEN = 12, STEP = 6;
+// Pixels: the side of a pad for one digit, and the blank margin around it. With the margin, no stroke reaches from one
+// edge of the picture to the other, so that none can be taken for a printed line.
+export const SIDE = 168;
+const MARGIN = 14, PEN = 12, STEP = 6, UNIT = 4;
 
-// Draws on a canvas of SIDE × SIDE pixels, black on white, and calls onChange after every change. The cursor is an
-// element that shows where the keyboard's pen is: arrows move it, the space bar puts it down and lifts it, Delete clears.
-export function createPad(canvas, cursor, onChange) {
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  const pen = { x: SIDE / 2, y: SIDE / 2, down: false };
-  let pointer = null, last = null;
+// Makes a canvas a pad. It calls onChange after every change, and onStroke when a stroke has ended. The cursor is an
+// element that shows where the keyboard's pen is: arrows move it, the space bar puts it down and lifts it, Delete clears,
+// Ctrl+Z undoes. What is shown has the text colour of the canvas; the picture for the nets is black on white.
+export function createPad(canvas, cursor, { onChange = () => {}, onStroke = () => {} } = {}) {
+  const ink = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const shown = canvas.getContext("2d");
+  let width = SIDE, height = SIDE, pen = null, strokes = [], current = null, pointer = null, penWidth = PEN;
 
-  function clear() {
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, SIDE, SIDE);
-    pen.down = false;
-    show();
+  function redraw() {
+    [ink.canvas.width, ink.canvas.height] = [width, height];
+    ink.fillStyle = "#fff";
+    ink.fillRect(0, 0, width, height);
+    ink.strokeStyle = "#000";
+    shown.clearRect(0, 0, canvas.width, canvas.height);
+    shown.strokeStyle = getComputedStyle(canvas).color;
+    for (const stroke of strokes) for (let i = 0; i < stroke.length; i += 2) drawPoint(stroke, i);
+  }
+
+  // Draws the line that leads to the point at index i of a stroke, or a dot for its first point.
+  function drawPoint(stroke, i) {
+    const from = Math.max(i - 2, 0), isDot = stroke[from] === stroke[i] && stroke[from + 1] === stroke[i + 1];
+    for (const context of [ink, shown]) {
+      const scale = context.canvas.width / width / UNIT;
+      context.lineWidth = penWidth * UNIT * scale;
+      context.lineCap = context.lineJoin = "round";
+      context.beginPath();
+      context.moveTo(stroke[from] * scale, stroke[from + 1] * scale);
+      context.lineTo(stroke[i] * scale + (isDot ? 0.01 : 0), stroke[i + 1] * scale); // a line without length is not drawn
+      context.stroke();
+    }
+  }
+
+  function begin(point) {
+    current = [];
+    strokes.push(current);
+    extend(point);
+  }
+
+  function extend({ x, y }) {
+    const next = [Math.round(x * UNIT), Math.round(y * UNIT)], last = current.slice(-2);
+    if (next[0] === last[0] && next[1] === last[1]) return;
+    drawPoint(current, current.push(...next) - 2);
     onChange();
   }
 
-  function stroke(from, to) {
-    context.lineWidth = PEN;
-    context.lineCap = context.lineJoin = "round";
-    context.strokeStyle = "#000";
-    context.beginPath();
-    context.moveTo(from.x, from.y);
-    context.lineTo(to.x + (from.x === to.x && from.y === to.y ? 0.01 : 0), to.y); // a dot is a line too
-    context.stroke();
+  function end() {
+    if (current) onStroke();
+    current = pointer = null;
+  }
+
+  function change(newStrokes) {
+    strokes = newStrokes;
+    current = pointer = null;
+    pen.down = false;
+    redraw();
+    showCursor();
     onChange();
+  }
+
+  const clear = () => change([]), undo = () => change(strokes.slice(0, -1));
+
+  function resize(newWidth, newHeight) {
+    [width, height] = [newWidth, newHeight];
+    pen = { x: width / 2, y: height / 2, down: false };
+    change([]);
   }
 
   function place(event) {
     const box = canvas.getBoundingClientRect();
-    return { x: ((event.clientX - box.left) * SIDE) / box.width, y: ((event.clientY - box.top) * SIDE) / box.height };
+    return { x: ((event.clientX - box.left) * width) / box.width, y: ((event.clientY - box.top) * height) / box.height };
   }
 
   canvas.addEventListener("pointerdown", (event) => {
     if (pointer !== null || event.button !== 0) return;
+    if (pen.down) liftPen();
     pointer = event.pointerId;
     canvas.setPointerCapture(pointer);
-    last = place(event);
-    stroke(last, last);
+    begin(place(event));
   });
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
-    for (const one of event.getCoalescedEvents?.().length ? event.getCoalescedEvents() : [event]) {
-      const next = place(one);
-      stroke(last, next);
-      last = next;
-    }
+    const events = event.getCoalescedEvents?.() ?? [];
+    for (const one of events.length ? events : [event]) extend(place(one));
   });
-  for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, (event) => {
-      if (event.pointerId === pointer) pointer = null;
+  for (const kind of ["pointerup", "pointercancel", "lostpointercapture"]) {
+    canvas.addEventListener(kind, (event) => {
+      if (event.pointerId === pointer) end();
     });
+  }
+
+  function liftPen() {
+    pen.down = false;
+    end();
+    showCursor();
   }
 
   const moves = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
   canvas.addEventListener("keydown", (event) => {
+    if (event.altKey || ((event.ctrlKey || event.metaKey) && event.key !== "z")) return;
     if (event.key in moves) {
-      const from = { ...pen }, inside = (value) => Math.min(Math.max(value, 0), SIDE);
-      pen.x = inside(pen.x + moves[event.key][0]);
-      pen.y = inside(pen.y + moves[event.key][1]);
-      if (pen.down) stroke(from, pen);
+      const inside = (value, size) => Math.min(Math.max(value, 0), size);
+      pen.x = inside(pen.x + moves[event.key][0], width);
+      pen.y = inside(pen.y + moves[event.key][1], height);
+      if (pen.down) extend(pen);
     } else if (event.key === " ") {
-      pen.down = !pen.down;
-      if (pen.down) stroke(pen, pen);
+      if (pen.down) liftPen();
+      else begin(pen);
+      pen.down = current !== null;
     } else if (event.key === "Delete" || event.key === "Backspace") {
       clear();
+    } else if (event.key === "z" && (event.ctrlKey || event.metaKey)) {
+      undo();
     } else {
       return;
     }
     event.preventDefault();
-    show();
+    showCursor();
   });
+  canvas.addEventListener("blur", () => pen.down && liftPen());
 
-  function show() {
-    cursor.style.left = `${(100 * pen.x) / SIDE}%`;
-    cursor.style.top = `${(100 * pen.y) / SIDE}%`;
+  function showCursor() {
+    cursor.style.left = `${(100 * pen.x) / width}%`;
+    cursor.style.top = `${(100 * pen.y) / height}%`;
     cursor.classList.toggle("down", pen.down);
   }
 
-  // Returns the grey values of the drawing and its margin, Uint8Array of PICTURE × PICTURE, row by row.
-  function gray() {
-    const { data } = context.getImageData(0, 0, SIDE, SIDE), values = new Uint8Array(PICTURE * PICTURE).fill(255);
-    for (let y = 0; y < SIDE; y++) {
-      for (let x = 0; x < SIDE; x++) values[(y + MARGIN) * PICTURE + x + MARGIN] = data[4 * (y * SIDE + x)];
+  // Returns the drawing with its margin: {gray: Uint8Array, row by row, width, height}.
+  function picture() {
+    const { data } = ink.getImageData(0, 0, width, height), wide = width + 2 * MARGIN;
+    const gray = new Uint8Array(wide * (height + 2 * MARGIN)).fill(255);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) gray[(y + MARGIN) * wide + x + MARGIN] = data[4 * (y * width + x)];
     }
-    return values;
+    return { gray, width: wide, height: height + 2 * MARGIN };
   }
 
-  return { clear, gray };
+  resize(width, height);
+  return {
+    clear,
+    undo,
+    redraw,
+    resize,
+    picture,
+    load: change,
+    size: () => [width, height],
+    strokes: () => strokes.filter((stroke) => stroke.length),
+    setPenWidth: (pixels) => (penWidth = pixels),
+    toPad: (x, y) => [x - MARGIN, y - MARGIN], // from pixels of the picture to those of the pad
+  };
 }
