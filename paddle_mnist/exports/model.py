@@ -84,7 +84,7 @@ def load_model(source: str | os.PathLike[str] | paddle.nn.Layer, pixel_range: st
         manifest = open_run(source).manifest
         facts |= {"result": manifest.get("result"), "data_sha256": manifest["data"]["sha256"]}
         data = manifest["data"]["source"]
-    layer = learner.net if isinstance(learner, PaddleLearner) else _numpy_net_as_layer(learner, settings.net)
+    layer = learner.net if isinstance(learner, PaddleLearner) else numpy_net_as_layer(learner, settings.net)
     name = f"{settings.net}, {'regression' if settings.task == 'regress' else 'classification'}"
     softmax = settings.net != "nielsen"  # its outputs are activations between 0 and 1, which do not sum to 1
     return _model(name, layer, settings.pixel_range, softmax, learner.outputs, facts, data)
@@ -129,7 +129,7 @@ def _outputs_of(layer: paddle.nn.Layer) -> Callable[[np.ndarray], np.ndarray]:
     return outputs
 
 
-def _numpy_net_as_layer(learner: Learner, name: str) -> paddle.nn.Layer:
+def numpy_net_as_layer(learner: Learner, name: str) -> paddle.nn.Layer:
     """Return one of the nets written by hand in NumPy as a layer with the same weights, in float32."""
     state = learner.state_dict()
     count = len(state) // 2

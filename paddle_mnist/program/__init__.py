@@ -10,7 +10,17 @@ convolution_1: [20, 28, 28] = convolution(images) weight=conv1.weight bias=conv1
 from paddle_mnist.program import operations  # registers its functions
 from paddle_mnist.program.capture import capture
 from paddle_mnist.program.graph import IMAGES, OPERATIONS, Graph, Node
-from paddle_mnist.program.rewrite import rewrite
+from paddle_mnist.program.rewrite import join_biases, rewrite
 from paddle_mnist.program.translate import NotCoveredError
 
-__all__ = ["IMAGES", "OPERATIONS", "Graph", "Node", "NotCoveredError", "capture", "operations", "rewrite"]
+__all__ = [
+    "IMAGES",
+    "OPERATIONS",
+    "Graph",
+    "Node",
+    "NotCoveredError",
+    "capture",
+    "join_biases",
+    "operations",
+    "rewrite",
+]

@@ -23,6 +23,11 @@ def rewrite(graph: Graph) -> Graph:
     return _renamed(graph)
 
 
+def join_biases(graph: Graph) -> Graph:
+    """Return the graph with each bias in its layer, and otherwise in the order that ``forward`` has."""
+    return _renamed(_apply(graph, _bias))
+
+
 def _renamed(graph: Graph) -> Graph:
     """Return the graph with nodes named after their operations, in order."""
     names, counts, nodes = {IMAGES: IMAGES}, Counter(), []

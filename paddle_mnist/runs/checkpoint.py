@@ -65,6 +65,11 @@ PARTS = frozenset((PADDLE_WEIGHTS, NUMPY_WEIGHTS, OPTIMIZER, STATE))
 
 Log = Callable[[str], None]
 
+
+class LockedError(UserError):
+    """Another process is training in a run folder."""
+
+
 _NAME = re.compile(r"(\.old-)?(epoch-(\d{3,9})(?:-batch-(\d{4,9}))?)(?(1)-[0-9a-f]{8})")
 _LEFTOVER = re.compile(r"\.(new|del)-epoch-.*-[0-9a-f]{8}")
 # Folders that were reported as not removed; each is reported once.
@@ -247,7 +252,8 @@ def lock(run_folder: PathLike) -> Iterator[None]:
     file ``.lock`` stays; it means nothing by itself.
 
     Raises:
-        UserError: another process holds the lock, or the folder cannot be written.
+        LockedError: another process holds the lock.
+        UserError: the folder cannot be written.
     """
     folder = Path(run_folder)
     with os_errors_as(f"cannot lock the run folder {folder}"):
@@ -259,7 +265,7 @@ def lock(run_folder: PathLike) -> Iterator[None]:
             _lock_descriptor(descriptor)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise UserError(
+                raise LockedError(
                     f"another process is training in {folder}: wait until it ends, or choose another --out"
                 ) from error
             raise UserError(f"cannot lock the run folder {folder}: {error.strerror or error}") from error

@@ -13,7 +13,8 @@ from paddle_mnist import learners
 from paddle_mnist.engine import Learner
 from paddle_mnist.errors import UserError, quote
 from paddle_mnist.recipes import NETS, Settings, settings_for
-from paddle_mnist.runs.run import open_run
+from paddle_mnist.runs import checkpoint
+from paddle_mnist.runs.run import Run, open_run
 from paddle_mnist.storage.weights import load_state_dict
 
 Shapes = dict[str, tuple[int, ...]]
@@ -49,6 +50,18 @@ def restore(
     learner = learners.build(settings, plain=plain)
     learner.load_state_dict(state, source)
     return learner, settings
+
+
+def newest_state(run: Run) -> tuple[dict[str, np.ndarray], str]:
+    """Return the weights of a run's newest checkpoint, or its best ones if it has none, and where they were found.
+
+    Raises:
+        UserError: there are none yet, or they are damaged.
+    """
+    found = checkpoint.latest(run.path, lambda message: None)
+    if found is None:
+        return run.best_state(), str(run.best_path)
+    return found[0], f"the newest checkpoint of {run.path}"
 
 
 def recognise(state: dict[str, np.ndarray], source: str) -> Settings:

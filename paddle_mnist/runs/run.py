@@ -112,9 +112,9 @@ class Run:
                 )
         return history
 
-    def append(self, records: list[dict[str, Any]]) -> None:
-        """Add records to the history; they are on disk when this returns."""
-        append_history(self.history_path, records)
+    def append(self, records: list[dict[str, Any]], sync: bool = True) -> None:
+        """Add records to the history; with ``sync``, the whole history is on the disk when this returns."""
+        append_history(self.history_path, records, sync)
 
     def truncate_history(self, progress: Progress) -> None:
         """Drop the records of steps that a run resumed at ``progress`` will take again."""

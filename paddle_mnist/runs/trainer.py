@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,6 +27,9 @@ from paddle_mnist.splits import Splits
 
 # Epochs in a row with a rising validation loss before the run warns.
 RISING = 3
+
+# Seconds after which records are written for whoever follows the history; they reach the disk with the next checkpoint.
+WRITE_EVERY = 0.25
 
 
 class Stopped(KeyboardInterrupt):
@@ -58,7 +62,8 @@ class Trainer:
         self.progress = engine.Progress()
         self.best: dict[str, Any] | None = None
         self.valid_losses: list[float] = []
-        self.pending: list[dict[str, Any]] = []  # records that the next flush writes to disk
+        self.pending: list[dict[str, Any]] = []  # records that the next flush writes
+        self.written = time.monotonic()  # when the last flush was
         self.signal: int | None = None
 
     def resume(self) -> bool:
@@ -113,6 +118,8 @@ class Trainer:
             raise Stopped(self.run.path, self.signal)
         if self.options.save_every and (step.step + 1) % self.options.save_every == 0:
             self._save()
+        elif self.pending and time.monotonic() - self.written > WRITE_EVERY:
+            self._flush(sync=False)
 
     def on_epoch(self, record: dict[str, Any]) -> None:
         """Record an epoch, save the best weights and a checkpoint, and warn if the training goes wrong."""
@@ -132,10 +139,9 @@ class Trainer:
         if self.signal is not None:
             raise Stopped(self.run.path, self.signal)
 
-    def _flush(self) -> None:
-        if self.pending:
-            self.run.append(self.pending)
-            self.pending = []
+    def _flush(self, sync: bool = True) -> None:
+        self.run.append(self.pending, sync)
+        self.pending, self.written = [], time.monotonic()
 
     def _save(self) -> None:
         self._flush()

@@ -75,11 +75,16 @@ def dump(value: Any, *, indent: int | None = None) -> str:
     return text
 
 
-def append_history(path: PathLike, records: Sequence[dict[str, Any]]) -> None:
-    """Add records to a history, one per line, all in one write; they are on the disk when this returns.
+def append_history(path: PathLike, records: Sequence[dict[str, Any]], sync: bool = True) -> None:
+    """Add records to a history, one per line, all in one write.
 
     A run that is killed meanwhile leaves at most the last line incomplete. A write that fails, on a full disk, leaves
     nothing.
+
+    Args:
+        path: the history.
+        records: what to add.
+        sync: return when these records and all before them are on the disk; otherwise other programs can read them.
 
     Raises:
         UserError: the history is a link or not a regular file, or the operating system refused; it is as it was.
@@ -94,7 +99,7 @@ def append_history(path: PathLike, records: Sequence[dict[str, Any]]) -> None:
         try:
             if os.fstat(descriptor).st_nlink > 1:
                 raise UserError(f"{path} must have one name, got a hard link: replace it with a copy")
-            _append(descriptor, data)
+            _append(descriptor, data, sync)
         finally:
             os.close(descriptor)
 
@@ -168,12 +173,13 @@ def _is_before(record: dict[str, Any], epoch: int, batch: int) -> bool:
     return line_epoch < epoch
 
 
-def _append(descriptor: int, data: bytes) -> None:
+def _append(descriptor: int, data: bytes, sync: bool) -> None:
     size = os.fstat(descriptor).st_size
     try:
         while data:  # a nearly full disk takes a part, and refuses the rest
             data = data[os.write(descriptor, data) :]
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     except BaseException:
         os.ftruncate(descriptor, size)
         raise

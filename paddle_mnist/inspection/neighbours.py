@@ -1,0 +1,45 @@
+"""Digits that look alike to a net: those with the nearest features, which are what its last layer is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from paddle_mnist.inspection.activations import Inside
+from paddle_mnist.loader import to_input
+
+BATCH = 100  # digits at a time
+
+
+class Neighbours(NamedTuple):
+    """The nearest digits, the nearest first.
+
+    Attributes:
+        indices: int64 [k].
+        distances: Euclidean, between features, float32 [k].
+    """
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+def features(
+    inside: Inside, weights: dict[str, np.ndarray], images: np.ndarray, pixel_range: str = "01"
+) -> Iterator[np.ndarray]:
+    """Yield the features of images uint8 [n, 28, 28], float32 [batch, features] at a time."""
+    name = inside.last_layer.inputs[0]
+    for first in range(0, len(images), BATCH):
+        found = inside.activations(weights, to_input(images[first : first + BATCH], pixel_range))[name]
+        yield found.reshape(len(found), -1)
+
+
+def nearest(known: np.ndarray, one: np.ndarray, count: int = 10) -> Neighbours:
+    """Return which rows of ``known``, float32 [n, features], lie nearest to ``one``, float32 [features]."""
+    squares = np.empty(len(known), np.float32)
+    for first in range(0, len(known), 1000):  # so that the differences stay in the processor's cache
+        difference = known[first : first + 1000] - one
+        squares[first : first + 1000] = np.einsum("ij,ij->i", difference, difference)
+    order = np.argsort(squares, kind="stable")[:count]
+    return Neighbours(order, np.sqrt(squares[order]))

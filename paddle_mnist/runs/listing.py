@@ -1,0 +1,64 @@
+"""Which runs a folder holds, how far each has come, and whether it is being trained."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.runs import checkpoint
+from paddle_mnist.runs.run import MANIFEST, Run
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """Return the folders in ``runs`` that hold a run, by name; links are not followed, odd names are left out."""
+    try:
+        entries = list(os.scandir(runs))
+    except OSError:
+        return []
+    return sorted(
+        Path(entry.path)
+        for entry in entries
+        if entry.name.isprintable()
+        and entry.is_dir(follow_symlinks=False)
+        and os.path.isfile(os.path.join(entry.path, MANIFEST))
+    )
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Return ``name``, or the first of ``name-2``, ``name-3`` … that is not taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def is_training(run_folder: Path) -> bool:
+    """Tell whether a process is training in a run folder."""
+    if not (run_folder / ".lock").exists():
+        return False
+    try:
+        with checkpoint.lock(run_folder):
+            return False
+    except checkpoint.LockedError:
+        return True
+    except UserError:  # it cannot be locked, so that nobody can train there
+        return False
+
+
+def newest_checkpoint(run: Run) -> Path | None:
+    """Return the folder of a run's newest checkpoint, which is not verified here; ``None`` if there is none."""
+    try:
+        found = checkpoint.checkpoints(run.path)
+    except (UserError, OSError):
+        return None
+    return found[-1] if found else None
+
+
+def epochs_done(run: Run) -> int:
+    """Return how many epochs the newest checkpoint has complete."""
+    newest = newest_checkpoint(run)
+    match = re.search(r"epoch-(\d+)", newest.name) if newest else None
+    return int(match[1]) if match else 0
