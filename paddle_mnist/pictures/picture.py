@@ -60,9 +60,14 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
     Raises:
         UserError: it is not a picture, is damaged, or is larger than ``MAX_PIXELS``; the file is named.
     """
+    return decode_picture(read_bytes(path, MAX_FILE_BYTES), str(path))
+
+
+def decode_picture(data: bytes, name: str = "the picture") -> Picture:
+    """Decode the bytes of a picture file; ``name`` is what an error calls it. Otherwise as ``open_picture``."""
     from PIL import Image, UnidentifiedImageError
 
-    file, limit = _BoundedReads(read_bytes(path, MAX_FILE_BYTES)), max(MAX_PIXELS.values())
+    file, limit = _BoundedReads(data), max(MAX_PIXELS.values())
     try:
         with _quiet():
             image = Image.open(file, formats=list(MAX_PIXELS))
@@ -76,15 +81,15 @@ def open_picture(path: str | os.PathLike[str]) -> Picture:
                 raise Image.DecompressionBombError
             gray = _upright(_to_gray(image), image.getexif().get(ORIENTATION, 1))
     except Image.DecompressionBombError:
-        raise UserError(f"{path} has more than the {limit:,} pixels that are read of its format: reduce it") from None
+        raise UserError(f"{name} has more than the {limit:,} pixels that are read of its format: reduce it") from None
     except _TooManyReadsError:
-        raise UserError(f"{path} takes more work to read than a picture should: save it as PNG or JPEG") from None
+        raise UserError(f"{name} takes more work to read than a picture should: save it as PNG or JPEG") from None
     except UnidentifiedImageError:
-        raise UserError(f"{path} is not a picture, or its format is not read: save it as PNG or JPEG") from None
+        raise UserError(f"{name} is not a picture, or its format is not read: save it as PNG or JPEG") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         reason = quote(Exception(error), 100) if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged and cannot be read as a picture ({reason}): save it again") from error
-    return Picture(gray, max(width, height) / max(gray.shape), str(path))
+        raise UserError(f"{name} is damaged and cannot be read as a picture ({reason}): save it again") from error
+    return Picture(gray, max(width, height) / max(gray.shape), name)
 
 
 def from_pixels(pixels: np.ndarray, name: str = "the picture") -> Picture:

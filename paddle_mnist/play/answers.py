@@ -1,0 +1,192 @@
+"""What every net answers to one drawing or picture, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddle_mnist.errors import UserError
+from paddle_mnist.play.models import READER, Model, default_model
+from paddle_mnist.play.nets import Nets
+from paddle_mnist.play.replies import RefusedError, array
+from paddle_mnist.play.worker import Worker
+
+if TYPE_CHECKING:
+    from paddle_mnist.pictures.picture import Picture
+    from paddle_mnist.pictures.segment import Digit
+
+KINDS = ("digit", "number", "prepared")
+SIDE = 28  # pixels of a prepared digit
+NO_DIGIT = "?"  # stands in text for what is no digit
+
+
+@dataclass(frozen=True)
+class Found:
+    """The digits that were found in a picture.
+
+    Attributes:
+        images: uint8 [n, 28, 28].
+        described: what the page is told about each.
+        lines: of writing that each stands on.
+        cuts: what was weighed to find them.
+        size: of the picture, width and height in pixels.
+        reason: why there are none.
+    """
+
+    images: np.ndarray
+    described: list[dict[str, Any]]
+    lines: list[int]
+    cuts: list[dict[str, Any]]
+    size: tuple[int, int]
+    reason: str | None = None
+
+
+def picture_from_pixels(data: bytes, width: int, height: int) -> Picture:
+    """Return raw grey values as a picture.
+
+    Raises:
+        RefusedError: there are not width times height of them.
+    """
+    from paddle_mnist.pictures.picture import from_pixels
+
+    if len(data) != width * height:
+        raise RefusedError(400, f"The body must have width times height = {width * height:,} bytes, got {len(data):,}.")
+    return from_pixels(np.frombuffer(data, np.uint8).reshape(height, width))
+
+
+def picture_from_file(data: bytes) -> Picture:
+    """Return the picture in a file of any format that ``pictures`` reads.
+
+    Raises:
+        UserError: it is not a picture, damaged, or too large.
+    """
+    from paddle_mnist.pictures.picture import decode_picture
+
+    return decode_picture(data)
+
+
+def find(picture: Picture, kind: str, confidence: Callable[[np.ndarray], np.ndarray] | None) -> Found:
+    """Find the digits in a picture.
+
+    Args:
+        picture: what was drawn or sent.
+        kind: ``"digit"`` takes all ink for one digit, ``"number"`` looks for several.
+        confidence: of a classifier, which helps to choose the cuts.
+    """
+    from paddle_mnist.pictures.segment import split_digits, whole_digit
+
+    height, width = (round(side * picture.scale) for side in picture.gray.shape)
+    try:
+        digits = [whole_digit(picture)] if kind == "digit" else split_digits(picture, confidence)
+    except UserError as error:
+        return Found(np.zeros((0, SIDE, SIDE), np.uint8), [], [], [], (width, height), str(error))
+    images = np.stack([digit.image28 for digit in digits])
+    return Found(images, [_describe(digit) for digit in digits], [digit.line for digit in digits], [], (width, height))
+
+
+def prepared(data: bytes) -> Found:
+    """Take 784 bytes for one digit as the nets get it."""
+    image = one_digit(data)
+    if not image.any():
+        return Found(np.zeros((0, SIDE, SIDE), np.uint8), [], [], [], (SIDE, SIDE), "no ink found: the digit is blank")
+    described = {"box": None, "line": 0, **_ink(image)}
+    return Found(image[np.newaxis], [described], [0], [], (SIDE, SIDE))
+
+
+def one_digit(data: bytes) -> np.ndarray:
+    """Return 784 bytes as uint8 [28, 28].
+
+    Raises:
+        RefusedError: there are more or fewer.
+    """
+    if len(data) != SIDE * SIDE:
+        raise RefusedError(400, f"The body must be 784 bytes, the 28×28 grey values of one digit, got {len(data):,}.")
+    return np.frombuffer(data, np.uint8).reshape(SIDE, SIDE)
+
+
+def _describe(digit: Digit) -> dict[str, Any]:
+    return {"box": list(digit.box), "line": digit.line, **_ink(digit.image28)}
+
+
+def _ink(image: np.ndarray) -> dict[str, Any]:
+    """Return a digit with its box and its centre of mass, in pixels of the 28×28; pixel i reaches from i to i + 1."""
+    from paddle_mnist.pictures.preprocess import ink_box
+
+    weights = image / max(1, int(image.sum()))
+    places = np.arange(SIDE) + 0.5
+    centre = [float(weights.sum(axis=0) @ places), float(weights.sum(axis=1) @ places)]
+    return {"image": array(image), "image_box": list(ink_box(image, 0)), "centre": centre}
+
+
+class Answers:
+    """Asks nets.
+
+    Args:
+        worker: runs them.
+        nets: those in memory.
+    """
+
+    def __init__(self, worker: Worker, nets: Nets) -> None:
+        self.worker, self.nets = worker, nets
+
+    def confidence(self, models: dict[str, Model]) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Return the confidence of the model that helps to choose cuts, ``None`` if none can."""
+        model = default_model(models)
+        if model is None or model.described["answer"] != "probabilities":
+            return None
+
+        def of_answers(images: np.ndarray) -> np.ndarray:
+            return self.worker.quick(lambda: self._probabilities(model, images)).result(timeout=30).max(axis=1)
+
+        return of_answers
+
+    def all(self, models: list[Model], which: str, found: Found) -> list[dict[str, Any]]:
+        """Return what each model answers; call it in the worker's thread."""
+        return [self.one(model, which, found.images, found.lines) for model in models]
+
+    def one(self, model: Model, which: str, images: np.ndarray, lines: list[int]) -> dict[str, Any]:
+        """Return what a model answers for images uint8 [n, 28, 28], or why it cannot."""
+        answer: dict[str, Any] = {
+            "model": model.id,
+            **{"read": None, "digits": [], "values": [], "probabilities": None, "scores": None, "error": None},
+        }
+        if not len(images):
+            return answer
+        try:
+            answer |= self._reader(images) if model.id == READER else self._net(model, which, images)
+        except RefusedError as error:
+            return answer | {"error": error.message}
+        except UserError as error:
+            return answer | {"error": str(error)}
+        return answer | {"read": _written(answer["digits"], lines)}
+
+    def _probabilities(self, model: Model, images: np.ndarray) -> np.ndarray:
+        found = self.one(model, "best", images, [0] * len(images))["probabilities"]
+        return np.ones((len(images), 10)) if found is None else np.asarray(found)
+
+    def _net(self, model: Model, which: str, images: np.ndarray) -> dict[str, Any]:
+        from paddle_mnist import engine
+
+        net = self.nets.get(model, which)
+        outputs = net.outputs(images)
+        probabilities = net.learner.probabilities(outputs)
+        return {
+            "digits": engine.predicted_digits(outputs).tolist(),
+            "values": outputs.max(axis=1).tolist(),
+            "probabilities": None if probabilities is None else probabilities.tolist(),
+            "scores": None if outputs.shape[1] == 1 else outputs.tolist(),
+        }
+
+    def _reader(self, images: np.ndarray) -> dict[str, Any]:
+        raise RefusedError(409, "The bundled reader is missing from this installation.")
+
+
+def _written(digits: list[int | None], lines: list[int]) -> str:
+    """Return digits as text, with a line break between lines of writing."""
+    rows: dict[int, str] = {}
+    for digit, line in zip(digits, lines, strict=True):
+        rows[line] = rows.get(line, "") + (NO_DIGIT if digit is None else str(digit))
+    return "\n".join(rows.values())

@@ -1,0 +1,268 @@
+"""The addresses of the server, and what answers at each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from paddle_mnist import console
+from paddle_mnist.dataset import Dataset, open_dataset
+from paddle_mnist.errors import UserError
+from paddle_mnist.play import inputs, inside
+from paddle_mnist.play.answers import KINDS, Answers, find, one_digit, picture_from_file, picture_from_pixels, prepared
+from paddle_mnist.play.guard import Access, Guard
+from paddle_mnist.play.models import Catalog, Model
+from paddle_mnist.play.nets import WHICH, Nets
+from paddle_mnist.play.replies import Json, RefusedError, refusal
+from paddle_mnist.play.static import ICON, PAGE, Static
+from paddle_mnist.play.worker import Worker
+
+T = TypeVar("T")
+Handler = Callable[[Request], Awaitable[Response]]
+
+MAX_SIDE = 2000  # pixels of a drawing
+MAX_SHOWN = 200  # digits in one answer
+SPLITS = ("eval", "train", "valid")
+
+
+class Playground:
+    """Everything that the server holds, and the functions that answer.
+
+    Args:
+        work: the work folder, which holds the runs.
+        access: how the server may be reached.
+    """
+
+    def __init__(self, work: Path, access: Access) -> None:
+        self.access, self.static = access, Static()
+        self.catalog = Catalog(work / "runs", list)
+        self.worker, self.nets = Worker(), Nets()
+        self.answers = Answers(self.worker, self.nets)
+        self.pictures = ThreadPoolExecutor(2, "pictures")  # decode and segment, away from the nets' thread
+        self.disk = ThreadPoolExecutor(1, "disk")  # lists runs and reads histories
+        self._datasets: dict[str, Dataset] = {}
+
+    # --- the page ---
+
+    async def page(self, request: Request) -> Response:
+        """Return the page itself; with a token in the address, also the cookie that stands for it from now on."""
+        reply = self.static.reply(PAGE, request)
+        if self.access.token is not None:
+            reply.set_cookie(self.access.cookie, self.access.token, httponly=True, samesite="lax")
+        return reply
+
+    async def file(self, request: Request) -> Response:
+        """Return a file of the page."""
+        return self.static.reply(f"{request.path_params['folder']}/{request.path_params['name']}", request)
+
+    async def icon(self, request: Request) -> Response:
+        """Return the icon, if there is one."""
+        return self.static.reply(ICON, request) if ICON in self.static.files else Response(status_code=204)
+
+    # --- models and answers ---
+
+    async def models(self, request: Request) -> Response:
+        """Return the listing of models."""
+        return Json(await self.on(self.disk, self.catalog.described))
+
+    async def answer(self, request: Request) -> Response:
+        """Return what nets answer to a drawing or a picture."""
+        kind, which = inputs.word(request, "kind", KINDS), inputs.word(request, "weights", WHICH)
+        listed = await self.on(self.disk, self.catalog.models)
+        chosen = inputs.ids(request, "models")
+        if chosen is None:
+            models = [model for model in listed.values() if model.trained]
+        else:
+            models = [_known(listed, model_id) for model_id in chosen]
+        found = await self._found(request, kind, listed)
+        answers = await self.quick(lambda: self.answers.all(models, which, found)) if len(found.images) else []
+        return Json(
+            {
+                "kind": kind,
+                "picture": dict(zip(("width", "height"), found.size, strict=True)),
+                "empty": not len(found.images),
+                "reason": found.reason,
+                "digits": found.described,
+                "cuts": found.cuts,
+                "answers": answers,
+            }
+        )
+
+    async def _found(self, request: Request, kind: str, listed: dict[str, Model]) -> Any:
+        data = await request.body()
+        if kind == "prepared":
+            return prepared(data)
+        confidence = self.answers.confidence(listed) if kind == "number" else None
+        if request.headers.get("content-type", "").startswith("image/"):
+            read = partial(picture_from_file, data)
+        else:
+            width, height = (inputs.integer(request, name, None, 4, MAX_SIDE) for name in ("width", "height"))
+            read = partial(picture_from_pixels, data, width, height)
+        return await self.on(self.pictures, lambda: find(read(), kind, confidence))
+
+    # --- look inside ---
+
+    async def weights(self, request: Request) -> Response:
+        """Return the parameters of a net."""
+        model, which = await self.model(request), inputs.word(request, "weights", WHICH)
+        names = inputs.ids(request, "names")
+        return Json(await self.quick(lambda: inside.weights(self.nets, model, which, names)))
+
+    async def layers(self, request: Request) -> Response:
+        """Return what each operation of a net makes of a digit."""
+        model, which = await self.model(request), inputs.word(request, "weights", WHICH)
+        image = one_digit(await request.body())
+
+        def look() -> dict[str, Any]:
+            found = inside.layers(self.nets, model, which, image)
+            return {**found, "answer": self.answers.one(model, which, image[np.newaxis], [0])}
+
+        return Json(await self.quick(look))
+
+    async def saliency(self, request: Request) -> Response:
+        """Return which pixels the answer depends on."""
+        model, which = await self.model(request), inputs.word(request, "weights", WHICH)
+        method = inputs.word(request, "method", ("gradient", "occlusion"))
+        digit = inputs.integer(request, "digit", None, 0, 9) if "digit" in request.query_params else None
+        image = one_digit(await request.body())
+        return Json(await self.quick(lambda: inside.saliency(self.nets, model, which, image, method, digit)))
+
+    async def neighbours(self, request: Request) -> Response:
+        """Return the training digits that look most alike to a net."""
+        model, image = await self.model(request), one_digit(await request.body())
+        data = await self.dataset(inside.data_of(model))
+        return Json(await self.slow(inside.neighbours(self.nets, model, image, data)))
+
+    async def confusion(self, request: Request) -> Response:
+        """Return the table of true against predicted test digits."""
+        model = await self.model(request)
+        data = await self.dataset(inside.data_of(model))
+        found = await self.slow(inside.predicted(self.nets, model, data))
+        return Json(inside.confusion(model, data.eval.labels, found))
+
+    async def cell(self, request: Request) -> Response:
+        """Return the digits behind a cell of the table."""
+        model, start, count = await self.model(request), *_slice(request)
+        true, predicted = (_digit(request.path_params[name]) for name in ("true", "predicted"))
+        data = await self.dataset(inside.data_of(model))
+        found = await self.slow(inside.predicted(self.nets, model, data))
+        which = np.flatnonzero((data.eval.labels == true) & (found == predicted))
+        return Json(inside.some(data.eval.images, data.eval.labels, which, start, count))
+
+    async def digits(self, request: Request) -> Response:
+        """Return some of the digits that nets are trained and tested on."""
+        name, (start, count) = inputs.word(request, "split", SPLITS), _slice(request)
+        label = inputs.integer(request, "label", None, 0, 9) if "label" in request.query_params else None
+        split = getattr(await self.dataset("auto"), name)
+        which = np.arange(len(split.labels)) if label is None else np.flatnonzero(split.labels == label)
+        return Json({"split": name, **inside.some(split.images, split.labels, which, start, count)})
+
+    # --- what the functions above share ---
+
+    async def model(self, request: Request) -> Model:
+        """Return the model that the address names."""
+        return _known(await self.on(self.disk, self.catalog.models), request.path_params["id"])
+
+    async def dataset(self, source: str) -> Dataset:
+        """Return the digits at a place, which is kept; it never comes from the page."""
+        if source not in self._datasets:
+            self._datasets[source] = await self.on(self.disk, partial(open_dataset, source))
+        return self._datasets[source]
+
+    async def on(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        """Run a function in a pool."""
+        return await asyncio.get_running_loop().run_in_executor(pool, function)
+
+    async def quick(self, function: Callable[[], T]) -> T:
+        """Run a function in the nets' thread."""
+        return await asyncio.wrap_future(self.worker.quick(function))
+
+    async def slow(self, slices: Generator[None, None, T]) -> T:
+        """Run a generator in the nets' thread, between quick work."""
+        return await asyncio.wrap_future(self.worker.slow(slices))
+
+    def close(self) -> None:
+        """End all threads."""
+        self.worker.close()
+        self.pictures.shutdown(cancel_futures=True)
+        self.disk.shutdown(cancel_futures=True)
+
+
+def create_app(playground: Playground) -> Guard:
+    """Return the application that serves a playground, with its guard around it."""
+    get, post = ["GET"], ["POST"]
+    model = "/api/models/{id}"
+    routes = [
+        ("/", playground.page, get),
+        ("/favicon.ico", playground.icon, get),
+        ("/{folder}/{name:path}", playground.file, get),
+    ]
+    api = [
+        ("/api/models", playground.models, get),
+        ("/api/answers", playground.answer, post),
+        ("/api/digits", playground.digits, get),
+        (f"{model}/weights", playground.weights, get),
+        (f"{model}/layers", playground.layers, post),
+        (f"{model}/saliency", playground.saliency, post),
+        (f"{model}/neighbours", playground.neighbours, post),
+        (f"{model}/confusion", playground.confusion, get),
+        (f"{model}/confusion/{{true}}/{{predicted}}", playground.cell, get),
+    ]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            playground.close()
+
+    app = Starlette(
+        routes=[Route(path, _answering(handler), methods=methods) for path, handler, methods in [*api, *routes]],
+        lifespan=lifespan,
+    )
+    return Guard(app, playground.access)
+
+
+def _answering(handler: Handler) -> Handler:
+    """Return the handler with every error that a request can cause as an answer of one sentence."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except RefusedError as error:
+            return refusal(error.status, error.message)
+        except UserError as error:
+            return refusal(400, f"{error}.")
+        except OSError as error:
+            return refusal(500, f"{console.describe(error)}.")
+        except MemoryError:
+            return refusal(503, "The server is out of memory: try again later.")
+
+    return answer
+
+
+def _known(models: dict[str, Model], model_id: str) -> Model:
+    if model_id not in models:
+        raise RefusedError(404, f"There is no model {model_id[:80]!r}: it may have been removed.")
+    return models[model_id]
+
+
+def _slice(request: Request) -> tuple[int, int]:
+    return inputs.integer(request, "start", 0, 0, 10**9 - 1), inputs.integer(request, "count", 60, 1, MAX_SHOWN)
+
+
+def _digit(text: str) -> int:
+    if len(text) != 1 or text not in "0123456789":
+        raise RefusedError(404, "The cells of the table are named by two digits.")
+    return int(text)
