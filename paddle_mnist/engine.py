@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from paddle_mnist.loader import Batch, batches, shuffled
+from paddle_mnist.distributed.team import Team, gather_rows, share
+from paddle_mnist.loader import Batch, batches, shuffled, to_target
 from paddle_mnist.recipes import Settings
 from paddle_mnist.splits import Split
 
@@ -29,11 +30,16 @@ class Learner(Protocol):
         lr: the learning rate of the next step.
         step: the number of the next step, counted from 0 within the run.
         engine: what carries out a step, in words, such as ``"NumPy"``.
+        team: the processes that train this net together, mostly one.
     """
 
     lr: float
     step: int
     engine: str
+    team: Team
+
+    def rows(self, n: int) -> slice:
+        """Return the rows of a batch of ``n`` samples whose images this process needs; all, unless it is in a team."""
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Take one gradient step on a batch and return its mean loss before the step."""
@@ -171,7 +177,7 @@ def fit(
         for step in train_epoch(learner, train, settings, progress):
             steps.append(step)
             on_step(step)
-        metrics = evaluate(learner, batches(valid, EVAL_BATCH, settings.task, settings.pixel_range))
+        metrics = evaluate_split(learner, valid, settings)
         history.append(close_epoch(progress, metrics, learner.lr, steps, time.perf_counter() - began))
         on_epoch(history[-1])
     return history
@@ -182,7 +188,7 @@ def train_epoch(learner: Learner, train: Split, settings: Settings, progress: Pr
     learner.lr = settings.lr_of(progress.epoch)
     first = progress.epoch * steps_per_epoch(train, settings)
     learner.step = first + progress.batch
-    for images, labels in epoch_batches(train, settings, progress):
+    for images, labels in epoch_batches(train, settings, progress, learner.rows if learner.team.size > 1 else None):
         began = time.perf_counter()
         loss = learner.train_step(images, labels)
         ms = 1000 * (time.perf_counter() - began)
@@ -191,10 +197,15 @@ def train_epoch(learner: Learner, train: Split, settings: Settings, progress: Pr
         yield step
 
 
-def epoch_batches(train: Split, settings: Settings, progress: Progress) -> Iterator[Batch]:
-    """Return the remaining batches of the epoch that ``progress`` is in, in that epoch's own order."""
+def epoch_batches(
+    train: Split, settings: Settings, progress: Progress, own: Callable[[int], slice] | None = None
+) -> Iterator[Batch]:
+    """Return the remaining batches of the epoch that ``progress`` is in, in that epoch's own order.
+
+    ``own`` is that of ``loader.batches``.
+    """
     order = shuffled(len(train.labels), settings.seed, progress.epoch)
-    return batches(train, settings.batch_size, settings.task, settings.pixel_range, order, start=progress.batch)
+    return batches(train, settings.batch_size, settings.task, settings.pixel_range, order, progress.batch, own)
 
 
 def close_epoch(progress: Progress, metrics: Metrics, lr: float, steps: list[Step], seconds: float) -> dict[str, Any]:
@@ -230,6 +241,19 @@ def evaluate(learner: Learner, batches: Iterable[Batch]) -> Metrics:
         outputs.append(learner.outputs(images))
         targets.append(labels)
     return measure(np.concatenate(outputs), np.concatenate(targets), learner.loss)
+
+
+def evaluate_split(learner: Learner, split: Split, settings: Settings) -> Metrics:
+    """Measure a learner on a split, of which each member of its team computes some batches; each digit counts once."""
+    total = math.ceil(len(split.labels) / EVAL_BATCH)
+    shares = [share(total, rank, learner.team.size) for rank in range(learner.team.size)]
+    edges = [[min(edge * EVAL_BATCH, len(split.labels)) for edge in (own.start, own.stop)] for own in shares]
+    mine = slice(*edges[learner.team.rank])
+    part = Split(split.images[mine], split.labels[mine])
+    outputs = [learner.outputs(images) for images, _ in batches(part, EVAL_BATCH, settings.task, settings.pixel_range)]
+    own_outputs = np.concatenate([np.empty((0, 1 if settings.task == "regress" else 10), np.float32), *outputs])
+    found = gather_rows(learner.team, own_outputs, [stop - start for start, stop in edges])
+    return measure(found, to_target(split.labels, settings.task), learner.loss)
 
 
 def measure(outputs: np.ndarray, labels: np.ndarray, loss: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Metrics:

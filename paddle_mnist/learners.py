@@ -13,6 +13,7 @@ import paddle
 import paddle.nn.functional as F
 
 from paddle_mnist import fast, nets
+from paddle_mnist.distributed.team import ALONE, Team
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import NETS, Settings
 from paddle_mnist.scratch.learners import NumpyLearner
@@ -27,14 +28,17 @@ ACCUMULATORS = {
 }
 
 
-def build(settings: Settings, device: str = "cpu", plain: bool = False) -> PaddleLearner | NumpyLearner:
+def build(
+    settings: Settings, device: str = "cpu", plain: bool = False, team: Team = ALONE
+) -> PaddleLearner | NumpyLearner:
     """Build the learner that the settings describe, with weights drawn from ``settings.seed``.
 
     Args:
         device: ``"cpu"`` or ``"gpu"``; the NumPy nets run on the CPU only.
         plain: train through Paddle's own layers, without the faster equivalents in ``fast``.
+        team: the processes that train the net together; a net in NumPy is trained by one.
     """
-    return NumpyLearner(settings) if settings.is_numpy else PaddleLearner(settings, device, plain)
+    return NumpyLearner(settings) if settings.is_numpy else PaddleLearner(settings, device, plain, team)
 
 
 class PaddleLearner:
@@ -46,9 +50,10 @@ class PaddleLearner:
         task: ``"regress"`` or ``"classify"``; decides the loss.
         step: the number of the next step; with the seed it decides the masks of dropout.
         engine: what runs the net, such as ``"fast: oneDNN, 2 threads"``.
+        team: the processes that train the net together.
     """
 
-    def __init__(self, settings: Settings, device: str = "cpu", plain: bool = False) -> None:
+    def __init__(self, settings: Settings, device: str = "cpu", plain: bool = False, team: Team = ALONE) -> None:
         if device == "gpu" and not paddle.device.is_compiled_with_cuda():
             raise UserError("device must be cpu: this Paddle has no CUDA; install paddlepaddle-gpu to use --device gpu")
         paddle.set_device(device)
@@ -58,16 +63,27 @@ class PaddleLearner:
             self.net = layer(num_outputs=1 if settings.task == "regress" else 10)
         self.optimizer = make_optimizer(settings, self.net.parameters())
         self.task, self.optimizer_name = settings.task, settings.optimizer
-        self.seed, self.step = settings.seed, 0
+        self.seed, self.step, self.team = settings.seed, 0, team
         self.forward = self.net if plain else fast.accelerate(self.net)
-        self.fast_step = None if plain else fast.train_step(self.net, self.task, self.optimizer, seed=settings.seed)
+        self.fast_step = (
+            None if plain else fast.train_step(self.net, self.task, self.optimizer, seed=settings.seed, team=team)
+        )
         self.engine = fast.engine_name(self.net, self.optimizer) if self.fast_step else "plain: as asked for"
+
+    def rows(self, n: int) -> slice:
+        """Return the rows of a batch of ``n`` samples whose images this process needs.
+
+        Only the fast step is divided among a team. Paddle's own layers compute a batch as a whole, and so does every
+        member: no other way gives the bits that one process gives.
+        """
+        self.net.train()
+        return self.fast_step.rows(n) if self.fast_step else slice(0, n)
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Take one gradient step on a batch and return its mean loss before the step.
 
         Args:
-            images: float32 [n, 1, 28, 28].
+            images: float32 [n, 1, 28, 28]; in a team, 0 outside ``rows``.
             labels: [n, 1], float32 to regress, int64 to classify.
         """
         self.net.train()

@@ -71,17 +71,29 @@ def batches(
     pixel_range: str = "01",
     order: np.ndarray | None = None,
     start: int = 0,
+    own: Callable[[int], slice] | None = None,
 ) -> Iterator[Batch]:
     """Yield a split batch by batch; arguments and arrays as in ``load_data``.
 
     Args:
         order: the order of the samples, integers [n]; ``None`` is the split's own.
         start: the number of batches to skip, to resume in the middle of an epoch.
+        own: returns which rows of a batch of so many samples to read; other images are left 0. ``None`` reads all.
     """
     check_batches(batch_size, task, pixel_range)
     for first in range(start * batch_size, len(split.labels), batch_size):
-        rows = slice(first, first + batch_size) if order is None else order[first : first + batch_size]
-        yield to_input(split.images[rows], pixel_range), to_target(split.labels[rows], task)
+        rows: slice | np.ndarray = slice(first, first + batch_size)
+        rows = rows if order is None else order[rows]
+        labels = to_target(split.labels[rows], task)
+        if own is None:
+            yield to_input(split.images[rows], pixel_range), labels
+            continue
+        mine = own(len(labels))
+        rows = slice(first + mine.start, first + mine.stop)
+        rows = rows if order is None else order[rows]
+        images = np.zeros((len(labels), 1, 28, 28), np.float32)
+        images[mine] = to_input(split.images[rows], pixel_range)
+        yield images, labels
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:

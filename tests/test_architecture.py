@@ -15,7 +15,7 @@ PACKAGE = ROOT / "paddle_mnist"
 # the lines above it here.
 LAYERS = (
     ("__init__", "errors", "splits", "nets", "cpu"),
-    ("storage",),
+    ("storage", "distributed"),
     ("sources", "pictures", "plots", "fast", "program", "recipes", "console"),
     ("dataset",),
     ("loader", "scratch"),

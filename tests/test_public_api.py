@@ -15,8 +15,8 @@ PUBLIC = {
     "nets": "CNN FC MLP",
     "loader": "Batch MODES batches check_batches load_data shuffled to_input to_target",
     "learners": "PaddleLearner build make_optimizer",
-    "engine": "EVAL_BATCH Learner Metrics NotFiniteError Progress Step close_epoch epoch_batches evaluate fit measure"
-    " predicted_digits steps_per_epoch train_epoch",
+    "engine": "EVAL_BATCH Learner Metrics NotFiniteError Progress Step close_epoch epoch_batches evaluate"
+    " evaluate_split fit measure predicted_digits steps_per_epoch train_epoch",
     # What it stands on, and training from Python.
     "cpu": "threads tune",
     "dataset": "Dataset Log download_folder open_dataset work_folder",

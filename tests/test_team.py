@@ -1,4 +1,4 @@
-"""``fast.team``: a batch divided among the members of a team gives the bits that one process gives."""
+"""``distributed.team``: a batch divided among the members of a team gives the bits that one process gives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import paddle.nn.functional as F
 import pytest
 
 from paddle_mnist import fast, nets
-from paddle_mnist.fast.team import ALONE, Division, OrderedSum, gather_rows
+from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, gather_rows
 
 BATCHES = (100, 100, 37, 23)
 

@@ -18,7 +18,6 @@ other places than Paddle's.
     plan          kernels, size of blocks, layout of parameters
     workspace     the buffers of one block
     blocks        blocks over threads, sums in a fixed order
-    team          blocks over processes
     elementwise, normalization, dense, convolution, shapes     kernels in NumPy
     kernels_onednn, onednn                                     kernels in oneDNN, which Paddle's Linux wheel brings
     losses, optimizers, dropout                                the rest of a training step
@@ -30,12 +29,12 @@ from __future__ import annotations
 import numpy as np
 import paddle
 
+from paddle_mnist.distributed.team import ALONE, Team
 from paddle_mnist.errors import UserError
 from paddle_mnist.fast import losses
 from paddle_mnist.fast.blocks import Runner
 from paddle_mnist.fast.engine import Engine, engine_of, suits
 from paddle_mnist.fast.optimizers import update_for
-from paddle_mnist.fast.team import ALONE, Team
 
 __all__ = ["Forward", "TrainStep", "accelerate", "engine_name", "train_step"]
 
@@ -69,7 +68,7 @@ def train_step(
         optimizer: one of Paddle's, made for the net's parameters. Its learning rate is read at each step.
         label_smoothing: for ``"classify"``, the share of each target that is spread evenly over all classes.
         seed: decides the masks of dropout, together with the number of the step; by default from Paddle's generator.
-        team: processes that train the net together; see ``fast.team``. They need the same seed.
+        team: processes that train the net together; see ``distributed.team``. They need the same seed.
     """
     if task not in ("regress", "classify"):
         raise UserError(f"task must be regress or classify, got {task}")

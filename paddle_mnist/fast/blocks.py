@@ -17,10 +17,10 @@ from itertools import pairwise
 import numpy as np
 
 from paddle_mnist import cpu
+from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, Team
 from paddle_mnist.fast import blas, dropout
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.plan import Plan
-from paddle_mnist.fast.team import ALONE, Division, OrderedSum, Team
 from paddle_mnist.fast.workspace import Workspace
 
 # The gradients of at most so many blocks are kept before they are added up.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
+from paddle_mnist.distributed.team import ALONE, Team
 from paddle_mnist.fast import paddle_private
 from paddle_mnist.fast.arrays import TensorMemory
 from paddle_mnist.fast.blocks import MOST_IMAGES_AT_BARRIERS, OutputGradient, Runner, Seed
 from paddle_mnist.fast.plan import Plan
-from paddle_mnist.fast.team import ALONE, Team
 from paddle_mnist.fast.watch import Watch
 from paddle_mnist.program import NotCoveredError, capture, rewrite
 

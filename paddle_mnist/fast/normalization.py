@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_mnist.fast.team import Division
+from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.workspace import BatchKernel, Kernel, Workspace, stored_axis
 from paddle_mnist.program import Node
 

@@ -17,9 +17,9 @@ from typing import Protocol
 
 import numpy as np
 
+from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned, split
 from paddle_mnist.fast.onednn import Library, Primitives
-from paddle_mnist.fast.team import Division
 from paddle_mnist.program import IMAGES, Graph, Node
 
 

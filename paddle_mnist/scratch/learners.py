@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from paddle_mnist.distributed.team import ALONE, Team
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import Settings
 from paddle_mnist.scratch.checks import check_weights, class_indices
@@ -32,10 +33,15 @@ class NumpyLearner:
 
     engine = "NumPy"
     step = 0
+    team: Team = ALONE
 
     def __init__(self, settings: Settings) -> None:
         self.net = build(settings.net, hidden=settings.hidden, seed=settings.seed)
         self.name, self.lr = settings.net, settings.lr
+
+    def rows(self, n: int) -> slice:
+        """Return the rows of a batch of ``n`` samples whose images are needed: all."""
+        return slice(0, n)
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> float:
         """Take one gradient step on a batch and return its mean loss before the step."""

@@ -2,14 +2,13 @@
 
 A *team* is this process and others that train the same net in step. Every member applies the same update, so all that
 they exchange are the sums over each member's blocks, and the same numbers are added in the same order by everybody.
-``paddle_mnist.distributed`` has a team of processes that Paddle's launcher has started.
+``gloo`` has the team of the processes that Paddle's launcher has started.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +49,11 @@ class Alone:
 ALONE = Alone()
 
 
+def share(count: int, rank: int, size: int) -> range:
+    """Return which of ``count`` items in order are a member's: equally many for each, up to one."""
+    return range(rank * count // size, (rank + 1) * count // size)
+
+
 class Division:
     """How the blocks of one batch are divided among a team: in order, equally many for each member, up to one.
 
@@ -69,9 +73,8 @@ class Division:
     def __init__(self, team: Team, pieces: Sequence[slice]) -> None:
         self.team = team if len(pieces) > 1 else ALONE
         self.count = len(pieces)
-        edges = [rank * self.count // self.team.size for rank in range(self.team.size + 1)]
         rows = [0, *(piece.stop for piece in pieces)]
-        self._ranges = [range(*pair) for pair in pairwise(edges)]
+        self._ranges = [share(self.count, rank, self.team.size) for rank in range(self.team.size)]
         self.blocks = self._ranges[self.team.rank]
         self.rows = slice(rows[self.blocks.start], rows[self.blocks.stop])
         self.block_counts = [len(blocks) for blocks in self._ranges]
@@ -155,7 +158,8 @@ class OrderedSum:
 @functools.lru_cache(maxsize=256)
 def _spans(count: int, blocks: range) -> list[tuple[int, int]]:
     """Return the ranges of the subtrees to which the parts of a sum over consecutive blocks belong."""
-    nodes, stack = _nodes(count), []
+    nodes = _nodes(count)
+    stack: list[tuple[int, int]] = []
     for i in blocks:
         first, stop = i, i + 1
         while stack and stack[-1][1] == first and (stack[-1][0], stop) in nodes:
