@@ -11,9 +11,9 @@ import paddle
 from paddle_mnist.engine import Learner
 from paddle_mnist.errors import UserError
 from paddle_mnist.exports.model import numpy_net_as_layer
-from paddle_mnist.inspection.operations import run
 from paddle_mnist.learners import PaddleLearner
 from paddle_mnist.program import Graph, Node, NotCoveredError, capture, join_biases
+from paddle_mnist.program.evaluate import run
 from paddle_mnist.recipes import Settings
 
 # Paddle's layers without parameters, and the operations that they become.

@@ -1,4 +1,4 @@
-"""The operations of a ``Graph`` on Paddle's tensors, one at a time, so that every result can be looked at.
+"""Evaluates a graph with Paddle's functions, one operation at a time, so that every result can be looked at.
 
 Slower than ``fast``, which keeps no results, and differentiable, since Paddle records each call.
 """
