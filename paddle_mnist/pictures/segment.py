@@ -73,12 +73,17 @@ def whole_digit(picture: Picture) -> Digit:
     return Digit(_scaled(ink_box(ink), picture.scale), prepare_digit(ink))
 
 
-def split_digits(picture: Picture | np.ndarray, confidence: Confidence | None = None) -> list[Digit]:
+def split_digits(
+    picture: Picture | np.ndarray,
+    confidence: Confidence | None = None,
+    weighed: list[touching.Weighed] | None = None,
+) -> list[Digit]:
     """Find the digits in a picture, in reading order: line by line from the top, each from left to right.
 
     Args:
         picture: what ``picture.open_picture`` returned, or grey values uint8 [h, w].
         confidence: a classifier's, which then helps to choose how touching digits are split.
+        weighed: a list that takes how the cuts of every wide shape were weighed, in pixels of the file.
 
     Raises:
         UserError: nothing in the picture looks like digits.
@@ -96,8 +101,17 @@ def split_digits(picture: Picture | np.ndarray, confidence: Confidence | None = 
         ink = find_ink(picture, fine=True)
 
     digits = []
-    for line, found in enumerate(find_digits(ink, name, confidence)):
+    looked_at: list[touching.Weighed] = []
+    for line, found in enumerate(find_digits(ink, name, confidence, looked_at)):
         digits += [Digit(_scaled(part.box, scale), _prepared(ink, part), line) for part in found]
+    if weighed is not None:
+        weighed += [
+            one._replace(
+                box=_scaled(one.box, scale),
+                cuts=[(_scaled(left, scale), _scaled(right, scale), score) for left, right, score in one.cuts],
+            )
+            for one in looked_at
+        ]
     return digits
 
 
@@ -107,7 +121,10 @@ def _scaled(box: tuple[int, int, int, int], scale: float) -> tuple[int, int, int
 
 
 def find_digits(
-    ink: np.ndarray, name: str = "the picture", confidence: Confidence | None = None
+    ink: np.ndarray,
+    name: str = "the picture",
+    confidence: Confidence | None = None,
+    weighed: list[touching.Weighed] | None = None,
 ) -> list[list[Component]]:
     """Segment ink [h, w] into digits: for each line of writing, from top to bottom, its digits from left to right."""
     pieces, slant, height = find_pieces(ink, name)
@@ -123,7 +140,9 @@ def find_digits(
     lines = []
     for line in pieces:
         parts = (
-            line if lone else [part for piece in line for part in touching.split_touching(piece, slant, height, score)]
+            line
+            if lone
+            else [part for piece in line for part in touching.split_touching(piece, slant, height, score, weighed)]
         )
         digits = [part for part in parts if part.height >= MIN_DIGIT * height]
         lines.append(sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,7 +36,28 @@ BEAM = 2  # left parts that are tried where a component may hold more than two d
 SPLIT_BIAS = -1.7  # log probability that each further digit must gain; negative, since no right cut is quite clean
 
 
-def split_touching(component: Component, slant: float, height: float, score: Score) -> list[Component]:
+Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two exclusive
+
+
+class Weighed(NamedTuple):
+    """How the cuts of one component were weighed.
+
+    Attributes:
+        box: of the component.
+        whole: log probability that it is one digit.
+        cuts: the boxes of both parts, and the score of each cut, which is compared with ``whole``.
+        chosen: the index of the best cut, or ``None`` where the component is left whole.
+    """
+
+    box: Box
+    whole: float
+    cuts: list[tuple[Box, Box, float]]
+    chosen: int | None
+
+
+def split_touching(
+    component: Component, slant: float, height: float, score: Score, weighed: list[Weighed] | None = None
+) -> list[Component]:
     """Split a component into the most probable digits, from left to right.
 
     Args:
@@ -43,25 +65,33 @@ def split_touching(component: Component, slant: float, height: float, score: Sco
         slant: of the writing, as ``find_slant`` returns it.
         height: of a digit, in pixels.
         score: how likely components are whole digits.
+        weighed: a list that takes what was weighed, for those who want to see it.
     """
-    return _best_split(component, slant, height, score)[1]
+    return _best_split(component, slant, height, score, [] if weighed is None else weighed)[1]
 
 
-def _best_split(component: Component, slant: float, height: float, score: Score) -> tuple[float, list[Component]]:
+def _best_split(
+    component: Component, slant: float, height: float, score: Score, weighed: list[Weighed]
+) -> tuple[float, list[Component]]:
     """Return the highest score of all candidate splits, and its parts."""
     cuts = find_cuts(component, slant, height)
     values = score([component, *itertools.chain.from_iterable(cuts)])
     whole, left, right = values[0], values[1::2] - SPLIT_BIAS, values[2::2]
-    found = [(float(whole), [component])]
+    found: list[tuple[float, list[Component], int | None]] = [(float(whole), [component], None)]
     if cuts:
         best = int(np.argmax(left + right))
-        found.append((float(left[best] + right[best]), list(cuts[best])))
+        found.append((float(left[best] + right[best]), list(cuts[best]), best))
     first, last = upright_columns(component, slant)
     if last - first > THREE_WIDE * height:
         for i in np.argsort(-left)[: BEAM if last - first < MANY_WIDE * height else 1]:
-            value, parts = _best_split(cuts[i][1], slant, height, score)
-            found.append((float(left[i]) + value, [cuts[i][0], *parts]))
-    return max(found, key=lambda way: way[0])
+            value, parts = _best_split(cuts[i][1], slant, height, score, weighed)
+            found.append((float(left[i]) + value, [cuts[i][0], *parts], int(i)))
+    value, parts, chosen = max(found, key=lambda way: way[0])
+    if cuts:
+        scores = (left + right).tolist()
+        boxes = [(one.box, other.box, total) for (one, other), total in zip(cuts, scores, strict=True)]
+        weighed.insert(0, Weighed(component.box, float(whole), boxes, chosen))
+    return value, parts
 
 
 def find_cuts(component: Component, slant: float, height: float) -> list[tuple[Component, Component]]:

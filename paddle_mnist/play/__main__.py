@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     listener = bind(args.host, args.port)
     access = access_to(args.host, listener)
     address = address_of(access)
-    server = server_for(Playground(work_folder().resolve(), access))
+    playground = Playground(work_folder().resolve(), access)
+    server = server_for(playground)
 
     def on_start() -> None:
         console.show(f"{address}  (Ctrl-C stops)")
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.no_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    server.on_start = on_start
+    server.on_start, server.on_stop = on_start, playground.hub.close
     with listener:
         server.run(sockets=[listener])
     return 0

@@ -17,6 +17,7 @@ from paddle_mnist.play.worker import Worker
 if TYPE_CHECKING:
     from paddle_mnist.pictures.picture import Picture
     from paddle_mnist.pictures.segment import Digit
+    from paddle_mnist.pictures.touching import Weighed
 
 KINDS = ("digit", "number", "prepared")
 SIDE = 28  # pixels of a prepared digit
@@ -79,12 +80,14 @@ def find(picture: Picture, kind: str, confidence: Callable[[np.ndarray], np.ndar
     from paddle_mnist.pictures.segment import split_digits, whole_digit
 
     height, width = (round(side * picture.scale) for side in picture.gray.shape)
+    weighed: list[Weighed] = []
     try:
-        digits = [whole_digit(picture)] if kind == "digit" else split_digits(picture, confidence)
+        digits = [whole_digit(picture)] if kind == "digit" else split_digits(picture, confidence, weighed)
     except UserError as error:
         return Found(np.zeros((0, SIDE, SIDE), np.uint8), [], [], [], (width, height), str(error))
     images = np.stack([digit.image28 for digit in digits])
-    return Found(images, [_describe(digit) for digit in digits], [digit.line for digit in digits], [], (width, height))
+    described, lines = [_describe(digit) for digit in digits], [digit.line for digit in digits]
+    return Found(images, described, lines, [_describe_cuts(one) for one in weighed], (width, height))
 
 
 def prepared(data: bytes) -> Found:
@@ -109,6 +112,11 @@ def one_digit(data: bytes) -> np.ndarray:
 
 def _describe(digit: Digit) -> dict[str, Any]:
     return {"box": list(digit.box), "line": digit.line, **_ink(digit.image28)}
+
+
+def _describe_cuts(one: Weighed) -> dict[str, Any]:
+    candidates = [{"left": left, "right": right, "score": score} for left, right, score in one.cuts]
+    return {"box": one.box, "whole": one.whole, "candidates": candidates, "chosen": one.chosen}
 
 
 def _ink(image: np.ndarray) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from paddle_mnist import console
@@ -21,12 +22,17 @@ from paddle_mnist.dataset import Dataset, open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.play import inputs, inside
 from paddle_mnist.play.answers import KINDS, Answers, find, one_digit, picture_from_file, picture_from_pixels, prepared
+from paddle_mnist.play.events import IDLE_PAUSE, PAUSE, Hub
+from paddle_mnist.play.form import form, read_order
 from paddle_mnist.play.guard import Access, Guard
 from paddle_mnist.play.models import Catalog, Model
 from paddle_mnist.play.nets import WHICH, Nets
 from paddle_mnist.play.replies import Json, RefusedError, refusal
 from paddle_mnist.play.static import ICON, PAGE, Static
+from paddle_mnist.play.training import Trainings
 from paddle_mnist.play.worker import Worker
+from paddle_mnist.recipes import MAX_COUNT
+from paddle_mnist.runs.history import thinned
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -46,7 +52,9 @@ class Playground:
 
     def __init__(self, work: Path, access: Access) -> None:
         self.access, self.static = access, Static()
-        self.catalog = Catalog(work / "runs", list)
+        self.trainings = Trainings(work, os.environ)  # as it is before Paddle is imported, which changes it
+        self.catalog = Catalog(work / "runs", self.trainings.planned)
+        self.hub = Hub(self.catalog, self.trainings)
         self.worker, self.nets = Worker(), Nets()
         self.answers = Answers(self.worker, self.nets)
         self.pictures = ThreadPoolExecutor(2, "pictures")  # decode and segment, away from the nets' thread
@@ -168,6 +176,79 @@ class Playground:
         which = np.arange(len(split.labels)) if label is None else np.flatnonzero(split.labels == label)
         return Json({"split": name, **inside.some(split.images, split.labels, which, start, count)})
 
+    async def export(self, request: Request) -> Response:
+        """Return nets as one page that works without a server."""
+        listed = await self.on(self.disk, self.catalog.models)
+        models = [_known(listed, model_id) for model_id in inputs.ids(request, "models") or []]
+        page = await self.slow(inside.exported(models))
+        headers = {"content-disposition": 'attachment; filename="digits.html"'}
+        return Response(page, headers=headers, media_type="text/html")
+
+    # --- watch it learn ---
+
+    async def form(self, request: Request) -> Response:
+        """Return the fields of a training."""
+        return Json(form())
+
+    async def train(self, request: Request) -> Response:
+        """Start a training, or put it into the queue."""
+        order = read_order(await inputs.json_object(request))
+        return await self._accepted(partial(self.trainings.start, order))
+
+    async def resume(self, request: Request) -> Response:
+        """Resume a run, perhaps to more epochs."""
+        model, body = await self.model(request), await inputs.json_object(request)
+        epochs = body.pop("epochs", None)
+        if body or not (epochs is None or (type(epochs) is int and 0 < epochs < MAX_COUNT)):
+            raise RefusedError(400, f"The body must hold epochs, an integer from 1 to {MAX_COUNT - 1:,}, or nothing.")
+        if model.run is None:
+            raise RefusedError(409, f"{model.id} has not begun yet.")
+        return await self._accepted(partial(self.trainings.resume, model.run, epochs))
+
+    async def stop(self, request: Request) -> Response:
+        """Ask a training to save and stop, or take it out of the queue."""
+        model = await self.model(request)
+        await inputs.json_object(request)
+        state = await self.on(self.disk, partial(self.trainings.stop, model.described["name"]))
+        await self.on(self.disk, partial(self.catalog.models, fresh=True))
+        return Json({"model": model.id, "state": state}, 202)
+
+    async def _accepted(self, begin: Callable[[], dict[str, Any]]) -> Response:
+        accepted = await self.on(self.disk, begin)
+        await self.on(self.disk, partial(self.catalog.models, fresh=True))
+        return Json(accepted, 202)
+
+    async def history(self, request: Request) -> Response:
+        """Return a run's history, thinned out."""
+        model, points = await self.model(request), inputs.integer(request, "points", 2000, 10, 100_000)
+        run = model.run
+        records = [] if run is None else await self.on(self.disk, run.history)
+        return Json(
+            {
+                "model": model.id,
+                "records": thinned(records, points),
+                "total": len(records),
+                "state": model.described["state"],
+            }
+        )
+
+    async def events(self, request: Request) -> Response:
+        """Return the stream of what changes."""
+        loop, ids = asyncio.get_running_loop(), inputs.ids(request, "runs") or []
+        subscriber = await self.on(self.disk, lambda: self.hub.subscribe(loop, ids))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self.hub.stream(subscriber), headers=headers, media_type="text/event-stream")
+
+    async def follow(self) -> None:
+        """Follow the disk, for as long as the server runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self.on(self.disk, lambda: self.hub.poll(loop))
+            except (OSError, UserError) as error:  # a disk that fails now may answer later
+                console.note(console.describe(error) if isinstance(error, OSError) else str(error))
+            await asyncio.sleep(PAUSE if self.hub.subscribers else IDLE_PAUSE)
+
     # --- what the functions above share ---
 
     async def model(self, request: Request) -> Model:
@@ -216,15 +297,26 @@ def create_app(playground: Playground) -> Guard:
         (f"{model}/layers", playground.layers, post),
         (f"{model}/saliency", playground.saliency, post),
         (f"{model}/neighbours", playground.neighbours, post),
+        ("/api/training/form", playground.form, get),
+        ("/api/training", playground.train, post),
+        ("/api/page", playground.export, get),
+        ("/api/events", playground.events, get),
+        (f"{model}/stop", playground.stop, post),
+        (f"{model}/resume", playground.resume, post),
+        (f"{model}/history", playground.history, get),
         (f"{model}/confusion", playground.confusion, get),
         (f"{model}/confusion/{{true}}/{{predicted}}", playground.cell, get),
     ]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        following = asyncio.create_task(playground.follow())
         try:
             yield
         finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
             playground.close()
 
     app = Starlette(

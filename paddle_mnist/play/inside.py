@@ -15,6 +15,7 @@ from paddle_mnist.splits import Splits
 
 SEARCHED = 10_000  # training digits among which the nearest are looked for
 NEAREST = 10
+MAX_EXPORTED = 8  # nets in one page
 
 
 def weights(nets: Nets, model: Model, which: str, names: list[str] | None) -> dict[str, Any]:
@@ -129,6 +130,26 @@ def confusion(model: Model, labels: np.ndarray, found: np.ndarray) -> dict[str, 
 
     matrix = confusion_matrix(labels, found)
     return {"model": model.id, "split": "eval", "samples": len(labels), "matrix": matrix.tolist()}
+
+
+def exported(models: list[Model]) -> Generator[None, None, str]:
+    """Return the page that runs nets without a server.
+
+    Raises:
+        RefusedError: none is named, too many are, or one is no run with weights.
+    """
+    from paddle_mnist.exports.model import load_model
+    from paddle_mnist.exports.to_html import html_page
+
+    if not 1 <= len(models) <= MAX_EXPORTED:
+        raise RefusedError(400, f"models must name 1 to {MAX_EXPORTED} nets, got {len(models)}.")
+    loaded = []
+    for model in models:
+        if model.run is None or model.best is None:
+            raise RefusedError(409, f"{model.id} has no best weights that could be exported.")
+        loaded.append(load_model(model.run.path))
+        yield
+    return html_page(loaded)
 
 
 def some(images: np.ndarray, labels: np.ndarray, which: np.ndarray, start: int, count: int) -> dict[str, Any]:

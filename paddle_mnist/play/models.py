@@ -17,7 +17,7 @@ from paddle_mnist.runs import listing
 from paddle_mnist.runs.run import MANIFEST, Run, open_run
 
 READER = "reader"
-FRESH = 0.2  # seconds for which a listing is used again
+FRESH = 0.4  # seconds for which a listing is used again
 
 NOTHING = (
     "No net is trained yet: start a training on this page, or run "

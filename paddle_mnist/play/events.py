@@ -1,0 +1,179 @@
+"""What changes, told to every open page as it happens: server-sent events.
+
+One thread reads the disk for all pages: it follows the histories that are watched, and looks whether there are new
+runs, weights or states. A page is told what it has not seen yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from paddle_mnist.play.models import Catalog, Model
+from paddle_mnist.play.replies import RefusedError, to_json
+from paddle_mnist.play.training import Trainings
+from paddle_mnist.runs.history import Tail, thinned
+
+PAUSE = 0.15  # seconds between two looks at the disk,
+IDLE_PAUSE = 1.0  # and when no page is open
+HEARTBEAT = 10.0  # seconds of silence after which a comment is sent
+MAX_WAITING = 500  # events that a page has not taken yet; a page that is slower is cut off, and connects again
+MAX_WATCHED = 8  # runs that one page follows
+POINTS = 2000  # records of steps that are sent at first
+
+
+@dataclass(eq=False)
+class Subscriber:
+    """An open page.
+
+    Attributes:
+        watched: the ids of the runs that it follows.
+        waiting: encoded events that it has not taken yet; ``None`` ends the stream.
+    """
+
+    watched: frozenset[str]
+    waiting: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+
+
+class Watched:
+    """A run that some page follows."""
+
+    def __init__(self, model: Model) -> None:
+        self.id = model.id
+        self.tail: Tail | None = None
+        self.state: dict[str, Any] = {}
+        self.weights: dict[str, Any] = {}
+
+    def news(self, model: Model, message: str | None) -> list[bytes]:
+        """Return what has changed since the last call."""
+        found = []
+        if self.tail is None and model.run is not None:
+            self.tail = Tail(model.run.history_path)
+        state = {"model": self.id, "state": model.described["state"], "message": message}
+        if state != self.state:
+            self.state = state
+            found.append(event("state", state))
+        if self.tail is not None:
+            first = self.tail.poll()
+            if first is not None:
+                found.append(self.history(first))
+        epoch = max((record["epoch"] for record in self._epochs()), default=None)
+        weights = {"model": self.id, "weights": model.described["weights"], "epoch": epoch}
+        if model.trained and weights["weights"] != self.weights.get("weights"):
+            self.weights = weights
+            found.append(event("weights", weights))
+        return found
+
+    def everything(self) -> list[bytes]:
+        """Return all that is known, for a page that has just connected."""
+        found = [event("state", self.state)] if self.state else []
+        if self.tail is not None and self.tail.records:
+            found.append(self.history(0))
+        return [*found, *([event("weights", self.weights)] if self.weights else [])]
+
+    def history(self, first: int) -> bytes:
+        """Return the event that tells the records from ``first`` on."""
+        records = self.tail.records[first:] if self.tail else []
+        sent = thinned(records, POINTS)
+        return event("history", {"model": self.id, "from": first, "records": sent, "thinned": len(sent) < len(records)})
+
+    def _epochs(self) -> list[dict[str, Any]]:
+        records = self.tail.records[-1000:] if self.tail else []
+        return [record for record in records if "valid_loss" in record and isinstance(record.get("epoch"), int)]
+
+
+class Hub:
+    """Follows the disk and tells the pages. All methods but ``stream`` and ``close`` run in the thread of the disk.
+
+    Args:
+        catalog: the listing of models.
+        trainings: what is being trained.
+    """
+
+    def __init__(self, catalog: Catalog, trainings: Trainings) -> None:
+        self.catalog, self.trainings = catalog, trainings
+        self.subscribers: set[Subscriber] = set()
+        self._watched: dict[str, Watched] = {}
+        self._version = -1
+        self._training: dict[str, Any] = {}
+
+    def poll(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at the disk once, and tell every page what is new to it."""
+        self.trainings.poll()
+        if not self.subscribers:
+            self._watched.clear()
+            return
+        models = self.catalog.models()
+        for_all = []
+        if self.catalog.version != self._version:
+            self._version = self.catalog.version
+            for_all.append(event("models", {"version": self._version}))
+        training = self.trainings.state()
+        if training != self._training:
+            self._training = training
+            for_all.append(event("training", training))
+        for one in for_all:
+            self._tell(loop, one, None)
+        wanted = {model_id for subscriber in list(self.subscribers) for model_id in subscriber.watched}
+        self._watched = {model_id: watched for model_id, watched in self._watched.items() if model_id in wanted}
+        messages = {plan.name: plan.message for plan in self.trainings.planned()}
+        for model_id, watched in self._watched.items():
+            model = models.get(model_id)
+            for one in watched.news(model, messages.get(model.described["name"])) if model else []:
+                self._tell(loop, one, model_id)
+
+    def subscribe(self, loop: asyncio.AbstractEventLoop, ids: list[str]) -> Subscriber:
+        """Return a new page's place among those that are told, with all that there is to tell already.
+
+        Raises:
+            RefusedError: a run is unknown, or too many are to be followed.
+        """
+        if len(ids) > MAX_WATCHED:
+            raise RefusedError(400, f"runs must name at most {MAX_WATCHED} runs, got {len(ids)}.")
+        models = {model_id: self.catalog.find(model_id) for model_id in ids}
+        self.poll(loop)
+        subscriber = Subscriber(frozenset(ids))
+        first = [event("models", {"version": self.catalog.version}), event("training", self.trainings.state())]
+        messages = {plan.name: plan.message for plan in self.trainings.planned()}
+        for model_id, model in models.items():
+            if model_id not in self._watched:
+                self._watched[model_id] = Watched(model)
+                self._watched[model_id].news(model, messages.get(model.described["name"]))
+            first += self._watched[model_id].everything()
+        for one in first:
+            subscriber.waiting.put_nowait(one)
+        self.subscribers.add(subscriber)
+        return subscriber
+
+    async def stream(self, subscriber: Subscriber) -> AsyncIterator[bytes]:
+        """Yield the events of a page until it is told that the server stops."""
+        try:
+            yield b"retry: 1000\n\n"
+            while True:
+                try:
+                    one = await asyncio.wait_for(subscriber.waiting.get(), HEARTBEAT)
+                except asyncio.TimeoutError:
+                    one = b": still here\n\n"
+                if one is None:
+                    return
+                yield one
+        finally:
+            self.subscribers.discard(subscriber)
+
+    def close(self) -> None:
+        """End all streams; call it in the server's own thread."""
+        for subscriber in list(self.subscribers):
+            subscriber.waiting.put_nowait(None)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, one: bytes, model_id: str | None) -> None:
+        for subscriber in list(self.subscribers):
+            if model_id is None or model_id in subscriber.watched:
+                slow = subscriber.waiting.qsize() > MAX_WAITING
+                loop.call_soon_threadsafe(subscriber.waiting.put_nowait, None if slow else one)
+
+
+def event(name: str, data: Any) -> bytes:
+    """Return an event as it is sent."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(data))
