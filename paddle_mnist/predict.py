@@ -1,16 +1,16 @@
 """Read digits in pictures: python -m paddle_mnist.predict photo.jpg.
 
 A picture of several digits is read as a number, line by line. ``--digit`` and ``--number`` decide instead of the
-picture; ``--model work/runs/cnn-classify`` chooses the net, which is otherwise the newest classifier in ``work/runs``.
+picture. The net is the reader that comes with the package; ``--model work/runs/cnn-classify`` takes a trained one.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,24 +19,8 @@ from paddle_mnist.errors import UserError, printable
 
 if TYPE_CHECKING:
     from paddle_mnist.pictures.picture import Picture
-    from paddle_mnist.pictures.segment import Confidence, Digit
-
-
-class Prediction(NamedTuple):
-    """What a net predicts for some digits.
-
-    Attributes:
-        digits: int64 [n].
-        values: the winning raw outputs, float32 [n]; the number on the line where the net regresses.
-        probabilities: float64 [n, 10], or ``None`` from a net that has none.
-    """
-
-    digits: np.ndarray
-    values: np.ndarray
-    probabilities: np.ndarray | None
-
-
-Predictor = Callable[[np.ndarray], Prediction]  # takes images uint8 [n, 28, 28], white ink on black
+    from paddle_mnist.pictures.reader import Predictor
+    from paddle_mnist.pictures.recognize import Recognition, RecognizedDigit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,21 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model",
         metavar="RUN_OR_FILE",
-        help="a run folder, or a .pdparams, .safetensors or .npz file (the newest classifier in work/runs)",
+        help="a run folder, or a .pdparams, .safetensors or .npz file (the reader that comes with the package)",
     )
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--digit", dest="kind", action="store_const", const="digit", help="read all ink as one digit")
+    kind.add_argument(
+        "--digit",
+        dest="kind",
+        action="store_const",
+        const="digit",
+        help="read all ink as one digit",
+    )
     kind.add_argument("--number", dest="kind", action="store_const", const="number", help="read a number of any length")
     parser.add_argument("--save", metavar="DIR", help="write there what the net saw and read, a picture for each IMAGE")
     console.add_inference_options(parser)
     args = parser.parse_args(argv)
 
-    console.prepare(args)
-    model = args.model
-    if model is None:
-        model = newest_classifier()
-        console.note(f"reading with {model}; --model chooses another")
-    predictor = load_predictor(model, args.pixel_range, args.plain)
+    predictor = load_predictor(args.model, args.pixel_range, args.plain)
     answers, failed = [], False
     for path in args.images:
         try:
@@ -79,35 +64,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2 if failed else 0
 
 
-def newest_classifier() -> str:
-    """Return the run folder in ``work/runs`` whose best weights are the newest of all runs that classify.
+def load_predictor(model: str | None = None, pixel_range: str | None = None, plain: bool = False) -> Predictor:
+    """Return the function that predicts with a net.
+
+    Args:
+        model: as ``restore.restore`` takes it; ``None`` for the bundled reader, which needs no Paddle.
+        pixel_range: as ``restore.restore`` takes it; only with a model.
+        plain: use Paddle's own layers; only with a model.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no net in ``model``, or an option is given that only a model has.
     """
-    from paddle_mnist.dataset import work_folder
-    from paddle_mnist.runs.run import open_run
+    if model is None:
+        for option, given in (("--pixel-range", pixel_range is not None), ("--plain", plain)):
+            if given:
+                raise UserError(f"{option} needs --model: the bundled reader has no such choice")
+        from paddle_mnist.pictures.reader import bundled_reader
 
-    runs, found = work_folder() / "runs", []
-    for path in runs.iterdir() if runs.is_dir() else []:
-        try:
-            run = open_run(path)
-            if run.settings.task == "classify":
-                found.append((run.best_path.stat().st_mtime, str(path)))
-        except (UserError, OSError):  # not a run, a damaged one, or one without weights yet
-            continue
-    if not found:
-        raise UserError(
-            f"{runs} holds no trained classifier: train one with python -m paddle_mnist.train --net cnn "
-            "--task classify, or name a run or a file of weights with --model"
-        )
-    return max(found)[1]
+        return bundled_reader
+    if not plain:
+        from paddle_mnist import cpu
 
-
-def load_predictor(model: str, pixel_range: str | None = None, plain: bool = False) -> Predictor:
-    """Load a trained net and return the function that predicts with it; arguments as ``restore.restore`` has."""
+        cpu.tune()
     from paddle_mnist import engine
     from paddle_mnist.loader import to_input
+    from paddle_mnist.pictures.reader import Prediction
     from paddle_mnist.runs.restore import restore
 
     learner, settings = restore(model, pixel_range, plain)
@@ -117,19 +98,6 @@ def load_predictor(model: str, pixel_range: str | None = None, plain: bool = Fal
         return Prediction(engine.predicted_digits(outputs), outputs.max(axis=1), learner.probabilities(outputs))
 
     return predict
-
-
-def confidence(predictor: Predictor) -> Confidence | None:
-    """Return a net's probability of its own answers, or ``None`` for one that has no probabilities."""
-    if predictor(np.zeros((1, 28, 28), np.uint8)).probabilities is None:
-        return None
-
-    def of_answers(images: np.ndarray) -> np.ndarray:
-        probabilities = predictor(images).probabilities
-        assert probabilities is not None
-        return probabilities.max(axis=1)
-
-    return of_answers
 
 
 def read_picture(path: str, predictor: Predictor, kind: str | None = None, save: str | None = None) -> dict[str, Any]:
@@ -143,67 +111,71 @@ def read_picture(path: str, predictor: Predictor, kind: str | None = None, save:
         save: a folder to write a picture of what was seen and read into.
 
     Returns:
-        For a digit ``file``, ``digit``, ``value`` (the winning raw output), ``probabilities`` (ten, or ``None``) and
-        ``boxes`` (one, around the ink: left, top, right, bottom in pixels of the file). For a number ``number`` (text,
-        for it may begin with zeros; lines of writing are separated by a line break), and for each digit in reading
-        order ``value``, ``probabilities`` and ``boxes``.
+        For a digit ``file``, ``digit`` (``None`` if it is no digit), ``probability`` (of this answer) and ``sure``
+        (``None`` from a net without probabilities), ``value`` (the winning raw output), ``probabilities`` (of the ten
+        digits; what they lack to 1 is the probability of no digit; or ``None``) and ``boxes`` (one, around the ink:
+        left, top, right, bottom in pixels of the file). For a number ``number`` (text, for it may begin with zeros;
+        ``?`` stands for what is no digit, a line break between lines of writing), ``probability`` and ``sure`` for the
+        whole number, and for each digit in reading order ``value``, ``probabilities`` and ``boxes``.
     """
     from paddle_mnist.pictures.picture import open_picture
-    from paddle_mnist.pictures.segment import split_digits, whole_digit
+    from paddle_mnist.pictures.recognize import recognize
 
     picture = open_picture(path)
-    digits = [whole_digit(picture)] if kind == "digit" else split_digits(picture, confidence(predictor))
-    images = np.stack([digit.image28 for digit in digits])
-    prediction = predictor(images)
-    boxes = [list(digit.box) for digit in digits]
+    found = recognize(picture, kind, predictor)
     if save:
-        draw(save, path, picture, boxes, images, prediction)
-    values = [float(value) for value in prediction.values]
-    shares = None if prediction.probabilities is None else prediction.probabilities.tolist()
-    if len(digits) == 1 and kind != "number":
-        answer = {"digit": int(prediction.digits[0]), "value": values[0], "probabilities": shares and shares[0]}
+        draw(save, path, picture, found)
+    answer: dict[str, Any] = {"file": path}
+    certainty = {"probability": found.probability, "sure": None if found.probability is None else found.sure}
+    values, shares = [digit.value for digit in found.digits], [digit.probabilities for digit in found.digits]
+    if len(found.digits) == 1 and kind != "number":
+        (digit,) = found.digits
+        certainty["probability"] = digit.probability
+        answer |= {"digit": digit.digit, **certainty, "value": values[0], "probabilities": shares[0]}
     else:
-        answer = {"number": written(digits, prediction.digits), "value": values, "probabilities": shares}
-    return {"file": path, **answer, "boxes": boxes}
+        answer |= {"number": found.text, **certainty, "value": values, "probabilities": shares}
+        if shares[0] is None:
+            answer["probabilities"] = None
+    return {**answer, "boxes": [list(digit.box) for digit in found.digits]}
 
 
-def written(digits: list[Digit], values: np.ndarray) -> str:
-    """Return what was read as text, with a line break between lines of writing."""
-    lines: dict[int, str] = {}
-    for digit, value in zip(digits, values, strict=True):
-        lines[digit.line] = lines.get(digit.line, "") + str(value)
-    return "\n".join(lines.values())
-
-
-def draw(
-    folder: str, path: str, picture: Picture, boxes: list[list[int]], images: np.ndarray, prediction: Prediction
-) -> None:
+def draw(folder: str, path: str, picture: Picture, found: Recognition) -> None:
     """Write a picture of what was seen and read, named after the file that it was read from."""
     from paddle_mnist import plots
 
-    if prediction.probabilities is None:
-        captions = [f"{digit}\n{value:.2f}" for digit, value in zip(prediction.digits, prediction.values, strict=True)]
-    else:
-        best = prediction.probabilities.max(axis=1)
-        captions = [f"{digit}\n{share:.0%}" for digit, share in zip(prediction.digits, best, strict=True)]
-    reduced = [[side / picture.scale for side in box] for box in boxes]
-    title = "read: " + "".join(map(str, prediction.digits))
-    plots.segmentation(picture.gray, reduced, images, captions, Path(folder) / f"{Path(path).stem}-read.png", title)
+    boxes = [[side / picture.scale for side in digit.box] for digit in found.digits]
+    images, captions = np.stack([digit.image28 for digit in found.digits]), [caption(digit) for digit in found.digits]
+    title = "read: " + found.text.replace("\n", " / ")
+    plots.segmentation(picture.gray, boxes, images, captions, Path(folder) / f"{Path(path).stem}-read.png", title)
+
+
+def caption(digit: RecognizedDigit) -> str:
+    """Return a digit and how likely it is, in two lines."""
+    value = "no digit" if digit.digit is None else str(digit.digit)
+    return f"{value}\n{digit.value:.2f}" if digit.probability is None else f"{value}\n{digit.probability:.0%}"
 
 
 def sentence(answer: dict[str, Any]) -> str:
     """Return an answer for a person: one line, or one for each line of writing."""
     file = printable(answer["file"])
+    doubt = ", not sure" if answer["sure"] is False else ""
     if "number" in answer:
         lines = answer["number"].split("\n")
+        if not any(character.isdigit() for character in answer["number"]):
+            return f"{file}: no digits"
+        if doubt and answer["probability"]:
+            doubt += f" (probability {answer['probability']:.1%})"
         if len(lines) == 1:
-            return f"{file}: {lines[0]}"
-        return "\n".join(f"{file}, line {index}: {line}" for index, line in enumerate(lines, start=1))
+            return f"{file}: {lines[0]}{doubt}"
+        return "\n".join(f"{file}, line {index}: {line}" for index, line in enumerate(lines, start=1)) + doubt
     if answer["probabilities"] is None:
         return f"{file}: {answer['digit']} (output {answer['value']:.2f})"
-    ranked = sorted(enumerate(answer["probabilities"]), key=lambda pair: -pair[1])
+    shares = {str(digit): probability for digit, probability in enumerate(answer["probabilities"])}
+    shares["no digit"] = 1 - sum(shares.values())
+    ranked = sorted(shares.items(), key=lambda pair: -pair[1])
     shown = ", ".join(f"{digit} {probability:.1%}" for digit, probability in ranked[:3])
-    return f"{file}: {answer['digit']} (probabilities: {shown})"
+    value = "no digit" if answer["digit"] is None else f"{answer['digit']}{doubt}"
+    return f"{file}: {value} (probabilities: {shown})"
 
 
 if __name__ == "__main__":

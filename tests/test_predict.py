@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from paddle_mnist import console, dataset, predict, train
 from paddle_mnist.errors import UserError
@@ -52,7 +52,8 @@ def test_predict_reads_digits(run, pictures, capfd):
     assert status == 0 and [answer["file"] for answer in answers] == list(map(str, paths))
     assert sum(answer["digit"] == label for answer, label in zip(answers, labels, strict=True)) >= 4
     for answer in answers:
-        assert answer.keys() == {"file", "digit", "value", "probabilities", "boxes"}
+        assert answer.keys() == {"file", "digit", "probability", "sure", "value", "probabilities", "boxes"}
+        assert answer["probability"] == max(answer["probabilities"]) and answer["sure"] == (answer["probability"] > 0.9)
         assert sum(answer["probabilities"]) == pytest.approx(1)
         assert np.argmax(answer["probabilities"]) == answer["digit"]
         ((left, top, right, bottom),) = answer["boxes"]
@@ -74,17 +75,35 @@ def test_predict_reads_a_number_where_there_are_several_digits(run, tmp_path, ca
     assert right / total > 0.7
 
 
-def test_predict_without_a_model_takes_the_newest_classifier(run, pictures, capfd):
+def test_predict_without_a_model_reads_with_the_bundled_reader(pictures, capfd):
+    paths, labels = pictures
+    status, out, err = asked(capfd, *paths, "--json")
+    answers = json.loads(out)
+    assert status == 0 and err == "" and [answer["digit"] for answer in answers] == labels
+
+
+def test_predict_without_a_model_loads_no_paddle(pictures):
     (path, *_), _ = pictures
-    status, out, err = asked(capfd, path)
-    assert status == 2 and out == "" and "--task classify" in err and "--model" in err
-    Path("work/runs").mkdir(parents=True)
-    Path("work/runs/no run").mkdir()
-    shutil.copytree(run, "work/runs/older")
-    shutil.copytree(run, "work/runs/newer")
-    os.utime("work/runs/older/best.pdparams", (0, 0))
-    status, out, err = asked(capfd, path)
-    assert status == 0 and out.startswith(f"{path}: ") and str(Path("work/runs/newer")) in err
+    code = "import sys; from paddle_mnist import predict; predict.main(sys.argv[1:]); print('paddle' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize("option", [["--plain"], ["--pixel-range", "01"]])
+def test_predict_refuses_options_of_a_model_without_one(capfd, option):
+    status, out, err = asked(capfd, "picture.png", *option)
+    assert status == 2 and out == "" and f"{option[0]} needs --model" in err
+
+
+def test_predict_is_not_sure_of_a_word(capfd):
+    image = Image.new("L", (400, 140), 240)
+    ImageDraw.Draw(image).text((30, 30), "RANK", fill=20, font=ImageFont.load_default(80))
+    image.save("word.png")
+    _, out, _ = asked(capfd, "word.png", "--json")
+    (answer,) = json.loads(out)
+    assert "?" in answer["number"] and answer["probability"] == 0 and answer["sure"] is False
+    status, out, _ = asked(capfd, "word.png")
+    assert status == 0 and ("no digits" in out or "not sure" in out)
 
 
 @pytest.mark.parametrize(("option", "key"), [("--digit", "digit"), ("--number", "number")])

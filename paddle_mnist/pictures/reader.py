@@ -1,0 +1,83 @@
+"""The reader that comes with the package: a small convolutional net, evaluated with NumPy.
+
+It knows eleven classes, the ten digits and "no single digit", and its probabilities are calibrated. Its weights lie
+beside this file in ``reader.npz``; ``tools/train_reader.py`` trains them. No other library is loaded, so that a picture
+is read within a second of the command's start.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+WEIGHTS = Path(__file__).with_name("reader.npz")
+BATCH = 32  # images that go through the net at once: what they need stays in the cache
+
+
+class Prediction(NamedTuple):
+    """What a net predicts for some images.
+
+    Attributes:
+        digits: int64 [n]; -1 where the net says that an image shows no single digit.
+        values: the winning raw outputs, float32 [n]; the number on the line where the net regresses.
+        probabilities: of each digit, float64 [n, 10], or ``None`` from a net that has none. What a row lacks to 1 is
+            the probability of no single digit; only the bundled reader has such.
+    """
+
+    digits: np.ndarray
+    values: np.ndarray
+    probabilities: np.ndarray | None
+
+
+Predictor = Callable[[np.ndarray], Prediction]  # takes images uint8 [n, 28, 28], white ink on black
+
+
+def bundled_reader(images: np.ndarray) -> Prediction:
+    """Predict with the bundled reader; see ``Predictor``."""
+    parts = [_outputs(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
+    outputs = np.concatenate(parts) if parts else np.zeros((0, 11), np.float32)
+    classes = outputs.argmax(axis=1)
+    scaled = outputs.astype(np.float64) / float(_weights()["temperature"])
+    shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return Prediction(np.where(classes == 10, -1, classes), outputs.max(axis=1), shares[:, :10])
+
+
+def _outputs(images: np.ndarray) -> np.ndarray:
+    """Return the raw outputs, float32 [n, 11]: 3×3 convolutions with ReLU, two 2×2 poolings, one affine layer."""
+    net = _weights()
+    x = images[..., np.newaxis] / np.float32(255)  # [n, h, w, channels]
+    for index in range(1, 1 + sum(name.startswith("conv") and name.endswith("weight") for name in net)):
+        x = np.maximum(_convolved(x, net[f"conv{index}.weight"]) + net[f"conv{index}.bias"], 0)
+        if index in (2, 4):
+            x = _pooled(x)
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1) @ net["output.weight"] + net["output.bias"]
+
+
+def _convolved(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Correlate x [n, h, w, c] with filters [filters, c, k, k]; the field keeps its size."""
+    n, height, width, channels = x.shape
+    filters, _, size, _ = weight.shape
+    around = np.pad(x, ((0, 0), (size // 2, size // 2), (size // 2, size // 2), (0, 0)))
+    columns = np.empty((n, height, width, size, size, channels), np.float32)
+    for row in range(size):
+        for column in range(size):
+            columns[:, :, :, row, column] = around[:, row : row + height, column : column + width]
+    flat = columns.reshape(n * height * width, -1) @ weight.transpose(2, 3, 1, 0).reshape(-1, filters)
+    return flat.reshape(n, height, width, filters)
+
+
+def _pooled(x: np.ndarray) -> np.ndarray:
+    """Take the largest of each 2×2 pixels of [n, h, w, c]."""
+    return np.maximum(np.maximum(x[:, ::2, ::2], x[:, 1::2, ::2]), np.maximum(x[:, ::2, 1::2], x[:, 1::2, 1::2]))
+
+
+@functools.cache
+def _weights() -> dict[str, np.ndarray]:
+    """Return the net's arrays, float32."""
+    with np.load(WEIGHTS) as arrays:
+        return {name: arrays[name].astype(np.float32) for name in arrays.files}
