@@ -2,18 +2,23 @@
 
 // Adds a net's answer to an element. Returns the function that shows one: from an answer as net.js gives it, or null for
 // none, and the sentence to show where there is none. A net with ten outputs and no probabilities gets bars of outputs.
-export function createAnswer(parent, { name, graph }) {
+export function createAnswer(parent, name, outputs) {
   const card = add(parent, "section", "card answer");
-  add(card, "h3", "", name);
+  add(card, "h2", "", name);
   const line = add(card, "p", "reading"), digit = add(line, "output", "digit"), detail = add(line, "span", "detail");
-  const draw = graph.nodes[graph.nodes.length - 1].shape[0] === 10 ? bars(card) : numberLine(card);
+  const draw = outputs > 1 ? bars(card) : numberLine(card);
   return (answer, sentence = "") => {
     card.classList.toggle("blank", !answer);
-    digit.textContent = answer ? answer.digit : "–";
-    if (!answer) detail.textContent = sentence;
-    else detail.textContent = answer.probabilities ? percent(answer.probabilities[answer.digit]) : answer.value.toFixed(2);
+    digit.textContent = answer?.digit ?? "–";
+    detail.textContent = (answer && detailOf(answer)) ?? sentence;
     draw(answer);
   };
+}
+
+// A net that may refuse a picture answers with the digit null.
+function detailOf({ digit, probabilities, value }) {
+  if (digit === null) return null;
+  return probabilities ? percent(probabilities[digit]) : value.toFixed(2);
 }
 
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;

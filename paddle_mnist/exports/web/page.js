@@ -43,7 +43,7 @@ function start(models) {
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = texts[element.dataset.text];
   byId("pad").setAttribute("aria-label", texts.pad);
   byId("seen").setAttribute("aria-label", texts.seen);
-  const shows = models.map((model) => createAnswer(byId("answers"), model));
+  const shows = models.map(({ name, graph }) => createAnswer(byId("answers"), name, graph.nodes[graph.nodes.length - 1].shape[0]));
   let requested = false, began = 0, timer = null, photo = null;
 
   function request() {

@@ -1,0 +1,218 @@
+// The panel that looks inside a net: its layers in order, and one unit of them.
+
+import { emit, on } from "./bus.js";
+import { current } from "./desk.js";
+import { announce, byId, make } from "./dom.js";
+import { explain, indexOf, placeOf } from "./explain.js";
+import { startInfluence } from "./influence.js";
+import { t } from "./language.js";
+import { frame, hit, largestOf, layoutOf, numberUnits, onColours, paintMaps } from "./maps.js";
+import { defaultModel, isLocal, load, trace, trained } from "./nets.js";
+import { setState, state } from "./state.js";
+import { shownTab } from "./tabs.js";
+import { showUnit, unitName } from "./unit.js";
+import { paintWeights } from "./weights.js";
+
+const MARK = "#d55e00", QUIET_MS = 400;
+// The net that is shown, its values for the drawing, the layers on the page, and the unit: {node, index}.
+let net = null, shapes = {}, tensors = null, layers = [], unit = null, channel = null, netId = null, timer = null, width = 0;
+let busy = false, again = false;
+
+export function startInside() {
+  const select = make("select", { id: "inside-net" });
+  select.addEventListener("change", () => {
+    setState({ net: select.value, layer: null, unit: null });
+    update();
+  });
+  const head = make("div", { className: "row" }, make("label", { for: "inside-net" }, t("net")), select, make("span", { id: "inside-note", className: "quiet", role: "status" }));
+  const unitCard = make("section", { id: "unit", className: "card", "aria-label": t("unitTitle") });
+  const stack = make("div", { id: "layers" });
+  byId("panel-inside").append(head, make("p", { className: "quiet" }, t("insideHint")), make("div", { id: "inside" }, stack, make("div", { id: "side" }, unitCard, make("section", { id: "influence", className: "card", "aria-label": t("influenceTitle") }))));
+  startInfluence(byId("influence"), () => netId);
+  on("models", fillSelect);
+  on("models", update);
+  on("digits", update);
+  on("tab", update);
+  on("address", update);
+  onColours(paint);
+  new ResizeObserver(() => {
+    if (stack.clientWidth && stack.clientWidth !== width) [width] = [stack.clientWidth, requestAnimationFrame(paint)];
+  }).observe(stack);
+}
+
+function fillSelect() {
+  byId("inside-net").replaceChildren(...trained().filter(({ id }) => isLocal(id)).map(({ id, name }) => make("option", { value: id }, name)));
+}
+
+function wanted() {
+  const able = trained().filter(({ id }) => isLocal(id)).map(({ id }) => id);
+  return [state.net, defaultModel()?.id, able[0]].find((id) => able.includes(id));
+}
+
+// Computes the shown net's values for the drawing; what comes meanwhile is done once, afterwards.
+async function update() {
+  if (shownTab() !== "inside") return;
+  if (busy) return void (again = true);
+  busy = true;
+  try {
+    await compute();
+    byId("inside-note").textContent = current() ? "" : t("insideBlank");
+  } catch (error) {
+    byId("inside-note").textContent = error.message;
+  } finally {
+    busy = false;
+    if (again) [again] = [false, update()];
+  }
+}
+
+async function compute() {
+  const id = wanted();
+  if (!id) throw new Error(t("noNets"));
+  byId("inside-net").value = id;
+  const fetched = await load(id);
+  if (fetched !== net) build(id, fetched);
+  ({ tensors } = await trace(id, current() ?? new Uint8Array(784)));
+  if (!unit) selectFromAddress();
+  paint();
+  showTheUnit();
+  emit("inside", id);
+}
+
+// The name of a tensor for people: the layer's in nets.py, or the operation's.
+function labelOf(name) {
+  if (name === "images") return t("images");
+  const node = net.graph.nodes.find((one) => one.name === name);
+  if (node.layer) return node.layer;
+  if (node.operation === "reshape" && node.shape.length === 1) return "flatten";
+  return node.parameters.weight?.replace(/\.weight$/, "") ?? node.operation;
+}
+
+function build(id, fetched) {
+  if (id !== netId) [unit, channel] = [null, null];
+  [net, netId] = [fetched, id];
+  shapes = { images: net.graph.inputShape };
+  for (const node of net.graph.nodes) shapes[node.name] = node.shape;
+  const input = { name: "images", operation: "images", shape: net.graph.inputShape, parameters: {}, inputs: [] };
+  const same = layers.length === net.graph.nodes.length + 1 && layers.every(({ node }, i) => i === 0 || node.name === net.graph.nodes[i - 1].name);
+  if (same && unit) {
+    layers.forEach((layer, i) => (layer.node = i ? net.graph.nodes[i - 1] : input));
+    unit.node = layers.find(({ node }) => node.name === unit.node.name).node;
+    return;
+  }
+  layers = [input, ...net.graph.nodes].map(makeLayer);
+  byId("layers").replaceChildren(...layers.map(({ section }) => section));
+}
+
+function sizeText({ shape }) {
+  return shape.length === 3 ? t("maps", { count: shape[0], height: shape[1], width: shape[2] }) : t("row", { count: shape[0] });
+}
+
+function makeLayer(node) {
+  const label = labelOf(node.name), size = sizeText(node);
+  const canvas = make("canvas", { className: "pixels", tabIndex: 0, role: "application", "aria-label": t("layerLabel", { label, size }) });
+  const heading = make("h2", {}, label, make("span", { className: "quiet" }, ` ${[label, "images", "reshape"].includes(node.operation) ? "" : node.operation} · ${size}`));
+  const section = make("div", { className: "layer" }, heading, canvas);
+  const layer = { node, canvas, section, layout: null, weights: null };
+  canvas.addEventListener("click", (event) => {
+    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+    const place = hit(layer.layout, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
+    if (place) choose(layer, layer.node.shape.length === 3 ? indexOf(layer.node.shape, place) : place[0]);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+    const place = tensors && hit(layer.layout, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
+    if (!place) return void (canvas.title = "");
+    const index = layer.node.shape.length === 3 ? indexOf(layer.node.shape, place) : place[0];
+    canvas.title = `${unitName(label, layer.node.shape, index)}: ${tensors[layer.node.name][index].toFixed(3)}`;
+  });
+  canvas.addEventListener("keydown", (event) => moveUnit(layer, event));
+  canvas.addEventListener("focus", () => canvas.matches(":focus-visible") && unit?.node !== layer.node && choose(layer, 0));
+  if (["convolution", "linear"].includes(node.operation)) {
+    layer.weights = make("canvas", { className: "pixels", role: "img", "aria-label": t("weightsOf", { label }) });
+    const isFirst = node.inputs[0] === "images" && node.operation === "convolution";
+    section.append(make("details", { open: isFirst, ontoggle: () => requestAnimationFrame(paint) }, make("summary", {}, t("weightsOf", { label })), layer.weights));
+  }
+  return layer;
+}
+
+function moveUnit(layer, event) {
+  const { shape } = layer.node, index = unit?.node === layer.node ? unit.index : 0, place = placeOf(shape, index);
+  const steps = { ArrowLeft: [0, 0, -1], ArrowRight: [0, 0, 1], ArrowUp: [0, -1, 0], ArrowDown: [0, 1, 0], PageUp: [-1, 0, 0], PageDown: [1, 0, 0] };
+  const step = steps[event.key];
+  if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  const clip = (value, size) => Math.min(Math.max(value, 0), size - 1);
+  if (shape.length !== 3) return choose(layer, clip(index + step[0] + step[1] + step[2], shape[0]));
+  choose(layer, indexOf(shape, place.map((value, axis) => clip(value + step[axis], shape[axis]))));
+}
+
+function choose(layer, index) {
+  [unit, channel] = [{ node: layer.node, index }, null];
+  setState({ net: netId, layer: layer.node.name, unit: index });
+  paint();
+  showTheUnit();
+}
+
+function selectFromAddress() {
+  const found = layers.find(({ node }) => node.name === state.layer) ?? layers[1], index = Number(state.unit ?? -1);
+  const size = found.node.shape.reduce((a, b) => a * b, 1), values = tensors[found.node.name];
+  const strongest = values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+  unit = { node: found.node, index: Number.isInteger(index) && index >= 0 && index < size ? index : strongest };
+}
+
+function showTheUnit() {
+  if (!unit || !tensors) return;
+  const card = byId("unit");
+  if (unit.node.name === "images") {
+    const value = tensors.images[unit.index], title = unitName(t("images"), unit.node.shape, unit.index);
+    card.replaceChildren(make("h2", {}, title), make("p", { className: "unit-value" }, make("output", {}, value.toFixed(3))), make("p", {}, t("imagesUnit")));
+    return tell(`${title}: ${value.toFixed(3)}`);
+  }
+  const explained = explain(net, tensors, shapes, unit.node, unit.index);
+  const chooseChannel = (value) => {
+    channel = value;
+    showTheUnit();
+    byId("unit-channel").focus();
+  };
+  tell(showUnit(card, explained, { graph: net.graph, shapes, labels: labelOf, channel, chooseChannel }));
+}
+
+// Tells a screen reader the unit's value, if the focus is in the layers.
+function tell(text) {
+  clearTimeout(timer);
+  if (byId("layers").contains(document.activeElement)) timer = setTimeout(() => announce(text), QUIET_MS);
+}
+
+function paint() {
+  if (!tensors || shownTab() !== "inside") return;
+  const available = Math.max(byId("layers").clientWidth - 2, 100);
+  for (const layer of layers) {
+    const { shape, name } = layer.node, values = tensors[name];
+    const [count, height, wide] = shape.length === 3 ? shape : [shape[0], 1, 1];
+    const options = shape.length === 3 ? { target: count === 1 ? 112 : 56 } : { target: count <= 20 ? 36 : count <= 128 ? 16 : 8, gap: 2 };
+    layer.layout = layoutOf({ count, height, width: wide }, available, options);
+    paintMaps(layer.canvas, values, layer.layout, largestOf(values));
+    if (layer.layout.scale >= 24) numberUnits(layer.canvas, layer.layout, values);
+    layer.section.classList.toggle("chosen", unit?.node === layer.node);
+    const details = layer.weights?.parentElement;
+    if (details?.open) {
+      const chosen = unit?.node === layer.node ? placeOf(shape, unit.index)[0] : null;
+      details.hidden = !paintWeights(layer.weights, net, shapes, layer.node, available, chosen);
+    }
+  }
+  paintMarks();
+}
+
+// Frames the unit, and its window in the layer before.
+function paintMarks() {
+  if (!unit) return;
+  const layer = layers.find(({ node }) => node === unit.node), { shape } = unit.node;
+  const [map, row = 0, column = 0] = placeOf(shape, unit.index);
+  frame(layer.canvas, layer.layout, { map, top: row, left: column, height: 1, width: 1 }, MARK, shape.length === 3 ? 3 : 2);
+  if (unit.node.name === "images") return;
+  const { window, source } = explain(net, tensors, shapes, unit.node, unit.index);
+  const before = layers.find(({ node }) => node.name === source);
+  if (!window || !before) return;
+  const maps = window.channel === undefined ? [...Array(before.node.shape[0]).keys()] : [window.channel];
+  for (const one of maps) frame(before.canvas, before.layout, { map: one, ...window }, MARK, 1.5);
+}
