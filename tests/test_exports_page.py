@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import random
-import shutil
 import subprocess
 from pathlib import Path
 
+import chromium
 import numpy as np
 import paddle
 import pytest
@@ -25,16 +25,6 @@ from paddle_mnist.pictures.preprocess import find_ink, prepare_digit
 
 WEB = Path(to_html.__file__).parent / "web"
 PICTURE, MARGIN = 196, 14  # of web/pad.js
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 needs_node = pytest.mark.skipif(to_html.find_node() is None, reason="pages are run by Node.js, which is not installed")
 
@@ -139,23 +129,15 @@ def test_raw_pages_are_refused(data_file):
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("pages are opened in Chromium, which is not installed")
-    api = pytest.importorskip("playwright.sync_api", reason="Chromium is driven by playwright, which is not installed")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    yield from chromium.start_chromium()
 
 
 def opened(browser, models):
     """Return a page in the browser, offline, that was opened from a file, and the list of its complaints."""
     Path("page.html").write_text(to_html.html_page(models), "utf-8")
-    page = browser.new_context(offline=True).new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("request", lambda request: request.url.startswith("file:") or complaints.append(request.url))
+    context = browser.new_context(offline=True)
+    complaints = chromium.watch(context, ("file:", "blob:"))
+    page = context.new_page()
     page.goto(Path("page.html").absolute().as_uri())
     return page, complaints
 

@@ -1,7 +1,6 @@
 // Boxes around the digits of a number or a photo, and the cuts that were weighed, over the pad.
 
 import { makeSvg } from "./dom.js";
-import { percent } from "/shared/answer.js";
 
 // Draws what an answer of the server found, or nothing for null. A drawing is mapped by its pad, a photo by the canvas
 // that it is shown in, whole and centred.
@@ -21,21 +20,12 @@ export function showBoxes(svg, answer, pad, photo) {
     candidates.forEach((cut, i) => i === chosen || drawCut(svg, cut, unit, "weighed"));
     if (chosen !== null && candidates[chosen]) drawCut(svg, candidates[chosen], unit, "chosen");
   }
-  const shares = answer.answers[0]?.probabilities;
   answer.digits.forEach(({ box: [left, top, right, bottom] }, i) => {
-    const pad2 = 2 * unit;
-    svg.append(
-      makeSvg("rect", {
-        class: "box", x: left - pad2, y: top - pad2, width: right - left + 2 * pad2, height: bottom - top + 2 * pad2, rx: 3 * unit,
-        "stroke-width": 1.6 * unit,
-      }),
-    );
-    const digit = answer.answers[0]?.digits?.[i];
-    if (digit === undefined) return;
-    const y = top > view[1] + 14 * unit ? top - 4 * unit : bottom + 12 * unit;
-    svg.append(
-      makeSvg("text", { x: left, y, "font-size": 11 * unit }, `${digit}${shares ? ` ${percent(Math.max(...shares[i]))}` : ""}`),
-    );
+    const gap = 2 * unit, [x, y, width, height] = [left - gap, top - gap, right - left + 2 * gap, bottom - top + 2 * gap];
+    svg.append(makeSvg("rect", { class: "box", x, y, width, height, rx: 3 * unit, "stroke-width": 1.6 * unit }));
+    const digit = answer.answers[0]?.digits?.[i], above = top > view[1] + 18 * unit;
+    const place = { x: x + width / 2, y: above ? y - 3 * unit : y + height + 14 * unit, "font-size": 14 * unit, "text-anchor": "middle" };
+    svg.append(makeSvg("text", place, String(digit ?? "")));
   });
 }
 

@@ -24,6 +24,8 @@ const SETTLED_MS = 250; // without a change, before the address is written
 // What was put on the desk instead of a drawing: {picture} (28 × 28, with split and index of a test digit), or
 // {file, bitmap} of a photo; otherwise null.
 let put = null;
+// Whether the server found no digit in the drawing: then its answer to the next stroke is awaited before a net's is shown.
+let isRefused = false;
 let isNumber = false, requested = false, timer = null, pad = null;
 let result = { digits: [], current: 0, reason: null };
 
@@ -36,6 +38,12 @@ export function startDesk() {
   byId("undo").addEventListener("click", () => (put ? restore() : pad.undo()));
   byId("clear").addEventListener("click", pad.clear);
   byId("photo").addEventListener("click", () => byId("file").click());
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target.closest?.("input, textarea, select");
+    if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || isTyping || event.defaultPrevented) return;
+    event.preventDefault();
+    byId("undo").click();
+  });
   for (const radio of document.querySelectorAll("[name=mode]")) radio.addEventListener("change", () => setMode(radio.value));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (put ? showPut() : pad.redraw()));
   on("address", open);
@@ -82,14 +90,17 @@ function compute() {
   if (put) return server.request(put.file);
   if (!pad.strokes().length) {
     server.cancel();
+    isRefused = false;
     return show({ digits: [], reason: null });
   }
   const { gray, width, height } = pad.picture();
-  if (!isNumber) {
-    const digit = prepare(gray, width, height);
-    show({ digits: digit ? [digit] : [], reason: digit ? null : t("noDigit") });
-  }
+  if (!isNumber && !isRefused) showPrepared(gray, width, height);
   server.request({ gray, width, height });
+}
+
+function showPrepared(gray, width, height) {
+  const digit = prepare(gray, width, height);
+  show({ digits: digit ? [digit] : [], reason: digit ? null : t("noDigit") });
 }
 
 // The server finds the digits of numbers and photos, and tells whether a drawing is a digit at all.
@@ -102,21 +113,25 @@ const server = newest(
     return postBytes(`/api/answers?${query}&width=${source.width}&height=${source.height}`, source.gray);
   },
   (answer) => {
+    isRefused = answer.empty;
     const digits = answer.digits.map(({ image }) => decode(image).values);
     show({ digits: answer.empty ? [] : digits, reason: answer.empty ? (answer.reason ?? t("noDigit")) : null, answer });
   },
   (error) => {
+    const { gray, width, height } = pad.picture();
     if (isNumber || put) show({ digits: [], reason: error.message });
+    else showPrepared(gray, width, height);
   },
 );
 
 function show({ digits, reason, answer = null }) {
   const same = digits.length === result.digits.length && digits.every((one, i) => one.every((value, j) => value === result.digits[i][j]));
-  const index = same ? result.current : 0;
+  const index = same ? result.current : 0, isNews = !same || isNumber || reason !== result.reason;
   result = { digits, current: index, reason, answer: isNumber ? answer : null, isNumber };
   showBoxes(byId("boxes"), isNumber || put?.file ? answer : null, pad, put?.file ? byId("pad") : null);
   showCurrent();
-  if (!same || answer || !digits.length) emit("digits", result);
+  if (put?.file) remember();
+  if (isNews) emit("digits", result);
 }
 
 // Chooses the digit of a number that is looked at.

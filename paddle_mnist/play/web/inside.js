@@ -139,6 +139,7 @@ function moveUnit(layer, event) {
   const { shape } = layer.node, index = unit?.node === layer.node ? unit.index : 0, place = placeOf(shape, index);
   const steps = { ArrowLeft: [0, 0, -1], ArrowRight: [0, 0, 1], ArrowUp: [0, -1, 0], ArrowDown: [0, 1, 0], PageUp: [-1, 0, 0], PageDown: [1, 0, 0] };
   const step = steps[event.key];
+  if (event.key === "Home" && !event.ctrlKey) return event.preventDefault(), choose(layer, 0);
   if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   const clip = (value, size) => Math.min(Math.max(value, 0), size - 1);

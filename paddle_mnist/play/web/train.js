@@ -120,7 +120,7 @@ function draw() {
   byId("run-state").dataset.state = run.state;
   byId("stop-run").disabled = run.state !== "running" && run.state !== "queued";
   byId("resume-run").disabled = run.state === "running" || run.state === "queued";
-  byId("resume-epochs").placeholder = run.settings?.epochs ?? "";
+  byId("resume-epochs").min = byId("resume-epochs").placeholder = run.settings?.epochs ?? 1;
   byId("run-facts").textContent = facts(run);
   drawCurves(run);
   drawNet(run);

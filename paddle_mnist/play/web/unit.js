@@ -47,6 +47,8 @@ function grid(caption, values, width, { largest = largestOf(values), marked = -1
   return make("table", { className: "numbers" }, make("caption", {}, caption), body);
 }
 
+const operand = (sign, table) => make("div", { className: "operand" }, make("span", { "aria-hidden": "true" }, sign), table);
+
 function formula(place, ...lines) {
   place.append(...lines.map((line) => make("p", { className: "formula" }, line)));
 }
@@ -65,8 +67,8 @@ function showConvolution(place, { terms, bias, value, kernel, channels, firstCha
   }
   const window = grid(t("window", { label: labels(source) }), own.map((term) => (term.index === null ? null : term.input)), width);
   const weights = grid(t("weights"), own.map((term) => term.weight), width);
-  place.append(make("div", { className: "operands" }, window, make("span", { "aria-hidden": "true" }, "×"), weights));
-  place.append(make("div", { className: "operands" }, make("span", { "aria-hidden": "true" }, "="), grid(t("products"), own.map((term) => term.product), width)));
+  const products = grid(t("products"), own.map((term) => term.product), width);
+  place.append(make("div", { className: "operands" }, operand("", window), operand("×", weights), operand("=", products)));
   const live = own.filter((term) => term.product !== 0), written = live.map(product).join(" + ") || "0";
   formula(place, `${written} = ${number(sums[shown])}`);
   if (channels > 1) formula(place, t("sumOfMaps", { sum: number(sums.reduce((a, b) => a + b, 0)), count: channels }));
