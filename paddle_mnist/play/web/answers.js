@@ -77,8 +77,7 @@ function update({ digits, current, reason, answer: numbers, isNumber }) {
   remote.cancel();
   clearTimeout(timer);
   heard = {};
-  byId("verdict").hidden = !reason;
-  byId("verdict").textContent = reason ?? "";
+  showVerdict(reason);
   byId("answers").classList.toggle("reads-number", isRead);
   if (isRead) return showNumbers(numbers, digits, current);
   for (const card of cards.values()) card.number?.remove();
@@ -99,6 +98,11 @@ function showOne(id, one) {
   heard[id] = one.digit ?? t("noDigit");
 }
 
+function showVerdict(sentence) {
+  byId("verdict").hidden = !sentence;
+  byId("verdict").textContent = sentence ?? "";
+}
+
 // Nets that only the server can run.
 const remote = newest(
   ({ ids, digit }) => postBytes(`/api/answers?kind=prepared&models=${ids.map(encodeURIComponent).join(",")}`, digit),
@@ -106,6 +110,7 @@ const remote = newest(
     for (const { model, digits, values, probabilities, error } of answers) {
       if (error) cards.get(model)?.show(null, error);
       else showOne(model, { digit: digits[0], value: values[0], probabilities: probabilities?.[0], outputs: [] });
+      if (digits[0] === null) showVerdict(t("refusedBy", { name: modelOf(model).name }));
     }
   },
   (error) => announce(error.message),

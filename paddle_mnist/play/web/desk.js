@@ -9,7 +9,7 @@ import { decodePicture, decodeStrokes, encodePicture, encodeStrokes } from "./co
 import { announce, byId } from "./dom.js";
 import { t } from "./language.js";
 import { showBoxes } from "./boxes.js";
-import { chosen, defaultModel } from "./nets.js";
+import { chosen } from "./nets.js";
 import { setState, state } from "./state.js";
 import { createPad, SIDE } from "/shared/pad.js";
 import { listenForPhotos, showPhoto } from "/shared/photo.js";
@@ -18,14 +18,11 @@ import { drawDigit, drawSeen, measure } from "/shared/seen.js";
 
 const SHARP = 4, NUMBER_WIDTH = 3; // pixels shown for one of the pad; a pad for numbers, in widths of one for a digit
 const MAX_PHOTO = 20 * 2 ** 20; // bytes
-const PAUSE_MS = 100; // before the server is asked whether a drawing is a digit
 const SETTLED_MS = 250; // without a change, before the address is written
 
 // What was put on the desk instead of a drawing: {picture} (28 × 28, with split and index of a test digit), or
 // {file, bitmap} of a photo; otherwise null.
 let put = null;
-// Whether the server found no digit in the drawing: then its answer to the next stroke is awaited before a net's is shown.
-let isRefused = false;
 let isNumber = false, requested = false, timer = null, pad = null;
 let result = { digits: [], current: 0, reason: null };
 
@@ -86,42 +83,28 @@ function update() {
 function compute() {
   requested = false;
   byId("invitation").hidden = Boolean(put) || pad.strokes().length > 0;
-  if (put?.picture) return show({ digits: [put.picture], reason: null });
-  if (put) return server.request(put.file);
-  if (!pad.strokes().length) {
-    server.cancel();
-    isRefused = false;
-    return show({ digits: [], reason: null });
-  }
-  const { gray, width, height } = pad.picture();
-  if (!isNumber && !isRefused) showPrepared(gray, width, height);
-  server.request({ gray, width, height });
-}
-
-function showPrepared(gray, width, height) {
-  const digit = prepare(gray, width, height);
+  if (put?.file) return server.request(put.file);
+  server.cancel();
+  if (put) return show({ digits: [put.picture], reason: null });
+  if (!pad.strokes().length) return show({ digits: [], reason: null });
+  const picture = pad.picture();
+  if (isNumber) return server.request(picture);
+  const digit = prepare(picture.gray, picture.width, picture.height);
   show({ digits: digit ? [digit] : [], reason: digit ? null : t("noDigit") });
 }
 
-// The server finds the digits of numbers and photos, and tells whether a drawing is a digit at all.
+// The server finds the digits of numbers and photos.
 const server = newest(
-  async (source) => {
-    const ids = isNumber ? chosen() : [defaultModel()?.id].filter(Boolean);
-    const query = `kind=${isNumber ? "number" : "digit"}&models=${ids.map(encodeURIComponent).join(",")}`;
-    if (source.gray && !isNumber) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  (source) => {
+    const query = `kind=${isNumber ? "number" : "digit"}&models=${chosen().map(encodeURIComponent).join(",")}`;
     if (!source.gray) return ask(`/api/answers?${query}`, { body: source, type: source.type });
     return postBytes(`/api/answers?${query}&width=${source.width}&height=${source.height}`, source.gray);
   },
   (answer) => {
-    isRefused = answer.empty;
     const digits = answer.digits.map(({ image }) => decode(image).values);
     show({ digits: answer.empty ? [] : digits, reason: answer.empty ? (answer.reason ?? t("noDigit")) : null, answer });
   },
-  (error) => {
-    const { gray, width, height } = pad.picture();
-    if (isNumber || put) show({ digits: [], reason: error.message });
-    else showPrepared(gray, width, height);
-  },
+  (error) => show({ digits: [], reason: error.message }),
 );
 
 function show({ digits, reason, answer = null }) {

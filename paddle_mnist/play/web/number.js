@@ -19,9 +19,9 @@ export function showNumber({ model, read, digits, values, probabilities, error }
     const detail = probabilities ? percent(Math.max(...probabilities[i])) : values[i].toFixed(2);
     const button = make(
       "button",
-      { type: "button", "aria-pressed": i === current, "aria-label": t("readingOf", { place: i + 1, digit: digits[i], detail }), onclick: () => choose(i) },
+      { type: "button", "aria-pressed": i === current, "aria-label": t("readingOf", { place: i + 1, digit: digits[i] ?? t("noDigit"), detail }), onclick: () => choose(i) },
       canvas,
-      make("strong", {}, String(digits[i])),
+      make("strong", {}, String(digits[i] ?? "?")),
       make("span", { className: "quiet" }, detail),
     );
     list.append(make("li", {}, button));

@@ -29,6 +29,7 @@ export default {
   saveDrawing: "Save drawing",
   saveDigit: "Save 28 × 28",
   noDigit: "No digit",
+  refusedBy: "No digit, says {name}. The other nets know digits only.",
   nothing: "Nothing drawn yet",
   photoTooLarge: "A photo must be at most 20 MB",
   photoUnreadable: "This file cannot be read as a photo",
