@@ -6,6 +6,7 @@ token is needed.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import webbrowser
@@ -28,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.port is not None and not 0 <= args.port < 1 << 16:
         raise UserError(f"--port must be from 0 to 65535, got {args.port}")
 
+    environment = dict(os.environ)  # for trainings; Paddle changes it when it is imported
+    # Before NumPy is imported: one digit is too little for two threads, and trainings need the other cores.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     from paddle_mnist.dataset import work_folder
     from paddle_mnist.play.app import Playground
     from paddle_mnist.play.server import access_to, address_of, bind, server_for
@@ -35,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     listener = bind(args.host, args.port)
     access = access_to(args.host, listener)
     address = address_of(access)
-    playground = Playground(work_folder().resolve(), access)
+    playground = Playground(work_folder().resolve(), access, environment)
     server = server_for(playground)
 
     def on_start() -> None:

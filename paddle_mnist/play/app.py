@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -38,6 +37,7 @@ T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 MAX_SIDE = 2000  # pixels of a drawing
+MAX_SEGMENTING = 30  # pictures at a time
 MAX_SHOWN = 200  # digits in one answer
 SPLITS = ("eval", "train", "valid")
 
@@ -48,11 +48,12 @@ class Playground:
     Args:
         work: the work folder, which holds the runs.
         access: how the server may be reached.
+        environment: of the trainings that it starts.
     """
 
-    def __init__(self, work: Path, access: Access) -> None:
+    def __init__(self, work: Path, access: Access, environment: Mapping[str, str]) -> None:
         self.access, self.static = access, Static()
-        self.trainings = Trainings(work, os.environ)  # as it is before Paddle is imported, which changes it
+        self.trainings = Trainings(work, environment)
         self.catalog = Catalog(work / "runs", self.trainings.planned)
         self.hub = Hub(self.catalog, self.trainings)
         self.worker, self.nets = Worker(), Nets()
@@ -60,6 +61,7 @@ class Playground:
         self.pictures = ThreadPoolExecutor(2, "pictures")  # decode and segment, away from the nets' thread
         self.disk = ThreadPoolExecutor(1, "disk")  # lists runs and reads histories
         self._datasets: dict[str, Dataset] = {}
+        self._segmenting = 0  # pictures that are being segmented or wait for it
 
     # --- the page ---
 
@@ -117,7 +119,13 @@ class Playground:
         else:
             width, height = (inputs.integer(request, name, None, 4, MAX_SIDE) for name in ("width", "height"))
             read = partial(picture_from_pixels, data, width, height)
-        return await self.on(self.pictures, lambda: find(read(), kind, confidence))
+        if self._segmenting >= MAX_SEGMENTING:
+            raise RefusedError(503, "The server is busy with other pictures: try again in a second.")
+        self._segmenting += 1
+        try:
+            return await self.on(self.pictures, lambda: find(read(), kind, confidence))
+        finally:
+            self._segmenting -= 1
 
     # --- look inside ---
 
