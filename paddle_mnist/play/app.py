@@ -27,7 +27,7 @@ from paddle_mnist.play.guard import Access, Guard
 from paddle_mnist.play.models import Catalog, Model
 from paddle_mnist.play.nets import WHICH, Nets
 from paddle_mnist.play.replies import Json, RefusedError, refusal
-from paddle_mnist.play.static import ICON, PAGE, Static
+from paddle_mnist.play.static import FOLDERS, ICON, PAGE, Static
 from paddle_mnist.play.training import Trainings
 from paddle_mnist.play.worker import Worker
 from paddle_mnist.recipes import MAX_COUNT
@@ -72,9 +72,9 @@ class Playground:
             reply.set_cookie(self.access.cookie, self.access.token, httponly=True, samesite="lax")
         return reply
 
-    async def file(self, request: Request) -> Response:
+    async def file(self, folder: str, request: Request) -> Response:
         """Return a file of the page."""
-        return self.static.reply(f"{request.path_params['folder']}/{request.path_params['name']}", request)
+        return self.static.reply(f"{folder}/{request.path_params['name']}", request)
 
     async def icon(self, request: Request) -> Response:
         """Return the icon, if there is one."""
@@ -295,7 +295,7 @@ def create_app(playground: Playground) -> Guard:
     routes = [
         ("/", playground.page, get),
         ("/favicon.ico", playground.icon, get),
-        ("/{folder}/{name:path}", playground.file, get),
+        *[(f"/{folder}/{{name:path}}", partial(playground.file, folder), get) for folder in FOLDERS],
     ]
     api = [
         ("/api/models", playground.models, get),
@@ -330,7 +330,9 @@ def create_app(playground: Playground) -> Guard:
     app = Starlette(
         routes=[Route(path, _answering(handler), methods=methods) for path, handler, methods in [*api, *routes]],
         lifespan=lifespan,
+        exception_handlers={404: _not_found, 405: _wrong_method},
     )
+    app.router.redirect_slashes = False
     return Guard(app, playground.access)
 
 
@@ -350,6 +352,14 @@ def _answering(handler: Handler) -> Handler:
             return refusal(503, "The server is out of memory: try again later.")
 
     return answer
+
+
+def _not_found(request: Request, error: Exception) -> Response:
+    return refusal(404, "There is no such page.")
+
+
+def _wrong_method(request: Request, error: Exception) -> Response:
+    return refusal(405, "The method must be GET where something is read, and POST where something is asked.")
 
 
 def _known(models: dict[str, Model], model_id: str) -> Model:

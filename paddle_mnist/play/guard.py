@@ -115,7 +115,9 @@ class Guard:
             if scope["method"] == "POST":
                 receive = await self._body(scope, receive)
         except RefusedError as error:
-            await refusal(error.status, error.message)(scope, receive, send_with_headers)
+            reply = refusal(error.status, error.message)
+            reply.headers["connection"] = "close"  # the rest of the body is not waited for
+            await reply(scope, receive, send_with_headers)
             return
         try:
             await self.app(scope, receive, send_with_headers)
