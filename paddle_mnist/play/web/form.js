@@ -50,7 +50,8 @@ export function fillForm(form, description) {
       const { net, task } = chosen(), changed = { net, task };
       for (const field of fields) {
         const value = readValue(inputs.get(field.name), field);
-        if (value !== null && value !== defaultOf(field.name)) changed[field.name] = value;
+        // Left out, the epochs would depend on the size of the data: what the form says holds.
+        if (value !== null && (value !== defaultOf(field.name) || field.name === "epochs")) changed[field.name] = value;
       }
       return changed;
     },

@@ -13,6 +13,7 @@ import { shownTab } from "./tabs.js";
 import { showUnit, unitName } from "./unit.js";
 import { paintWeights } from "./weights.js";
 
+const isNarrow = matchMedia("(max-width: 72rem)"); // then there is no room beside the layers
 const MARK = "#d55e00", QUIET_MS = 400;
 // The net that is shown, its values for the drawing, the layers on the page, and the unit: {node, index}.
 let net = null, shapes = {}, tensors = null, layers = [], unit = null, channel = null, netId = null, timer = null, width = 0;
@@ -35,6 +36,7 @@ export function startInside() {
   on("tab", update);
   on("address", update);
   onColours(paint);
+  isNarrow.addEventListener("change", showTheUnit);
   new ResizeObserver(() => {
     if (stack.clientWidth && stack.clientWidth !== width) [width] = [stack.clientWidth, requestAnimationFrame(paint)];
   }).observe(stack);
@@ -100,6 +102,7 @@ function build(id, fetched) {
     return;
   }
   layers = [input, ...net.graph.nodes].map(makeLayer);
+  byId("side").prepend(byId("unit"));
   byId("layers").replaceChildren(...layers.map(({ section }) => section));
 }
 
@@ -163,7 +166,9 @@ function selectFromAddress() {
 
 function showTheUnit() {
   if (!unit || !tensors) return;
-  const card = byId("unit");
+  const card = byId("unit"), { section } = layers.find(({ node }) => node === unit.node);
+  if (!isNarrow.matches && card.parentElement !== byId("side")) byId("side").prepend(card);
+  if (isNarrow.matches && section.nextElementSibling !== card) section.after(card);
   if (unit.node.name === "images") {
     const value = tensors.images[unit.index], title = unitName(t("images"), unit.node.shape, unit.index);
     card.replaceChildren(make("h2", {}, title), make("p", { className: "unit-value" }, make("output", {}, value.toFixed(3))), make("p", {}, t("imagesUnit")));

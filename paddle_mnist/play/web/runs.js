@@ -32,6 +32,7 @@ export function startRuns() {
   on("models", update);
   on("tab", update);
   on("address", update);
+  addEventListener("resize", update);
   on("history", (id) => compared().includes(id) && update());
 }
 

@@ -34,8 +34,7 @@ export async function startTrain() {
     make("p", { id: "run-facts", className: "quiet" }),
     make("div", { className: "row" }, button("stop"), button("resume"), make("label", { for: "resume-epochs" }, t("resumeEpochs")), make("input", { id: "resume-epochs", type: "number", min: 1, step: 1 })),
     make("p", { id: "run-error", role: "alert" }),
-    make("figure", { id: "loss-chart", className: "chart" }),
-    make("figure", { id: "accuracy-chart", className: "chart" }),
+    make("div", { id: "live-charts" }, make("figure", { id: "loss-chart", className: "chart" }), make("figure", { id: "accuracy-chart", className: "chart" })),
     make("div", { id: "live-net" }, make("div", { id: "live-answer" }), make("figure", { id: "live-kernels" }, make("figcaption", { className: "quiet" }), make("canvas", { className: "pixels", role: "img" }))),
   );
   byId("panel-train").append(make("div", { id: "train" }, form, view));
@@ -44,6 +43,7 @@ export async function startTrain() {
   on("digits", update);
   on("tab", update);
   on("server", fromServer);
+  addEventListener("resize", update);
   onColours(update);
   try {
     const { values } = fillForm(form, await ask("/api/training/form"));
@@ -164,7 +164,7 @@ async function drawNet(run) {
     const shapes = Object.fromEntries([["images", net.graph.inputShape], ...net.graph.nodes.map(({ name, shape }) => [name, shape])]);
     caption.textContent = t("weightsOf", { label: node.layer ?? node.parameters.weight.replace(/\.weight$/, "") });
     canvas.setAttribute("aria-label", caption.textContent);
-    paintWeights(canvas, net, shapes, node, Math.max(byId("live").clientWidth - 40, 200));
+    paintWeights(canvas, net, shapes, node, Math.max(byId("live-kernels").clientWidth - 2, 200));
   } catch (error) {
     byId("run-error").textContent = error.message;
   }
