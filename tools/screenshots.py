@@ -1,7 +1,8 @@
 """Take pictures of the playground: python tools/screenshots.py FOLDER [--docs] [--address http://127.0.0.1:8765/].
 
-Starts the playground on the runs in ``work/runs`` unless an address is given, draws a digit, and opens every tab at three
-widths, in light and dark colours. Needs Chromium and playwright. ``--docs`` also writes the two pictures of the README.
+Starts the playground on the runs in ``work/runs`` unless an address is given, draws a digit, and opens every tab at
+three widths, in light and dark colours. Needs Chromium and playwright. ``--docs`` also writes the two pictures of the
+README.
 """
 
 from __future__ import annotations
