@@ -10,7 +10,7 @@ from PIL import Image
 from play_client import RAW, decoded, serving, wait_for
 
 from paddle_mnist import learners
-from paddle_mnist.dataset import Dataset
+from paddle_mnist.dataset import Dataset, open_dataset
 from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs.restore import restore
 from paddle_mnist.runs.run import RunOptions, create
@@ -68,8 +68,8 @@ def test_models_lists_every_run_with_its_settings_and_result(client):
 def test_models_says_what_to_do_when_nothing_is_trained(tmp_path):
     with serving(tmp_path) as client:
         listed = client.json("/api/models")
-    if not any(model["kind"] == "reader" for model in listed["models"]):
-        assert listed["models"] == [] and listed["default"] is None and "paddle_mnist.train" in listed["note"]
+    assert [model["id"] for model in listed["models"]] == ["reader"] and listed["default"] == "reader"
+    assert "paddle_mnist.train" in listed["note"]
 
 
 def test_models_leaves_out_damaged_runs(work, client):
@@ -139,6 +139,25 @@ def test_answers_say_so_when_the_pad_is_blank(client, query):
 
 def test_answers_say_so_when_the_prepared_digit_is_blank(client):
     assert client.bytes("/api/answers?kind=prepared", np.zeros((28, 28), np.uint8))["empty"]
+
+
+def test_answers_of_the_reader_tell_what_is_no_digit(client):
+    true_digit = open_dataset("sample").eval
+    reply = client.bytes("/api/answers?kind=prepared&models=reader", true_digit.images[0])
+    (answer,) = reply["answers"]
+    assert answer["read"] == str(true_digit.labels[0]) and sum(answer["probabilities"][0]) > 0.9
+    scribble = np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)
+    (answer,) = client.bytes("/api/answers?kind=prepared&models=reader", scribble)["answers"]
+    assert answer["read"] == "?" and answer["digits"] == [None] and sum(answer["probabilities"][0]) < 0.5
+
+
+def test_reader_can_be_looked_into(client, work, digit, monkeypatch):
+    monkeypatch.setenv("PADDLE_MNIST_DATA", str(work / "digits.json.gz"))
+    layers = client.bytes("/api/models/reader/layers", digit)["layers"]
+    assert layers[0]["layer"] == "conv1" and layers[-1]["values"]["shape"] == [11]
+    assert decoded(client.bytes("/api/models/reader/saliency?method=gradient", digit)["values"]).any()
+    assert len(client.bytes("/api/models/reader/neighbours", digit)["neighbours"]) == 10
+    assert client.get("/api/page?models=reader").status_code == 409
 
 
 @pytest.mark.parametrize("net", NETS)

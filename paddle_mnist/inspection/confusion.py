@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from paddle_mnist import engine
-from paddle_mnist.loader import to_input
 
 BATCH = 100  # digits at a time
 
 
-def predictions(learner: engine.Learner, images: np.ndarray, pixel_range: str = "01") -> Iterator[np.ndarray]:
-    """Yield the predicted digits of images uint8 [n, 28, 28], int64 [batch] at a time."""
+def predictions(outputs: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the predicted digits of images uint8 [n, 28, 28], int64 [batch] at a time.
+
+    Args:
+        outputs: returns a net's raw outputs [n, 1] or [n, 10] for some of the images.
+        images: the digits.
+    """
     for first in range(0, len(images), BATCH):
-        yield engine.predicted_digits(learner.outputs(to_input(images[first : first + BATCH], pixel_range)))
+        yield engine.predicted_digits(outputs(images[first : first + BATCH]))
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import paddle
 
-from paddle_mnist.engine import Learner
 from paddle_mnist.inspection.activations import Inside
 from paddle_mnist.loader import to_input
 
@@ -32,16 +33,15 @@ def gradient(
     return slope.numpy()[0, 0] * np.float32(ink - paper)
 
 
-def occlusion(learner: Learner, image: np.ndarray, output: int, pixel_range: str = "01") -> np.ndarray:
+def occlusion(outputs: Callable[[np.ndarray], np.ndarray], image: np.ndarray, output: int) -> np.ndarray:
     """Return how much a raw output falls when the patch around each pixel is covered with paper, float32 [28, 28].
 
     Positive where the ink, or the lack of it elsewhere, speaks for the output. A patch without ink changes nothing.
 
     Args:
-        learner: the net.
+        outputs: returns a net's raw outputs [n, k] for images uint8 [n, 28, 28].
         image: uint8 [28, 28].
         output: the number of the output.
-        pixel_range: what the net was trained on.
     """
     side, half = len(image), PATCH // 2
     fall = np.zeros((side, side), np.float32)
@@ -54,7 +54,6 @@ def occlusion(learner: Learner, image: np.ndarray, output: int, pixel_range: str
     for number, (row, column) in enumerate(places):
         covered[number, row : row + PATCH, column : column + PATCH] = 0
     covered = covered[:, half : half + side, half : half + side]
-    images = to_input(np.concatenate([image[np.newaxis], covered]), pixel_range)
-    outputs = learner.outputs(images)[:, output]
-    fall[tuple(places.T)] = outputs[0] - outputs[1:]
+    found = outputs(np.concatenate([image[np.newaxis], covered]))[:, output]
+    fall[tuple(places.T)] = found[0] - found[1:]
     return fall

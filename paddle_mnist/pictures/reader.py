@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 WEIGHTS = Path(__file__).with_name("reader.npz")
+POOLED = (2, 4)  # the convolutions whose results are halved by 2×2 max pooling
 BATCH = 32  # images that go through the net at once: what they need stays in the cache
 
 
@@ -41,7 +42,7 @@ def bundled_reader(images: np.ndarray) -> Prediction:
     parts = [_outputs(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
     outputs = np.concatenate(parts) if parts else np.zeros((0, 11), np.float32)
     classes = outputs.argmax(axis=1)
-    scaled = outputs.astype(np.float64) / float(_weights()["temperature"])
+    scaled = outputs.astype(np.float64) / float(weights()["temperature"])
     shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     return Prediction(np.where(classes == 10, -1, classes), outputs.max(axis=1), shares[:, :10])
@@ -49,11 +50,11 @@ def bundled_reader(images: np.ndarray) -> Prediction:
 
 def _outputs(images: np.ndarray) -> np.ndarray:
     """Return the raw outputs, float32 [n, 11]: 3×3 convolutions with ReLU, two 2×2 poolings, one affine layer."""
-    net = _weights()
+    net = weights()
     x = images[..., np.newaxis] / np.float32(255)  # [n, h, w, channels]
     for index in range(1, 1 + sum(name.startswith("conv") and name.endswith("weight") for name in net)):
         x = np.maximum(_convolved(x, net[f"conv{index}.weight"]) + net[f"conv{index}.bias"], 0)
-        if index in (2, 4):
+        if index in POOLED:
             x = _pooled(x)
     return x.transpose(0, 3, 1, 2).reshape(len(x), -1) @ net["output.weight"] + net["output.bias"]
 
@@ -77,7 +78,7 @@ def _pooled(x: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _weights() -> dict[str, np.ndarray]:
+def weights() -> dict[str, np.ndarray]:
     """Return the net's arrays, float32."""
     with np.load(WEIGHTS) as arrays:
         return {name: arrays[name].astype(np.float32) for name in arrays.files}

@@ -146,6 +146,12 @@ class Answers:
         if model is None or model.described["answer"] != "probabilities":
             return None
 
+        if model.id == READER:
+            from paddle_mnist.pictures.reader import bundled_reader
+            from paddle_mnist.pictures.recognize import confidence
+
+            return confidence(bundled_reader)  # without Paddle, so that any thread may ask it
+
         def of_answers(images: np.ndarray) -> np.ndarray:
             return self.worker.quick(lambda: self._probabilities(model, images)).result(timeout=30).max(axis=1)
 
@@ -164,7 +170,7 @@ class Answers:
         if not len(images):
             return answer
         try:
-            answer |= self._reader(images) if model.id == READER else self._net(model, which, images)
+            answer |= self.nets.get(model, which).answer(images)
         except RefusedError as error:
             return answer | {"error": error.message}
         except UserError as error:
@@ -174,22 +180,6 @@ class Answers:
     def _probabilities(self, model: Model, images: np.ndarray) -> np.ndarray:
         found = self.one(model, "best", images, [0] * len(images))["probabilities"]
         return np.ones((len(images), 10)) if found is None else np.asarray(found)
-
-    def _net(self, model: Model, which: str, images: np.ndarray) -> dict[str, Any]:
-        from paddle_mnist import engine
-
-        net = self.nets.get(model, which)
-        outputs = net.outputs(images)
-        probabilities = net.learner.probabilities(outputs)
-        return {
-            "digits": engine.predicted_digits(outputs).tolist(),
-            "values": outputs.max(axis=1).tolist(),
-            "probabilities": None if probabilities is None else probabilities.tolist(),
-            "scores": None if outputs.shape[1] == 1 else outputs.tolist(),
-        }
-
-    def _reader(self, images: np.ndarray) -> dict[str, Any]:
-        raise RefusedError(409, "The bundled reader is missing from this installation.")
 
 
 def _written(digits: list[int | None], lines: list[int]) -> str:

@@ -292,12 +292,12 @@ def create_app(playground: Playground) -> Guard:
     """Return the application that serves a playground, with its guard around it."""
     get, post = ["GET"], ["POST"]
     model = "/api/models/{id}"
-    routes = [
+    routes: list[tuple[str, Handler, list[str]]] = [
         ("/", playground.page, get),
         ("/favicon.ico", playground.icon, get),
         *[(f"/{folder}/{{name:path}}", partial(playground.file, folder), get) for folder in FOLDERS],
     ]
-    api = [
+    api: list[tuple[str, Handler, list[str]]] = [
         ("/api/models", playground.models, get),
         ("/api/answers", playground.answer, post),
         ("/api/digits", playground.digits, get),

@@ -88,7 +88,7 @@ def _typed(field: dict[str, Any], value: Any) -> Any:
         raise UserError(f"{name} must be {'text' if wanted is str else f'of type {kind}'}, got {value!r:.80}")
     if kind == "choice":
         check_choice(name, value, tuple(field["choices"]))
-    elif kind == "text" and (not value.isprintable() or len(value) > 200):
+    elif kind == "text" and not (str(value).isprintable() and len(str(value)) <= 200):
         raise UserError(f"{name} must be at most 200 visible characters")
     return value
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 
-from paddle_mnist.errors import UserError
 from paddle_mnist.play.models import Model
 from paddle_mnist.play.nets import Net, Nets
 from paddle_mnist.play.replies import RefusedError, array
 from paddle_mnist.splits import Splits
 
-SEARCHED = 10_000  # training digits among which the nearest are looked for
+SEARCHED = 10_000  # training digits among which the nearest are looked for, or fewer
+MAX_NUMBERS = 16 << 20  # if their features are more than this together: 64 MB
 NEAREST = 10
 MAX_EXPORTED = 8  # nets in one page
 
@@ -40,12 +41,12 @@ def layers(nets: Nets, model: Model, which: str, image: np.ndarray) -> dict[str,
     from paddle_mnist.loader import to_input
 
     net = nets.get(model, which)
-    pixels = to_input(image[np.newaxis], net.settings.pixel_range)
+    pixels = to_input(image[np.newaxis], net.pixel_range)
     found = net.inside.activations(net.weights, pixels)
     return {
         "model": model.id,
         "weights": net.mark,
-        "pixel_range": net.settings.pixel_range,
+        "pixel_range": net.pixel_range,
         "input": array(pixels[0]),
         "layers": [
             {
@@ -72,11 +73,11 @@ def saliency(nets: Nets, model: Model, which: str, image: np.ndarray, method: st
         digit = None  # there is one output, the number itself
     elif digit is None:
         digit = int(outputs.argmax())
-    number, pixels = digit or 0, net.settings.pixel_range
+    number, pixels = digit or 0, net.pixel_range
     if method == "gradient":
         values = gradient(net.inside, net.weights, image, number, pixels)
     else:
-        values = occlusion(net.learner, image, number, pixels)
+        values = occlusion(net.outputs, image, number)
     return {"model": model.id, "digit": digit, "method": method, "values": array(values)}
 
 
@@ -85,14 +86,16 @@ def neighbours(nets: Nets, model: Model, image: np.ndarray, splits: Splits) -> G
     from paddle_mnist.inspection.neighbours import features, nearest
 
     net, train = nets.get(model), splits.train
-    images = train.images[:SEARCHED]
+    size = math.prod(net.inside.graph.shapes[net.inside.last_layer.inputs[0]])
+    images = train.images[: min(SEARCHED, MAX_NUMBERS // size)]
     if "features" not in net.kept:
+        nets.forget("features")  # of the net that was asked before
         parts = []
-        for part in features(net.inside, net.weights, images, net.settings.pixel_range):
+        for part in features(net.inside, net.weights, images, net.pixel_range):
             parts.append(part)
             yield
         net.kept["features"] = np.concatenate(parts)
-    (own,) = features(net.inside, net.weights, image[np.newaxis], net.settings.pixel_range)
+    (own,) = features(net.inside, net.weights, image[np.newaxis], net.pixel_range)
     found = nearest(net.kept["features"], own[0], NEAREST)
     node = net.inside.last_layer
     return {
@@ -117,7 +120,7 @@ def predicted(nets: Nets, model: Model, splits: Splits) -> Generator[None, None,
     net = nets.get(model)
     if "predictions" not in net.kept:
         parts = []
-        for part in predictions(net.learner, splits.eval.images, net.settings.pixel_range):
+        for part in predictions(net.outputs, splits.eval.images):
             parts.append(part)
             yield
         net.kept["predictions"] = np.concatenate(parts)
@@ -165,11 +168,5 @@ def some(images: np.ndarray, labels: np.ndarray, which: np.ndarray, start: int, 
 
 
 def data_of(model: Model) -> str:
-    """Return where the digits are that a run was trained on.
-
-    Raises:
-        UserError: its manifest does not say.
-    """
-    if model.run is None:
-        raise UserError(f"{model.id} was trained on digits that are not here")
-    return str(model.run.manifest["data"]["source"])
+    """Return where the digits are that a run was trained on; those of the bundled reader are all of MNIST."""
+    return "auto" if model.run is None else str(model.run.manifest["data"]["source"])

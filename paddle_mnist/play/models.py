@@ -17,10 +17,11 @@ from paddle_mnist.runs import listing
 from paddle_mnist.runs.run import MANIFEST, Run, open_run
 
 READER = "reader"
+BUNDLED = "bundled"  # the mark of its weights, which never change
 FRESH = 0.4  # seconds for which a listing is used again
 
 NOTHING = (
-    "No net is trained yet: start a training on this page, or run "
+    "Only the bundled reader answers until a net is trained: start a training on this page, or run "
     "python -m paddle_mnist.train --net cnn --task classify"
 )
 
@@ -72,11 +73,10 @@ class Catalog:
     Args:
         runs: the folder that holds the run folders.
         planned: returns the trainings that were asked for on the page.
-        reader: whether the bundled reader is there.
     """
 
-    def __init__(self, runs: Path, planned: Callable[[], list[Planned]], reader: bool = False) -> None:
-        self.runs, self.planned, self.reader = runs, planned, reader
+    def __init__(self, runs: Path, planned: Callable[[], list[Planned]]) -> None:
+        self.runs, self.planned = runs, planned
         self.version = 0
         self._lock = threading.Lock()
         self._manifests: dict[Path, tuple[tuple[int, ...], Run | None]] = {}
@@ -113,12 +113,12 @@ class Catalog:
         return {
             "version": self.version,
             "default": default.id if default else None,
-            "note": None if any(model.trained for model in models.values()) else NOTHING,
+            "note": None if any(model.run and model.trained for model in models.values()) else NOTHING,
             "models": [model.described for model in models.values()],
         }
 
     def _scan(self) -> dict[str, Model]:
-        models = [Model(READER, dict(READER_DESCRIBED), best="1", newest="1")] if self.reader else []
+        models = [Model(READER, dict(READER_DESCRIBED), best=BUNDLED, newest=BUNDLED)]
         planned = {plan.name: plan for plan in self.planned()}
         folders = listing.run_folders(self.runs)
         for path in folders:
@@ -159,7 +159,9 @@ READER_DESCRIBED = {
     "engine": "NumPy",
     "result": None,
     "started": None,
-    "weights": "1",
+    "weights": BUNDLED,
+    # Whether the page can run the net itself: the reader has a class for what is no digit.
+    "inside": False,
 }
 
 
@@ -169,8 +171,8 @@ def default_model(models: dict[str, Model]) -> Model | None:
 
     def rank(model: Model) -> tuple[bool, bool, float]:
         accuracy = (model.described["result"] or {}).get("accuracy")
-        known = isinstance(accuracy, int | float)
-        return model.id == READER, model.described["answer"] == "probabilities", float(accuracy) if known else 0.0
+        known = float(accuracy) if isinstance(accuracy, int | float) else 0.0
+        return model.id == READER, model.described["answer"] == "probabilities", known
 
     return max(trained, key=rank, default=None)
 
@@ -224,6 +226,7 @@ def _description(name: str, settings: Settings) -> dict[str, Any]:
         "settings": settings.as_dict(),
         "engine": None,
         "weights": None,
+        "inside": True,
     }
 
 

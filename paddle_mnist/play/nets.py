@@ -9,7 +9,7 @@ import numpy as np
 
 from paddle_mnist import cpu
 from paddle_mnist.errors import UserError
-from paddle_mnist.play.models import Model
+from paddle_mnist.play.models import BUNDLED, READER, Model
 from paddle_mnist.play.replies import RefusedError
 from paddle_mnist.recipes import Settings
 
@@ -22,26 +22,50 @@ WHICH = ("best", "newest")  # weights of a run
 
 
 class Net:
-    """A trained net.
+    """A net with weights, whichever way it is evaluated.
 
     Attributes:
         mark: of the weights that it has.
-        learner: answers; see ``engine.Learner``.
-        settings: of its run.
+        pixel_range: what it was trained on.
         kept: what was computed with these weights, by name; cleared when they change.
     """
 
-    def __init__(self, learner: Learner, settings: Settings) -> None:
-        self.learner, self.settings = learner, settings
+    def __init__(self, pixel_range: str) -> None:
+        self.pixel_range = pixel_range
         self.mark: str | None = None
         self.kept: dict[str, Any] = {}
-        self._inside: Inside | None = None
+
+    @property
+    def inside(self) -> Inside:
+        """What the net computes."""
+        raise NotImplementedError
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The weights by the names in ``inside.graph``."""
+        raise NotImplementedError
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
         """Return the raw outputs [n, 1] or [n, 10] for images uint8 [n, 28, 28]."""
-        from paddle_mnist.loader import to_input
+        raise NotImplementedError
 
-        return self.learner.outputs(to_input(images, self.settings.pixel_range))
+    def answer(self, images: np.ndarray) -> dict[str, Any]:
+        """Return what the page is told about images uint8 [n, 28, 28]."""
+        raise NotImplementedError
+
+
+class RunNet(Net):
+    """The net of a run.
+
+    Attributes:
+        learner: answers; see ``engine.Learner``.
+        settings: of its run.
+    """
+
+    def __init__(self, learner: Learner, settings: Settings) -> None:
+        super().__init__(settings.pixel_range)
+        self.learner, self.settings = learner, settings
+        self._inside: Inside | None = None
 
     @property
     def inside(self) -> Inside:
@@ -59,18 +83,81 @@ class Net:
             self.kept["weights"] = self.inside.weights(self.learner)
         return self.kept["weights"]
 
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the raw outputs [n, 1] or [n, 10] for images uint8 [n, 28, 28]."""
+        from paddle_mnist.loader import to_input
+
+        return self.learner.outputs(to_input(images, self.pixel_range))
+
+    def answer(self, images: np.ndarray) -> dict[str, Any]:
+        """Return digits, winning outputs, probabilities and scores."""
+        from paddle_mnist import engine
+
+        outputs = self.outputs(images)
+        probabilities = self.learner.probabilities(outputs)
+        return {
+            "digits": engine.predicted_digits(outputs).tolist(),
+            "values": outputs.max(axis=1).tolist(),
+            "probabilities": None if probabilities is None else probabilities.tolist(),
+            "scores": None if outputs.shape[1] == 1 else outputs.tolist(),
+        }
+
+
+class ReaderNet(Net):
+    """The bundled reader, which may answer that an image shows no single digit."""
+
+    def __init__(self) -> None:
+        super().__init__("01")
+        self.mark = BUNDLED
+
+    @property
+    def inside(self) -> Inside:
+        """What the reader computes."""
+        return self._looked_into()[0]
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Its weights."""
+        return self._looked_into()[1]
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the raw outputs of the ten digits, without that of no digit."""
+        from paddle_mnist.loader import to_input
+
+        inside, weights = self._looked_into()
+        return inside.activations(weights, to_input(images, "01"))[inside.graph.output][:, :10]
+
+    def answer(self, images: np.ndarray) -> dict[str, Any]:
+        """Return digits, ``None`` for what is none, and probabilities that sum to less than 1 by that of no digit."""
+        from paddle_mnist.pictures.reader import bundled_reader
+
+        found = bundled_reader(images)
+        return {
+            "digits": [digit if digit >= 0 else None for digit in found.digits.tolist()],
+            "values": found.values.tolist(),
+            "probabilities": None if found.probabilities is None else found.probabilities.tolist(),
+        }
+
+    def _looked_into(self) -> tuple[Inside, dict[str, np.ndarray]]:
+        if "inside" not in self.kept:
+            from paddle_mnist.inspection.bundled import reader_inside
+
+            self.kept["inside"] = reader_inside()
+        return self.kept["inside"]
+
 
 class Nets:
     """The nets in memory, the latest used last."""
 
     def __init__(self) -> None:
-        self._nets: OrderedDict[tuple[str, str], Net] = OrderedDict()
+        self._nets: OrderedDict[tuple[str, str], RunNet] = OrderedDict()
+        self._reader = ReaderNet()
 
     def get(self, model: Model, which: str = "best") -> Net:
         """Return a model's net with its present weights.
 
         Args:
-            model: a run that is listed.
+            model: the reader, or a run that is listed.
             which: ``"best"`` for the best weights of a run, ``"newest"`` for those of its newest checkpoint. Either
                 stands in where the other is missing.
 
@@ -78,6 +165,8 @@ class Nets:
             RefusedError: the model has no weights, or none that can be looked into.
             UserError: the weights are damaged.
         """
+        if model.id == READER:
+            return self._reader
         run = model.run
         if run is None or not model.trained:
             raise RefusedError(409, f"{model.id} has no weights yet: wait for its first epoch.")
@@ -87,7 +176,7 @@ class Nets:
         key = (model.id, which)
         net = self._nets.get(key)
         if net is None or net.settings != run.settings:
-            net = Net(_build(run.settings), run.settings)
+            net = RunNet(_build(run.settings), run.settings)
         if net.mark != mark:
             _load(net, model, which)
             net.mark, net.kept = mark, {}
@@ -97,6 +186,11 @@ class Nets:
             self._nets.popitem(last=False)
         return net
 
+    def forget(self, name: str) -> None:
+        """Drop what nets have kept by a name."""
+        for net in (self._reader, *self._nets.values()):
+            net.kept.pop(name, None)
+
 
 def _build(settings: Settings) -> Learner:
     cpu.tune()
@@ -105,7 +199,7 @@ def _build(settings: Settings) -> Learner:
     return learners.build(settings)
 
 
-def _load(net: Net, model: Model, which: str) -> None:
+def _load(net: RunNet, model: Model, which: str) -> None:
     from paddle_mnist.runs.restore import newest_state
 
     run = model.run
