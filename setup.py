@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
+HEADERS = ("kernels", "convolution", "elementwise", "normalization", "updates")
 SAMPLE = "mnist-5k.json.gz"
 
 
@@ -26,6 +27,14 @@ setup(
         # Optional: without it, mnist.json.gz is opened by Python, more slowly.
         Extension(
             "paddle_mnist.sources.mnist_json._lookup", ["paddle_mnist/sources/mnist_json/lookup.c"], optional=True
+        ),
+        # Optional: without it, nets run on oneDNN and NumPy alone, more slowly.
+        Extension(
+            "paddle_mnist.fast.compiled._kernels",
+            ["paddle_mnist/fast/compiled/kernels.c"],
+            depends=[f"paddle_mnist/fast/compiled/{name}.h" for name in HEADERS],
+            extra_compile_args=["-O3"],
+            optional=True,
         ),
     ],
 )

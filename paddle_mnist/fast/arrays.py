@@ -19,6 +19,13 @@ def aligned(*shape: int) -> np.ndarray:
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 
+def aligned_at(place: int, size: int) -> np.ndarray:
+    """Return ``size`` zeros, float32, of which the one at ``place`` is 64-byte aligned."""
+    memory = aligned(size + 16)
+    start = -place % 16
+    return memory[start : start + size]
+
+
 def memory_of(tensor: paddle.Tensor) -> np.ndarray:
     """Return the tensor's own memory as an array. Writing into it changes the tensor, which must outlive it."""
     pointer = ctypes.cast(tensor.data_ptr(), ctypes.POINTER(ctypes.c_float))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from paddle_mnist.fast.workspace import Kernel, Workspace
+from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
 
@@ -203,12 +203,12 @@ class GlobalAveragePool(Kernel):
 
 def average_pool(node: Node, workspace: Workspace) -> Kernel:
     """Return the kernel for an average pooling."""
-    return (GlobalAveragePool if is_global(node, workspace) else AveragePool)(node, workspace)
+    return (GlobalAveragePool if is_global(node, workspace.plan) else AveragePool)(node, workspace)
 
 
-def is_global(node: Node, workspace: Workspace) -> bool:
+def is_global(node: Node, plan: Decisions) -> bool:
     """Whether a pooling has one window, the whole map."""
-    sides = workspace.plan.shapes[node.inputs[0]][1:]
+    sides = plan.shapes[node.inputs[0]][1:]
     return node.attributes["kernel"] == tuple(sides) and not any(node.attributes["paddings"])
 
 

@@ -10,7 +10,7 @@ from paddle_mnist.fast.workspace import Kernel, Workspace, stored_shape
 from paddle_mnist.program import Node
 
 
-class _Unary(Kernel):
+class Unary(Kernel):
     """Base of the kernels with one input, whose gradient takes the place of the output's."""
 
     in_place = True  # the value may be written over the input
@@ -28,7 +28,7 @@ class _Unary(Kernel):
         workspace.input_gradient(self.node, shared=self.gradient)
 
 
-class Relu(_Unary):
+class Relu(Unary):
     """max(x, 0)."""
 
     keeps_output = True
@@ -49,23 +49,7 @@ class Relu(_Unary):
         np.bitwise_and(self.gradient_bits, self.bits, out=self.gradient_bits)
 
 
-class ReluWithin(Kernel):
-    """A ReLU that the kernel before it computes, both ways."""
-
-    def __init__(self, node: Node, workspace: Workspace) -> None:
-        super().__init__(node, workspace)
-        workspace.view_output(node, workspace.value(node.inputs[0]))
-
-    def prepare(self, workspace: Workspace) -> None:
-        workspace.input_gradient(self.node, shared=workspace.output_gradient_of(self.node))
-
-
-def relu(node: Node, workspace: Workspace) -> Kernel:
-    """Return the kernel for a ReLU, which another kernel may do."""
-    return (ReluWithin if node.name in workspace.done_before else Relu)(node, workspace)
-
-
-class LeakyRelu(_Unary):
+class LeakyRelu(Unary):
     """x where it is positive, else slope * x."""
 
     in_place = False
@@ -81,7 +65,7 @@ class LeakyRelu(_Unary):
         self.gradient *= np.where(self.x > 0, np.float32(1), self.slope)
 
 
-class Sigmoid(_Unary):
+class Sigmoid(Unary):
     """1 / (1 + exp(-x))."""
 
     keeps_output = True
@@ -99,7 +83,7 @@ class Sigmoid(_Unary):
         self.gradient *= self.y
 
 
-class Tanh(_Unary):
+class Tanh(Unary):
     """tanh(x)."""
 
     keeps_output = True
@@ -111,7 +95,7 @@ class Tanh(_Unary):
         self.gradient *= 1 - np.square(self.y)
 
 
-class Gelu(_Unary):
+class Gelu(Unary):
     """x times the normal distribution's probability of being below x, or its approximation by tanh."""
 
     in_place = False
@@ -143,7 +127,7 @@ class Gelu(_Unary):
         self.gradient *= p + x * density
 
 
-class Silu(_Unary):
+class Silu(Unary):
     """x * sigmoid(x)."""
 
     in_place = False
@@ -156,7 +140,7 @@ class Silu(_Unary):
         self.gradient *= s * (1 + self.x * (1 - s))
 
 
-class Affine(_Unary):
+class Affine(Unary):
     """scale * x + bias."""
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
@@ -172,7 +156,7 @@ class Affine(_Unary):
         self.gradient *= self.scale
 
 
-class Dropout(_Unary):
+class Dropout(Unary):
     """x times a mask of zeros and one other number, which the workspace is given for every step."""
 
     def __init__(self, node: Node, workspace: Workspace) -> None:

@@ -17,6 +17,8 @@ import numpy as np
 import paddle
 
 from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.compiled.library import Step
+from paddle_mnist.fast.compiled.library import library as compiled_library
 
 dnnl_cpu = 1
 dnnl_stream_in_order = 1
@@ -226,6 +228,11 @@ class Primitives:
         primitive = self._create("primitive", "primitive_create", descriptor)
         arguments = (_Argument * len(memories))(*[_Argument(i, memory) for i, memory in memories.items()])
         execute, stream, count = self.library.dnnl_primitive_execute, self.stream, len(memories)
+        compiled = compiled_library()
+        if compiled is not None:
+            address = ctypes.cast(execute, ctypes.c_void_p).value
+            numbers = address, primitive.value, stream.value, count, ctypes.addressof(arguments)
+            return Step(compiled, compiled.primitive, numbers, keep=arguments)
 
         def call() -> None:
             status = execute(primitive, stream, count, arguments)

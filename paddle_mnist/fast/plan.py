@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from paddle_mnist.fast import convolution, dense, elementwise, kernels_onednn, normalization, onednn, shapes
-from paddle_mnist.fast.workspace import Kernel, Workspace
-from paddle_mnist.program import Graph, Node, NotCoveredError
+from paddle_mnist.fast import choice, dense, onednn, shapes
+from paddle_mnist.program import Graph, NotCoveredError
 
 # The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
 BLOCK_BYTES = 640_000
@@ -20,44 +20,6 @@ ROWS_BLOCK, ROWS_BLOCK_INFERENCE = 50, 250
 # A weight of a linear layer that has at least so many numbers gets its gradient once for the whole batch.
 LARGE_WEIGHT = 20_000
 SPATIAL = {"convolution", "max_pool", "average_pool", "adaptive_max_pool", "adaptive_average_pool"}
-
-Builder = Callable[[Node, Workspace], Kernel]
-
-BUILDERS: dict[str, Builder] = {
-    "convolution": convolution.Convolution,
-    "linear": dense.Linear,
-    "max_pool": convolution.MaxPool,
-    "average_pool": convolution.average_pool,
-    "adaptive_max_pool": convolution.AdaptiveMaxPool,
-    "adaptive_average_pool": convolution.AdaptiveAveragePool,
-    "relu": elementwise.relu,
-    "leaky_relu": elementwise.LeakyRelu,
-    "sigmoid": elementwise.Sigmoid,
-    "tanh": elementwise.Tanh,
-    "gelu": elementwise.Gelu,
-    "silu": elementwise.Silu,
-    "softmax": normalization.Softmax,
-    "log_softmax": normalization.LogSoftmax,
-    "batch_norm": normalization.batch_norm,
-    "layer_norm": normalization.LayerNorm,
-    "dropout": elementwise.Dropout,
-    "affine": elementwise.Affine,
-    "add": elementwise.Add,
-    "subtract": elementwise.Subtract,
-    "multiply": elementwise.Multiply,
-    "add_parameter": elementwise.AddParameter,
-    "multiply_parameter": elementwise.MultiplyParameter,
-    "concat": shapes.Concat,
-    "reshape": shapes.Reshape,
-}
-
-ONEDNN_BUILDERS: dict[str, Builder] = {
-    "convolution": kernels_onednn.Convolution,
-    "max_pool": kernels_onednn.max_pool,
-    "average_pool": kernels_onednn.average_pool,
-    "linear": kernels_onednn.linear,
-    "batch_norm": kernels_onednn.batch_norm,
-}
 
 
 class Plan:
@@ -91,7 +53,9 @@ class Plan:
         self.onednn = onednn.library()
         self.library = "oneDNN" if self.onednn else "NumPy"
         self._check(trainable)
-        self.kernels: dict[str, Builder] = {node.name: self._builder(node) for node in graph.nodes}
+        self._shared: dict[object, Any] = {}
+        self._loaded: list[Any] = []
+        self.kernels = {node.name: choice.builder(node, self) for node in graph.nodes}
         self.barriers = any(node.attributes.get("training") for node in graph.nodes)
         self.normalizes_single_values = any(
             node.operation == "batch_norm" and math.prod(node.shape[1:]) == 1 for node in graph.nodes
@@ -116,11 +80,6 @@ class Plan:
         for node in self.graph.nodes:
             if node.operation == "linear" and len(node.shape) == 3:
                 raise NotCoveredError("a linear layer over the last axis of maps")
-
-    def _builder(self, node: Node) -> Builder:
-        if self.onednn and node.operation in ONEDNN_BUILDERS:
-            return ONEDNN_BUILDERS[node.operation]
-        return BUILDERS[node.operation]
 
     def _block_size(self) -> int | None:
         if any(node.operation in SPATIAL for node in self.graph.nodes):
@@ -179,6 +138,23 @@ class Plan:
             shape = self._permuted.get(name)
             self.values[name] = arrays[name] if shape is None else dense.permuted(shape, True)(arrays[name])
         self.version += 1
+        for entry in self._loaded:
+            entry.load()
+
+    def shared(self, key: object, make: Callable[[], Any], loads: bool = True) -> Any:
+        """Return what all blocks use, made when the first one asks for it.
+
+        Args:
+            key: one for each such thing.
+            make: returns it.
+            loads: whether it has a method ``load``, to be called for new values of the parameters.
+        """
+        if key not in self._shared:
+            entry = self._shared[key] = make()
+            if loads:
+                self._loaded.append(entry)
+                entry.load()
+        return self._shared[key]
 
     def gradients(self, flat: np.ndarray, whole_batch: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Return each trainable parameter's gradient in its own shape, from the workspaces' layout.

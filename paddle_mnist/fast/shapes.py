@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from paddle_mnist.fast.workspace import Kernel, Workspace, channels_first, stored_axis, stored_shape
@@ -31,9 +33,14 @@ class Reshape(Kernel):
             self.y = workspace.new_output(node)
 
     def forward(self) -> None:
-        if not self.is_view:
-            x, y = channels_first(self.x), channels_first(self.y)
-            np.copyto(y, np.ascontiguousarray(x).reshape(y.shape))
+        x, y = channels_first(self.x), channels_first(self.y)
+        np.copyto(y, np.ascontiguousarray(x).reshape(y.shape))
+
+    def forward_calls(self) -> list[Callable[[], None]]:
+        return [] if self.is_view else [self.forward]
+
+    def backward_calls(self) -> list[Callable[[], None]]:
+        return [] if self.is_view else [self.backward]
 
     def prepare(self, workspace: Workspace) -> None:
         self.gradient = workspace.output_gradient_of(self.node)
@@ -41,9 +48,8 @@ class Reshape(Kernel):
         self.x_gradient = workspace.input_gradient(self.node, shared=shared)
 
     def backward(self) -> None:
-        if not self.is_view:
-            x, y = channels_first(self.x_gradient), channels_first(self.gradient)
-            np.copyto(x, np.ascontiguousarray(y).reshape(x.shape))
+        x, y = channels_first(self.x_gradient), channels_first(self.gradient)
+        np.copyto(x, np.ascontiguousarray(y).reshape(x.shape))
 
 
 class Concat(Kernel):

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned, split
+from paddle_mnist.fast.compiled.library import library, merged
 from paddle_mnist.fast.onednn import Library, Primitives
 from paddle_mnist.program import IMAGES, Graph, Node
 
@@ -40,6 +41,9 @@ class Decisions(Protocol):
     values: dict[str, np.ndarray]
     statistics: dict[str, np.ndarray]
     version: int
+
+    def shared(self, key: object, make: Callable[[], Any], loads: bool = True) -> Any:
+        """Return what all blocks use, made when the first one asks for it."""
 
 
 class Kernel:
@@ -63,6 +67,31 @@ class Kernel:
 
     def backward(self) -> None:
         """Compute the gradients of inputs and parameters from that of the node."""
+
+    def forward_calls(self) -> list[Callable[[], None]]:
+        """Return what ``forward`` does, perhaps in parts; compiled ones are run without Python in between."""
+        return [self.forward]
+
+    def backward_calls(self) -> list[Callable[[], None]]:
+        """Return what ``backward`` does; called after ``prepare``."""
+        return [self.backward]
+
+
+class Within(Kernel):
+    """A node that the kernel of its input computes, both ways."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        workspace.view_output(node, workspace.value(node.inputs[0]))
+
+    def prepare(self, workspace: Workspace) -> None:
+        workspace.input_gradient(self.node, shared=workspace.output_gradient_of(self.node))
+
+    def forward_calls(self) -> list[Callable[[], None]]:
+        return []
+
+    def backward_calls(self) -> list[Callable[[], None]]:
+        return []
 
 
 class BatchKernel(Kernel):
@@ -135,19 +164,25 @@ class Workspace:
         self.images = images.reshape(n, *shape) if len(shape) != 3 or shape[0] == 1 else images.transpose(0, 3, 1, 2)
         self._tensors = {IMAGES: _Tensor(shape, images, exclusive=False)}
         self._pending: list[Callable[[], None]] = []
-        self.kernels = [plan.kernels[node.name](node, self) for node in plan.graph.nodes]
+        self._scratch = aligned(0)
+        self.kernels: list[Kernel] = []
+        for node in plan.graph.nodes:
+            builder = Within if node.name in self.done_before else plan.kernels[node.name]
+            self.kernels.append(builder(node, self))
         self.outputs = channels_first(self._tensors[plan.graph.output].value)
         self.forward, self.backward = [Phase()], [Phase()]
         for kernel in self.kernels:
             if isinstance(kernel, BatchKernel):
                 self._wait(self.forward, kernel.collect, kernel)
-            self.forward[-1].calls.append(kernel.forward)
+            self.forward[-1].calls += kernel.forward_calls()
         if train:
             gradient = self._tensors[plan.graph.output].gradient = self.array(plan.graph.nodes[-1].shape)
             self.output_gradient = channels_first(gradient)
             for kernel in reversed(self.kernels):
                 if kernel.node.name in plan.differentiable:
                     self._prepare(kernel)
+        for phase in [*self.forward, *self.backward]:
+            phase.calls = merged(phase.calls)
         self._version = -1
 
     def _wait(self, phases: list[Phase], collect: Callable[[], None], kernel: BatchKernel) -> None:
@@ -160,7 +195,7 @@ class Workspace:
         kernel.prepare(self)
         if isinstance(kernel, BatchKernel):
             self._wait(self.backward, kernel.collect_backward, kernel)
-        self.backward[-1].calls += [kernel.backward, *self._pending]
+        self.backward[-1].calls += [*kernel.backward_calls(), *self._pending]
 
     def load(self) -> None:
         """Take over the plan's parameter values if they are new."""
@@ -179,8 +214,31 @@ class Workspace:
         """Return the array that holds a tensor's value after its kernel's ``forward``."""
         return self._tensors[name].value
 
-    def new_output(self, node: Node, over: int | None = None) -> np.ndarray:
-        """Return an array for the node's value; that of input ``over`` where it may be overwritten."""
+    def scratch(self, size: int) -> np.ndarray:
+        """Return an array whose contents last until the kernel's call ends."""
+        if size > len(self._scratch):
+            self._scratch = aligned(size)
+        return self._scratch
+
+    def follower(self, node: Node, operation: str) -> Node | None:
+        """Return the only node that reads the given one's value, if it is such an operation with no other input."""
+        readers = self.plan.readers[node.name]
+        if self.plan.uses[node.name] != 1 or not readers:
+            return None
+        return readers[0] if readers[0].operation == operation and len(readers[0].inputs) == 1 else None
+
+    def absorb(self, *nodes: Node) -> None:
+        """Let the kernel of the first one's input compute these nodes too."""
+        self.done_before |= {node.name for node in nodes}
+
+    def new_output(self, node: Node, over: int | None = None, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """Return an array for the node's value; that of input ``over`` where it may be overwritten.
+
+        Args:
+            node: the kernel's.
+            over: which input, if any.
+            shape: of the last node that is absorbed, if it differs from the node's.
+        """
         source = self._tensors[node.inputs[over]] if over is not None else None
         if (
             source is not None
@@ -189,7 +247,7 @@ class Workspace:
             and source.value.shape[1:] == stored_shape(self.n, node.shape)[1:]
         ):
             return self._set_output(node, source.value, exclusive=True)
-        return self._set_output(node, self.array(node.shape), exclusive=True)
+        return self._set_output(node, self.array(shape or node.shape), exclusive=True)
 
     def view_output(self, node: Node, value: np.ndarray) -> None:
         """Let the node's value be a view of its only input's."""
@@ -235,7 +293,11 @@ class Workspace:
             tensor.gradient = array
         else:
             total = tensor.gradient
-            self._pending.append(lambda: np.add(total, array, out=total))
+            compiled = library()
+            if compiled is None:
+                self._pending.append(lambda: np.add(total, array, out=total))
+            else:
+                self._pending.append(compiled.step("add", total, array, total, total.size, 0))
         return array
 
     def parameter_gradient(self, name: str) -> np.ndarray:

@@ -1,0 +1,82 @@
+"""Which kernel computes a node: a compiled one where it is the fastest, else oneDNN's, else NumPy's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paddle_mnist.fast import convolution, dense, elementwise, normalization, shapes
+from paddle_mnist.fast.compiled import convolution as compiled_convolution
+from paddle_mnist.fast.compiled import elementwise as compiled_elementwise
+from paddle_mnist.fast.compiled import normalization as compiled_normalization
+from paddle_mnist.fast.compiled import pooling as compiled_pooling
+from paddle_mnist.fast.compiled.library import library
+from paddle_mnist.fast.onednn_kernels import convolution as onednn_convolution
+from paddle_mnist.fast.onednn_kernels import dense as onednn_dense
+from paddle_mnist.fast.onednn_kernels import normalization as onednn_normalization
+from paddle_mnist.fast.onednn_kernels import pooling as onednn_pooling
+from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
+from paddle_mnist.program import Node
+
+Builder = Callable[[Node, Workspace], Kernel]
+
+BUILDERS: dict[str, Builder] = {
+    "convolution": convolution.Convolution,
+    "linear": dense.Linear,
+    "max_pool": convolution.MaxPool,
+    "average_pool": convolution.average_pool,
+    "adaptive_max_pool": convolution.AdaptiveMaxPool,
+    "adaptive_average_pool": convolution.AdaptiveAveragePool,
+    "relu": elementwise.Relu,
+    "leaky_relu": elementwise.LeakyRelu,
+    "sigmoid": elementwise.Sigmoid,
+    "tanh": elementwise.Tanh,
+    "gelu": elementwise.Gelu,
+    "silu": elementwise.Silu,
+    "softmax": normalization.Softmax,
+    "log_softmax": normalization.LogSoftmax,
+    "batch_norm": normalization.batch_norm,
+    "layer_norm": normalization.LayerNorm,
+    "dropout": elementwise.Dropout,
+    "affine": elementwise.Affine,
+    "add": elementwise.Add,
+    "subtract": elementwise.Subtract,
+    "multiply": elementwise.Multiply,
+    "add_parameter": elementwise.AddParameter,
+    "multiply_parameter": elementwise.MultiplyParameter,
+    "concat": shapes.Concat,
+    "reshape": shapes.Reshape,
+}
+
+ONEDNN_BUILDERS: dict[str, Builder] = {
+    "convolution": onednn_convolution.Convolution,
+    "max_pool": onednn_pooling.max_pool,
+    "average_pool": onednn_pooling.average_pool,
+    "linear": onednn_dense.linear,
+    "batch_norm": onednn_normalization.batch_norm,
+}
+
+COMPILED_BUILDERS: dict[str, Builder] = {
+    "relu": compiled_elementwise.Relu,
+    "add": compiled_elementwise.Add,
+    "batch_norm": compiled_normalization.batch_norm,
+}
+
+
+def builder(node: Node, plan: Decisions) -> Builder:
+    """Return what makes the kernel of a node."""
+    compiled = _compiled(node, plan) if library() is not None else None
+    if compiled is not None:
+        return compiled
+    if plan.onednn and node.operation in ONEDNN_BUILDERS:
+        return ONEDNN_BUILDERS[node.operation]
+    return BUILDERS[node.operation]
+
+
+def _compiled(node: Node, plan: Decisions) -> Builder | None:
+    if node.operation == "convolution" and compiled_convolution.suits(node, plan):
+        return compiled_convolution.Convolution
+    if node.operation == "max_pool" and compiled_pooling.halves(node, plan):
+        return compiled_pooling.MaxPool
+    if node.operation == "average_pool" and convolution.is_global(node, plan):
+        return compiled_pooling.GlobalAveragePool
+    return COMPILED_BUILDERS.get(node.operation)

@@ -1,0 +1,353 @@
+/* Convolution; included by kernels.h. */
+
+/* --- convolution ---------------------------------------------------------------------------------------------------
+
+   Stride 1, one group. Vectors hold neighbouring pixels, not channels: no lane is idle where the number of channels is
+   no multiple of a vector. Each image is copied into padded planes, one for each channel, with rows of `line` floats;
+   a pixel's neighbour at (i, j) is i * line + j floats further, for a whole vector of pixels at once. Vectors run
+   across the ends of rows; what they compute there is never read. */
+
+/* Copy [height, width, channels] into planes of lines, from `first` on. */
+static void NAME(to_planes)(const float *x, float *planes, int64_t height, int64_t width, int64_t channels,
+                            int64_t line, int64_t plane)
+{
+    if (channels == 1) {
+        for (int64_t i = 0; i < height; i++)
+            memcpy(planes + i * line, x + i * width, 4 * width);
+        return;
+    }
+    for (int64_t i = 0; i < height; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            const float *from = x + i * width * channels + c;
+            float *to = planes + c * plane + i * line;
+            for (int64_t j = 0; j < width; j++)
+                to[j] = from[j * channels];
+        }
+}
+
+/* The inverse for some of the channels, with a ReLU if asked for; a pixel has `step` channels. */
+static void NAME(from_planes)(const float *planes, float *x, int64_t height, int64_t width, int64_t channels,
+                              int64_t step, int64_t line, int64_t plane, int relu)
+{
+    for (int64_t i = 0; i < height; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            const float *from = planes + c * plane + i * line;
+            float *to = x + i * width * step + c;
+            if (relu)
+                for (int64_t j = 0; j < width; j++)
+                    to[j * step] = from[j] > 0 ? from[j] : 0;
+            else
+                for (int64_t j = 0; j < width; j++)
+                    to[j * step] = from[j];
+        }
+}
+
+/* Two vectors of pixels, at x0 and x1, for `tile` channels of the result. */
+#define DEFINE_TILE(tile)                                                                                              \
+    static void NAME(tile_##tile)(const float *x0, const float *x1, const float *w, float *y0, float *y1,              \
+                                  int64_t channels, int64_t kh, int64_t kw, int64_t line, int64_t plane,               \
+                                  int64_t y_plane, const float *bias)                                                  \
+    {                                                                                                                  \
+        V sums0[tile], sums1[tile];                                                                                    \
+        for (int k = 0; k < tile; k++)                                                                                 \
+            sums0[k] = sums1[k] = (V){0} + bias[k];                                                                    \
+        for (int64_t c = 0; c < channels; c++)                                                                         \
+            for (int64_t i = 0; i < kh; i++) {                                                                         \
+                const float *p0 = x0 + c * plane + i * line, *p1 = x1 + c * plane + i * line;                          \
+                for (int64_t j = 0; j < kw; j++, w += tile) {                                                          \
+                    V v0 = *(const V *)(p0 + j), v1 = *(const V *)(p1 + j);                                            \
+                    _Pragma("GCC unroll 16") for (int k = 0; k < tile; k++)                                            \
+                    {                                                                                                  \
+                        sums0[k] += v0 * w[k];                                                                         \
+                        sums1[k] += v1 * w[k];                                                                         \
+                    }                                                                                                  \
+                }                                                                                                      \
+            }                                                                                                          \
+        for (int k = 0; k < tile; k++) {                                                                               \
+            *(V *)(y0 + k * y_plane) = sums0[k];                                                                       \
+            *(V *)(y1 + k * y_plane) = sums1[k];                                                                       \
+        }                                                                                                              \
+    }
+TILES(DEFINE_TILE)
+#undef DEFINE_TILE
+
+/* Return the number of channels to compute together: the one that leaves the fewest idle, the largest of these. */
+static int64_t NAME(tile_for)(int64_t outputs)
+{
+    int64_t best = 0, least = INT64_MAX;
+#define CONSIDER(tile)                                                                                                 \
+    if ((outputs + tile - 1) / tile * tile < least) {                                                                  \
+        best = tile;                                                                                                   \
+        least = (outputs + tile - 1) / tile * tile;                                                                    \
+    }
+    TILES(CONSIDER)
+#undef CONSIDER
+    return best;
+}
+
+/* The channels of a convolution's result, rounded up to whole tiles. Arguments: outputs. */
+EXPORT int64_t NAME(conv_rows)(Arguments a)
+{
+    int64_t tile = NAME(tile_for)(a[0]);
+    return (a[0] + tile - 1) / tile * tile;
+}
+
+/* Reorder weights [outputs, inputs, kh, kw] to tiles [tiles][inputs][kh][kw][tile], padded with zeros.
+   With `turned`, for the gradient of the input: outputs and inputs change places and the kernel is turned around. */
+EXPORT int64_t NAME(conv_pack)(Arguments a)
+{
+    const float *w = POINTER(const float, 0);
+    float *packed = POINTER(float, 1);
+    int64_t outputs = a[2], inputs = a[3], kh = a[4], kw = a[5], turned = a[6];
+    int64_t rows = turned ? inputs : outputs, columns = turned ? outputs : inputs, tile = NAME(tile_for)(rows);
+    for (int64_t first = 0; first < rows; first += tile)
+        for (int64_t c = 0; c < columns; c++)
+            for (int64_t i = 0; i < kh; i++)
+                for (int64_t j = 0; j < kw; j++)
+                    for (int64_t k = first; k < first + tile; k++, packed++) {
+                        if (k >= rows)
+                            *packed = 0;
+                        else if (turned)
+                            *packed = w[((c * inputs + k) * kh + kh - 1 - i) * kw + kw - 1 - j];
+                        else
+                            *packed = w[((k * inputs + c) * kh + i) * kw + j];
+                    }
+    return 0;
+}
+
+/* Planes of `tile` results of one image, from `first` on: y[k] = bias[k] + the sum over x's planes. */
+static void NAME(convolve)(const float *x, const float *packed, const float *bias, float *y, int64_t channels,
+                           int64_t tile, int64_t first, int64_t kh, int64_t kw, int64_t height, int64_t width,
+                           int64_t line, int64_t plane, int64_t y_plane)
+{
+    int64_t across = (width + LANES - 1) / LANES, by_rows = height * across;
+    int64_t flat = ((height - 1) * line + width + LANES - 1) / LANES, count = flat < by_rows ? flat : by_rows;
+    const float *w = packed + first * channels * kh * kw;
+    for (int64_t i = 0; i < count; i += 2) {
+        int64_t next = i + 1 < count ? i + 1 : i, start0, start1;
+        if (flat <= by_rows) {
+            start0 = i * LANES;
+            start1 = next * LANES;
+        } else {
+            start0 = i / across * line + i % across * LANES;
+            start1 = next / across * line + next % across * LANES;
+        }
+        switch (tile) {
+#define CALL(size)                                                                                                     \
+    case size:                                                                                                         \
+        NAME(tile_##size)(x + start0, x + start1, w, y + start0, y + start1, channels, kh, kw, line, plane, y_plane,   \
+                          bias + first);                                                                               \
+        break;
+            TILES(CALL)
+#undef CALL
+        }
+    }
+}
+
+/* Maxima of 2×2 windows of a plane, and which pixel of its window each one is: the first in reading order. Rows of the
+   results have `y_line` floats; whole vectors are read and written. */
+static void NAME(pool_plane)(const float *x, float *y, uint8_t *places, int64_t height, int64_t width, int64_t line,
+                             int64_t y_line)
+{
+    for (int64_t i = 0; i < height; i++, y += y_line, places += y_line) {
+        const float *top = x + 2 * i * line, *bottom = top + line;
+        for (int64_t j = 0; j < width; j += LANES) {
+            V t0 = *(const V *)(top + 2 * j), t1 = *(const V *)(top + 2 * j + LANES);
+            V b0 = *(const V *)(bottom + 2 * j), b1 = *(const V *)(bottom + 2 * j + LANES);
+            V p = EVEN(t0, t1), q = ODD(t0, t1), r = EVEN(b0, b1), s = ODD(b0, b1);
+            I right = q > p, lower_right = s > r;
+            V upper = SELECT(right, q, p), lower = SELECT(lower_right, s, r);
+            I down = lower > upper, place = (down & (2 - lower_right)) | (~down & -right);
+            *(V *)(y + j) = SELECT(down, lower, upper);
+            *(B *)(places + j) = __builtin_convertvector(place, B);
+        }
+    }
+}
+
+/* Arguments: x, packed weights, bias, y, x's planes, a scratch array, places; n, channels, outputs, kh, kw, height and
+   width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to keep the planes.
+   x's planes are [n or 1][channels][plane], zero at their borders. Pooled results have half the height and width. */
+EXPORT int64_t NAME(conv_forward)(Arguments a)
+{
+    const float *x = POINTER(const float, 0), *packed = POINTER(const float, 1), *bias = POINTER(const float, 2);
+    float *y = POINTER(float, 3), *planes = POINTER(float, 4), *scratch = POINTER(float, 5);
+    uint8_t *places = POINTER(uint8_t, 6);
+    int64_t n = a[7], channels = a[8], outputs = a[9], kh = a[10], kw = a[11], x_height = a[12], x_width = a[13];
+    int64_t height = a[14], width = a[15], top = a[16], left = a[17], line = a[18], plane = a[19], kind = a[20];
+    int64_t keep = a[21], tile = NAME(tile_for)(outputs), y_plane = height * line + 2 * LANES;
+    int pooled = kind == POOL_RESULT || kind == POOL_RELU_RESULT;
+    int relu = kind == RELU_RESULT || kind == POOL_RELU_RESULT;
+    int64_t y_height = pooled ? height / 2 : height, y_width = pooled ? width / 2 : width;
+    int64_t pooled_line = (y_width + LANES - 1) / LANES * LANES, pooled_plane = y_height * pooled_line;
+    float *maxima = scratch + tile * y_plane;
+    for (int64_t image = 0; image < n; image++) {
+        float *own = planes + (keep ? image * channels * plane : 0);
+        NAME(to_planes)(x + image * x_height * x_width * channels, own + top * line + left, x_height, x_width,
+                        channels, line, plane);
+        for (int64_t first = 0; first < outputs; first += tile) {
+            int64_t size = outputs - first < tile ? outputs - first : tile;
+            float *result = y + image * y_height * y_width * outputs + first;
+            NAME(convolve)(own, packed, bias, scratch, channels, tile, first, kh, kw, height, width, line, plane, y_plane);
+            if (pooled) {
+                for (int64_t k = 0; k < size; k++)
+                    NAME(pool_plane)(scratch + k * y_plane, maxima + k * pooled_plane,
+                                     places + (image * outputs + first + k) * pooled_plane, y_height, y_width, line,
+                                     pooled_line);
+                NAME(from_planes)(maxima, result, y_height, y_width, size, outputs, pooled_line, pooled_plane, relu);
+            } else
+                NAME(from_planes)(scratch, result, height, width, size, outputs, line, y_plane, relu);
+        }
+    }
+    return 0;
+}
+
+/* Spread the gradient of pooled results over the pixels of a plane, with zeros right of them up to a whole vector. */
+static void NAME(unpool_plane)(const float *gradient, const uint8_t *places, float *to, int64_t height, int64_t width,
+                               int64_t line, int64_t y_line)
+{
+    I lane;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = i;
+    for (int64_t i = 0; i < height; i++, gradient += y_line, places += y_line) {
+        float *top = to + 2 * i * line, *bottom = top + line;
+        for (int64_t j = 0; j < width; j += LANES) {
+            I value = *(const I *)(gradient + j), place = __builtin_convertvector(*(const B *)(places + j), I);
+            place |= lane >= (int32_t)(width - j); /* no place at all */
+            V p = (V)(value & (place == 0)), q = (V)(value & (place == 1));
+            V r = (V)(value & (place == 2)), s = (V)(value & (place == 3));
+            *(V *)(top + 2 * j) = LOW(p, q);
+            *(V *)(top + 2 * j + LANES) = HIGH(p, q);
+            *(V *)(bottom + 2 * j) = LOW(r, s);
+            *(V *)(bottom + 2 * j + LANES) = HIGH(r, s);
+        }
+    }
+}
+
+ALWAYS_INLINE float NAME(lanes_sum)(V v)
+{
+    float sums[LANES];
+    memcpy(sums, &v, sizeof v);
+    for (int width = LANES / 2; width; width /= 2)
+        for (int i = 0; i < width; i++)
+            sums[i] += sums[i + width];
+    return sums[0];
+}
+
+/* Sums over all pixels of g[k] * x shifted by j, for `tile` channels of g and `taps` shifts; out[k * step + j]. */
+#define DEFINE_TAPS(tile, taps)                                                                                        \
+    static void NAME(taps_##taps)(const float *g, const float *x, int64_t count, int64_t n, int64_t g_plane,           \
+                                  int64_t g_image, int64_t x_image, int64_t first, int64_t outputs, float *out,        \
+                                  int64_t step)                                                                        \
+    {                                                                                                                  \
+        V sums[tile][taps];                                                                                            \
+        memset(sums, 0, sizeof sums);                                                                                  \
+        int64_t starts[tile];                                                                                          \
+        for (int k = 0; k < tile; k++)                                                                                 \
+            starts[k] = (first + k < outputs ? first + k : outputs - 1) * g_plane;                                     \
+        for (int64_t image = 0; image < n; image++)                                                                    \
+            for (int64_t i = 0; i < count; i++) {                                                                      \
+                const float *px = x + image * x_image + i * LANES, *pg = g + image * g_image + i * LANES;              \
+                V shifted[taps];                                                                                       \
+                _Pragma("GCC unroll 16") for (int j = 0; j < taps; j++) shifted[j] = *(const V *)(px + j);             \
+                _Pragma("GCC unroll 16") for (int k = 0; k < tile; k++)                                                \
+                {                                                                                                      \
+                    V own = *(const V *)(pg + starts[k]);                                                              \
+                    IN_REGISTER(own);                                                                                  \
+                    _Pragma("GCC unroll 16") for (int j = 0; j < taps; j++) sums[k][j] += own * shifted[j];            \
+                }                                                                                                      \
+            }                                                                                                          \
+        for (int k = 0; k < tile && first + k < outputs; k++)                                                          \
+            for (int j = 0; j < taps; j++)                                                                             \
+                out[(first + k) * step + j] += NAME(lanes_sum)(sums[k][j]);                                            \
+    }
+TAP_TILES(DEFINE_TAPS)
+#undef DEFINE_TAPS
+
+/* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, a scratch array, packed and turned
+   weights, zeros, gradients of weight, bias and x (0: not wanted; likewise packed); n, channels, outputs, kh, kw,
+   height and width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first
+   row and column in the plane: kh - 1 - top and kw - 1 - left. `line` serves the planes of both. */
+EXPORT int64_t NAME(conv_backward)(Arguments a)
+{
+    const float *gradient = POINTER(const float, 0), *y = POINTER(const float, 1);
+    const uint8_t *places = POINTER(const uint8_t, 2);
+    const float *x_planes = POINTER(const float, 3);
+    float *planes = POINTER(float, 4), *scratch = POINTER(float, 5);
+    const float *packed = POINTER(const float, 6), *zeros = POINTER(const float, 7);
+    float *to_weight = POINTER(float, 8), *to_bias = POINTER(float, 9), *to_x = POINTER(float, 10);
+    int64_t n = a[11], channels = a[12], outputs = a[13], kh = a[14], kw = a[15], x_height = a[16], x_width = a[17];
+    int64_t height = a[18], width = a[19], line = a[20], plane = a[21], kind = a[22], g_plane = a[23], g_top = a[24];
+    int64_t g_left = a[25], g_image = outputs * g_plane;
+    int pooled = kind == POOL_RESULT || kind == POOL_RELU_RESULT;
+    int relu = kind == RELU_RESULT || kind == POOL_RELU_RESULT;
+    int64_t y_height = pooled ? height / 2 : height, y_width = pooled ? width / 2 : width, size = y_height * y_width;
+    float *own = planes + g_top * line + g_left;
+    int64_t pooled_line = (y_width + LANES - 1) / LANES * LANES, pooled_plane = y_height * pooled_line;
+    for (int64_t image = 0; image < n; image++) {
+        const float *from = gradient + image * size * outputs, *result = y + image * size * outputs;
+        float *to = own + image * g_image;
+        if (relu) { /* into `scratch` [size][outputs] */
+            for (int64_t i = 0; i < size * outputs; i++) {
+                float value = from[i];
+                scratch[i] = result[i] > 0 ? value : 0;
+            }
+            from = scratch;
+        }
+        if (pooled) {
+            float *maxima = scratch + size * outputs;
+            NAME(to_planes)(from, maxima, y_height, y_width, outputs, pooled_line, pooled_plane);
+            for (int64_t k = 0; k < outputs; k++)
+                NAME(unpool_plane)(maxima + k * pooled_plane, places + (image * outputs + k) * pooled_plane,
+                                   to + k * g_plane, y_height, y_width, line, pooled_line);
+        } else
+            NAME(to_planes)(from, to, height, width, outputs, line, g_plane);
+    }
+    int64_t count = ((height - 1) * line + width + LANES - 1) / LANES;
+    /* As many images at a time as the cache holds. */
+    int64_t group = 131072 / (outputs * g_plane + channels * plane);
+    group = group < 1 ? 1 : group;
+    memset(to_weight, 0, 4 * outputs * channels * kh * kw);
+    for (int64_t image = 0; image < n; image += group) {
+        int64_t images = n - image < group ? n - image : group, step = channels * kh * kw;
+        const float *g = own + image * g_image;
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t i = 0; i < kh; i++)
+                for (int64_t j = 0, taps; j < kw; j += taps) {
+                    const float *x = x_planes + (image * channels + c) * plane + i * line + j;
+                    float *out = to_weight + (c * kh + i) * kw + j;
+                    taps = kw - j > 5 ? 5 : kw - j;
+                    switch (taps) {
+#define CALL(tile, size)                                                                                               \
+    case size:                                                                                                         \
+        for (int64_t k = 0; k < outputs; k += tile)                                                                    \
+            NAME(taps_##size)(g, x, count, images, g_plane, g_image, channels * plane, k, outputs, out, step);         \
+        break;
+                        TAP_TILES(CALL)
+#undef CALL
+                    }
+                }
+    }
+    if (to_bias)
+        for (int64_t k = 0; k < outputs; k++) {
+            float total = 0;
+            for (int64_t image = 0; image < n; image++) {
+                V sums = {0};
+                for (int64_t i = 0; i < count; i++)
+                    sums += *(const V *)(own + image * g_image + k * g_plane + i * LANES);
+                total += NAME(lanes_sum)(sums);
+            }
+            to_bias[k] = total;
+        }
+    if (to_x) {
+        int64_t y_plane = x_height * line + 2 * LANES, tile = NAME(tile_for)(channels);
+        for (int64_t image = 0; image < n; image++)
+            for (int64_t first = 0; first < channels; first += tile) {
+                int64_t some = channels - first < tile ? channels - first : tile;
+                NAME(convolve)(planes + image * g_image, packed, zeros, scratch, outputs, tile, first, kh, kw, x_height,
+                               x_width, line, g_plane, y_plane);
+                NAME(from_planes)(scratch, to_x + image * x_height * x_width * channels + first, x_height, x_width, some,
+                                  channels, line, y_plane, 0);
+            }
+    }
+    return 0;
+}

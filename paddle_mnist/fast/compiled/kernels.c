@@ -1,0 +1,172 @@
+/* Kernels for blocks of images, compiled for several sets of instructions, and a loop that runs a list of them.
+
+   Every kernel is a function of one array of 64-bit integers: addresses, sizes and offsets, in the order in which the
+   function reads them. `run` calls one kernel after the other, so that Python is left, and its lock released, once for
+   a whole list. Python finds the functions by their names through ctypes; the module itself has no members.
+
+   kernels.h is included once for each set of instructions, with the names' suffix in SUFFIX. */
+
+#include <Python.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__GNUC__)
+#error "needs the vector extensions of GCC or Clang; without this module, NumPy and oneDNN do its work"
+#endif
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+typedef const int64_t *Arguments;
+typedef int64_t (*Function)(Arguments);
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* --- lists of kernels ---------------------------------------------------------------------------------------------- */
+
+/* Call each function with its arguments, `steps` being pairs of addresses; stop at a status other than 0. */
+EXPORT int64_t run(Arguments steps, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        int64_t status = ((Function)(intptr_t)steps[2 * i])((Arguments)(intptr_t)steps[2 * i + 1]);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+/* oneDNN's dnnl_primitive_execute(primitive, stream, count, arguments). */
+EXPORT int64_t primitive(Arguments a)
+{
+    typedef int (*Execute)(void *, void *, int, void *);
+    return ((Execute)(intptr_t)a[0])((void *)(intptr_t)a[1], (void *)(intptr_t)a[2], (int)a[3], (void *)(intptr_t)a[4]);
+}
+
+/* --- waiting for other threads ------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__) || defined(__i386__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE()
+#endif
+
+/* Add `more` to a counter that threads share and return what it was before. */
+EXPORT int64_t fetch_add(int64_t *counter, int64_t more)
+{
+    return __atomic_fetch_add(counter, more, __ATOMIC_ACQ_REL);
+}
+
+/* Wait until the counter is at least `least`, for at most `turns` turns; return whether it is. */
+EXPORT int64_t wait_for(int64_t *counter, int64_t least, int64_t turns)
+{
+    for (int64_t i = 0; i < turns; i++) {
+        if (__atomic_load_n(counter, __ATOMIC_ACQUIRE) >= least)
+            return 1;
+        PAUSE();
+    }
+    return __atomic_load_n(counter, __ATOMIC_ACQUIRE) >= least;
+}
+
+/* --- kernels ------------------------------------------------------------------------------------------------------- */
+
+/* What follows a convolution in the same kernel: POOL is a max pooling of 2×2 windows. */
+enum { PLAIN_RESULT, RELU_RESULT, POOL_RESULT, POOL_RELU_RESULT };
+
+/* Rows of a batch norm whose sums are taken in float32. */
+enum { SUMMED = 64 };
+
+#define JOIN_(name, suffix) name##_##suffix
+#define JOIN(name, suffix) JOIN_(name, suffix)
+#define NAME(name) JOIN(name, SUFFIX)
+
+/* Where the mask is all ones a, where it is zero b. */
+#define SELECT(mask, a, b) ((V)(((I)(a) & (mask)) | ((I)(b) & ~(mask))))
+
+/* Load a value once, instead of with every instruction that reads it. */
+#if defined(__x86_64__)
+#define IN_REGISTER(value) __asm__("" : "+v"(value))
+#else
+#define IN_REGISTER(value)
+#endif
+
+/* LANES: floats in a vector. TILE: channels whose results are computed together, the largest first; with two vectors of
+   pixels each, they have to fit into the registers. */
+#if defined(__x86_64__) && defined(__linux__)
+
+#define SUFFIX avx512
+#define LANES 16
+#define TILES(X) X(12) X(10) X(8) X(6) X(4) X(2)
+#define TAP_TILES(X) X(5, 5) X(6, 4) X(8, 3) X(10, 2) X(12, 1)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")
+#endif
+#include "kernels.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef SUFFIX
+#undef LANES
+#undef TILES
+#undef TAP_TILES
+
+#define SUFFIX avx2
+#define LANES 8
+#define TILES(X) X(6) X(5) X(4) X(3) X(2)
+#define TAP_TILES(X) X(2, 5) X(2, 4) X(4, 3) X(5, 2) X(6, 1)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#include "kernels.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef SUFFIX
+#undef LANES
+#undef TILES
+#undef TAP_TILES
+
+#endif
+
+#define SUFFIX any
+#define LANES 4
+#define TILES(X) X(6) X(5) X(4) X(3) X(2)
+#define TAP_TILES(X) X(2, 5) X(2, 4) X(4, 3) X(5, 2) X(6, 1)
+#include "kernels.h"
+
+/* Return which of the sets this processor has: 2 for AVX-512, 1 for AVX2, 0 for none of them. */
+EXPORT int64_t instructions(void)
+{
+#if defined(__x86_64__) && defined(__linux__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return 1;
+#endif
+    return 0;
+}
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_kernels", "Functions for ctypes.", -1, NULL, NULL, NULL,
+                                    NULL, NULL};
+
+PyMODINIT_FUNC PyInit__kernels(void)
+{
+    return PyModule_Create(&module);
+}

@@ -1,0 +1,114 @@
+"""The compiled functions, by name, and lists of them that run without Python in between."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+# What the set of instructions is called in the functions' names, by the number that ``instructions`` returns.
+INSTRUCTIONS = ("any", "avx2", "avx512")
+LANES = (4, 8, 16)
+
+Argument: TypeAlias = "int | np.ndarray | None"
+
+
+class Library:
+    """The compiled module.
+
+    Attributes:
+        instructions: the suffix of the functions for this processor.
+        lanes: floats in one of its vectors.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.library = ctypes.CDLL(path)
+        number = self._function("instructions")()
+        self.instructions, self.lanes = INSTRUCTIONS[number], LANES[number]
+        self.run, self.primitive = self._function("run"), self._function("primitive")
+        self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+
+    def _function(self, name: str) -> Callable:
+        function = getattr(self.library, name)
+        function.restype = ctypes.c_int64
+        return function
+
+    def step(self, name: str, *arguments: Argument) -> Step:
+        """Return a call of a kernel: arrays are passed by their address, and kept as long as the step."""
+        return Step(self, self._function(f"{name}_{self.instructions}"), arguments)
+
+    def number(self, name: str, *arguments: Argument) -> int:
+        """Call a kernel and return what it returns."""
+        return self._function(f"{name}_{self.instructions}")(integers(arguments))
+
+
+def integers(arguments: Sequence[Argument]) -> ctypes.Array:
+    """Return arguments as C sees them."""
+    values = [a.ctypes.data if isinstance(a, np.ndarray) else a or 0 for a in arguments]
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+class Step:
+    """A call with fixed arguments, which may become part of a list of calls.
+
+    Raises, when called:
+        RuntimeError: the function returns another status than 0.
+    """
+
+    def __init__(
+        self, library: Library, function: Callable, arguments: Sequence[Argument], keep: object = None
+    ) -> None:
+        self.library, self._kept = library, (arguments, keep)
+        self.arguments = integers(arguments)
+        self.address = ctypes.cast(function, ctypes.c_void_p).value or 0
+        self._list = Steps([self])
+
+    def __call__(self) -> None:
+        """Call it alone."""
+        self._list()
+
+
+class Steps:
+    """Several steps, called one after the other without Python in between."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.run, self.count = steps[0].library.run, len(steps)
+        self._kept = [step.arguments for step in steps], [step._kept for step in steps]
+        pairs = [number for step in steps for number in (step.address, ctypes.addressof(step.arguments))]
+        self.pairs = (ctypes.c_int64 * len(pairs))(*pairs)
+
+    def __call__(self) -> None:
+        """Call them in order."""
+        status = self.run(self.pairs, self.count)
+        if status:
+            raise RuntimeError(f"oneDNN returned status {status} from a primitive")
+
+
+def merged(calls: Sequence[Callable[[], None]]) -> list[Callable[[], None]]:
+    """Return calls that do the same, with every run of steps as one call."""
+    result: list[Callable[[], None]] = []
+    steps: list[Step] = []
+    for call in [*calls, None]:
+        if isinstance(call, Step):
+            steps.append(call)
+            continue
+        if steps:
+            result.append(Steps(steps))
+            steps = []
+        if call is not None:
+            result.append(call)
+    return result
+
+
+@functools.lru_cache(maxsize=1)
+def library() -> Library | None:
+    """Return the compiled kernels, or ``None`` where the package was installed without them."""
+    try:
+        from paddle_mnist.fast.compiled import _kernels
+
+        return Library(_kernels.__file__)
+    except (ImportError, OSError, AttributeError):
+        return None

@@ -1,0 +1,183 @@
+"""Batch norm in two passes over memory each way, with the max pooling and the ReLU that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.compiled.library import library
+from paddle_mnist.fast.compiled.pooling import halves
+from paddle_mnist.fast.workspace import BatchKernel, Kernel, Workspace
+from paddle_mnist.program import Node
+
+# Rows in the kernels' inner loops have about so many floats.
+WIDE = 512
+
+
+class _Numbers:
+    """Numbers per channel, repeated to wide rows and the same for all blocks: y = (x - mean) * factor + offset.
+
+    On the way back, gradient of x = gradient of y * factor + (x - mean) * slope + constant.
+    """
+
+    def __init__(self, wide: int, channels: int) -> None:
+        self.channels = channels
+        self.arrays = [aligned(wide) for _ in range(5)]
+        self.mean, self.factor, self.offset, self.slope, self.constant = self.arrays
+        self.rest = self.inverse = np.zeros(channels)
+
+    def _fill(self, array: np.ndarray, per_channel: np.ndarray) -> None:
+        array.reshape(-1, self.channels)[:] = per_channel
+
+    def use(self, mean: np.ndarray, variance: np.ndarray, epsilon: float, weight: np.ndarray, bias: np.ndarray) -> None:
+        """Take over mean and variance, float64, and the parameters."""
+        self.inverse = 1 / np.sqrt(variance + epsilon)
+        factor = (weight * self.inverse).astype(np.float32)
+        # What float32 leaves of the mean counts where the mean is much larger than the deviations from it.
+        self.rest = mean - mean.astype(np.float32)
+        self._fill(self.mean, mean)
+        self._fill(self.factor, factor)
+        self._fill(self.offset, bias - self.rest * factor)
+
+    def gradients(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gradients of weight and bias from the two sums of ``norm_sums``."""
+        bias, products = sums
+        return (products - self.rest * bias) * self.inverse, bias
+
+    def use_gradients(self, weight: np.ndarray, bias: np.ndarray, count: int) -> None:
+        """Take over those of the batch, of ``count`` values per channel."""
+        factor = self.factor[: self.channels].astype(np.float64)
+        slope = -factor * self.inverse * (weight / count)
+        self._fill(self.slope, slope)
+        self._fill(self.constant, -factor * (bias / count) - self.rest * slope)
+
+
+class _BatchNorm:
+    """What both kinds of batch norm share."""
+
+    def _setup(self, node: Node, workspace: Workspace) -> None:
+        plan, self.compiled = workspace.plan, library()
+        pool = workspace.follower(node, "max_pool") if len(node.shape) == 3 else None
+        self.pool = pool if pool is not None and halves(pool, plan) else None
+        relu = workspace.follower(self.pool or node, "relu")
+        self.x = workspace.value(node.inputs[0])
+        self.y = workspace.new_output(node, shape=(self.pool or node).shape)
+        workspace.absorb(*[other for other in (self.pool, relu) if other is not None])
+        if self.pool is not None:
+            workspace.keep(node.name)
+        self.relu, self.channels = int(relu is not None), self.x.shape[-1]
+        self.count = self.x.size // self.channels
+        self.images = len(self.x) if self.x.ndim == 4 else 1
+        pixels = self.count // self.images
+        self.wide = self.channels * max(r for r in _divisors(pixels) if r * self.channels <= WIDE or r == 1)
+        self.rows = self.x.size // self.wide
+        self.values, self.names, self.epsilon = plan.values, node.parameters, node.attributes["epsilon"]
+        self.numbers = plan.shared(
+            (node.name, "numbers", self.wide), lambda: _Numbers(self.wide, self.channels), loads=False
+        )
+        self.sums = np.zeros((2, self.channels))
+        self.scratch = aligned(3 * self.wide)
+        numbers, step = self.numbers, self.compiled.step
+        parameters = numbers.mean, numbers.factor, numbers.offset
+        if self.pool is None:
+            self.forward = step("norm_forward", self.x, self.y, *parameters, self.rows, self.wide, self.relu)
+        else:
+            self.places = np.zeros(self.y.shape, np.uint8)
+            self.sizes = (*self.x.shape, self.relu)
+            self.forward = step("norm_pool_forward", self.x, self.y, self.places, *parameters, *self.sizes)
+
+    def _prepare(self, node: Node, workspace: Workspace) -> None:
+        gradient, numbers, step = workspace.output_gradient_of(node), self.numbers, self.compiled.step
+        self.slots = [workspace.parameter_gradient(self.names[role]) for role in ("weight", "bias")]
+        sums, shape = (self.sums, self.scratch), (self.rows, self.wide)
+        if self.pool is None:
+            parameters = numbers.mean, numbers.factor, numbers.offset
+            self.add_up = step("norm_sums", self.x, gradient, *parameters, *sums, *shape, self.channels, self.relu)
+            x_gradient = workspace.input_gradient(node, shared=gradient)
+            arrays = self.x, gradient, x_gradient if x_gradient is not None else gradient
+            self.go_back = step("norm_backward", *arrays, *numbers.arrays, *shape, self.relu)
+        else:
+            arrays = self.x, self.y, self.places, gradient
+            self.add_up = step("norm_pool_sums", *arrays, numbers.mean, *sums, *self.sizes)
+            x_gradient = workspace.input_gradient(node)
+            if x_gradient is None:
+                x_gradient = np.empty_like(self.x)
+            parameters = numbers.mean, numbers.factor, numbers.slope, numbers.constant
+            self.go_back = step("norm_pool_backward", *arrays, x_gradient, *parameters, *self.sizes)
+
+    def _store(self, gradients: Sequence[np.ndarray]) -> None:
+        for slot, gradient in zip(self.slots, gradients, strict=True):
+            slot[:] = gradient
+
+
+class BatchNormInference(_BatchNorm, Kernel):
+    """Batch norm by the running statistics."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self._setup(node, workspace)
+        workspace.plan.shared((node.name, "loaded", self.wide), lambda: self)
+
+    def load(self) -> None:
+        values = {role: self.values[name] for role, name in self.names.items()}
+        mean, variance = (values[role].astype(np.float64) for role in ("mean", "variance"))
+        self.numbers.use(mean, variance, self.epsilon, values["weight"], values["bias"])
+
+    def prepare(self, workspace: Workspace) -> None:
+        self._prepare(self.node, workspace)
+
+    def backward_calls(self) -> list[Callable[[], None]]:
+        return [self.add_up, lambda: self._store(self.numbers.gradients(self.sums)), self.go_back]
+
+
+class BatchNormTraining(_BatchNorm, BatchKernel):
+    """Batch norm by the statistics of the batch."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self._setup(node, workspace)
+        self.momentum, self.statistics = node.attributes["momentum"], workspace.plan.statistics
+        self.own_mean, self.own_squares = np.zeros(self.channels), np.zeros(self.channels)
+        more = np.zeros(2 * self.channels)
+        sizes = self.images, self.rows // self.images, self.wide, self.channels
+        results = self.own_mean, self.own_squares, self.scratch, more
+        self.collect = self.compiled.step("norm_statistics", self.x, *results, *sizes)
+
+    def combine(self, kernels: list[BatchNormTraining]) -> None:
+        counts = np.array([kernel.count for kernel in kernels], np.float64)[:, np.newaxis]
+        means = np.array([kernel.own_mean for kernel in kernels])
+        mean = (means * counts).sum(axis=0) / counts.sum()
+        squares = np.sum([kernel.own_squares for kernel in kernels], axis=0)
+        variance = (squares + (np.square(means - mean) * counts).sum(axis=0)) / counts.sum()
+        weight, bias = (self.values[self.names[role]] for role in ("weight", "bias"))
+        for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
+            numbers.use(mean, variance, self.epsilon, weight, bias)
+        for role, batch in (("mean", mean), ("variance", variance)):
+            running = self.values[self.names[role]]
+            self.statistics[self.names[role]] = np.float32(self.momentum) * running + (
+                np.float32(1 - self.momentum) * batch.astype(np.float32)
+            )
+
+    def prepare(self, workspace: Workspace) -> None:
+        self._prepare(self.node, workspace)
+        self.collect_backward, self.backward = self.add_up, self.go_back
+
+    def combine_backward(self, kernels: list[BatchNormTraining]) -> None:
+        sums = np.sum([kernel.sums for kernel in kernels], axis=0)
+        gradients = self.numbers.gradients(sums)
+        # The whole batch's, in the first block; those of the others stay zero.
+        kernels[0]._store(gradients)
+        count = sum(kernel.count for kernel in kernels)
+        for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
+            numbers.use_gradients(*gradients, count)
+
+
+def batch_norm(node: Node, workspace: Workspace) -> Kernel:
+    """Return the kernel for a batch norm."""
+    return (BatchNormTraining if node.attributes["training"] else BatchNormInference)(node, workspace)
+
+
+def _divisors(number: int) -> list[int]:
+    return [d for d in range(1, number + 1) if number % d == 0]

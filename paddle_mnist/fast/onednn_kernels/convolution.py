@@ -1,0 +1,131 @@
+"""Convolution by oneDNN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from paddle_mnist.fast import onednn
+from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.onednn import Handle, integers
+from paddle_mnist.fast.workspace import Kernel, Workspace
+from paddle_mnist.program import Node
+
+
+class Convolution(Kernel):
+    """A convolution on maps with channels last; oneDNN chooses the layout of the weights."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self.create = create = workspace.primitives
+        x, y = workspace.value(node.inputs[0]), workspace.new_output(node)
+        self.values, self.names = workspace.plan.values, node.parameters
+        out, per_group, *kernel = workspace.plan.graph.parameters[self.names["weight"]]
+        groups = node.attributes["groups"]
+        self.shape = (groups, out // groups, per_group, *kernel) if groups > 1 else (out, per_group, *kernel)
+        self.weight, self.weight_layout = aligned(*self.shape), create.rows(*self.shape)
+        self.bias = aligned(out) if "bias" in self.names else None
+        self.bias_layout = create.rows(out) if self.bias is not None else None
+        self.x_layout, self.y_layout = create.channels_last(*x.shape), create.channels_last(*y.shape)
+        self.x_memory, self.weight_memory = (
+            create.memory(self.x_layout, x),
+            create.memory(self.weight_layout, self.weight),
+        )
+        top, bottom, left, right = node.attributes["paddings"]
+        dilations = [step - 1 for step in node.attributes["dilations"]]
+        self.geometry = [
+            integers(node.attributes["strides"]),
+            integers(dilations),
+            integers((top, left)),
+            integers((bottom, right)),
+        ]
+        self.free = create.any_layout(*self.shape)
+        self.convolution = create.descriptor(
+            "convolution_forward",
+            onednn.dnnl_forward_training if workspace.train else onednn.dnnl_forward_inference,
+            onednn.dnnl_convolution_direct,
+            self.x_layout,
+            self.free,
+            self.bias_layout,
+            self.y_layout,
+            *self.geometry,
+            create.attributes,
+        )
+        self.reorders: list = []
+        memories = {
+            onednn.DNNL_ARG_SRC: self.x_memory,
+            onednn.DNNL_ARG_WEIGHTS: self._weights(self.convolution),
+            onednn.DNNL_ARG_DST: create.memory(self.y_layout, y),
+        }
+        if self.bias is not None:
+            memories[onednn.DNNL_ARG_BIAS] = create.memory(self.bias_layout, self.bias)
+        self.forward = create.function(self.convolution, memories)
+
+    def _weights(self, descriptor: Handle) -> Handle:
+        """Return memory in which a primitive finds the weights as it wants them, once they are loaded."""
+        layout = self.create.chosen_layout(descriptor, onednn.dnnl_query_weights_md)
+        memory = self.create.memory(layout)
+        self.reorders.append(self.create.reorder(self.weight_layout, self.weight_memory, layout, memory))
+        return memory
+
+    def load(self) -> None:
+        np.copyto(self.weight, self.values[self.names["weight"]].reshape(self.shape))
+        if self.bias is not None:
+            np.copyto(self.bias, self.values[self.names["bias"]].reshape(-1))
+        for reorder in self.reorders:
+            reorder()
+
+    def prepare(self, workspace: Workspace) -> None:
+        create, gradient = self.create, workspace.output_gradient_of(self.node)
+        gradient_memory = create.memory(self.y_layout, gradient)
+        descriptor = create.descriptor(
+            "convolution_backward_weights",
+            onednn.dnnl_convolution_direct,
+            self.x_layout,
+            self.free,
+            self.bias_layout,
+            self.y_layout,
+            *self.geometry,
+            self.convolution,
+            self.create.attributes,
+        )
+        layout = create.chosen_layout(descriptor, onednn.dnnl_query_diff_weights_md)
+        weight_gradient = create.memory(layout)
+        memories = {
+            onednn.DNNL_ARG_SRC: self.x_memory,
+            onednn.DNNL_ARG_DIFF_DST: gradient_memory,
+            onednn.DNNL_ARG_DIFF_WEIGHTS: weight_gradient,
+        }
+        if self.bias is not None:
+            slot = workspace.parameter_gradient(self.names["bias"])
+            memories[onednn.DNNL_ARG_DIFF_BIAS] = create.memory(self.bias_layout, slot)
+        slot = create.memory(self.weight_layout, workspace.parameter_gradient(self.names["weight"]))
+        self.steps = [
+            create.function(descriptor, memories),
+            create.reorder(layout, weight_gradient, self.weight_layout, slot),
+        ]
+        x_gradient = workspace.input_gradient(self.node)
+        if x_gradient is not None:
+            self.steps.append(self._to_input(gradient_memory, x_gradient))
+
+    def _to_input(self, gradient_memory: Handle, x_gradient: np.ndarray):
+        descriptor = self.create.descriptor(
+            "convolution_backward_data",
+            onednn.dnnl_convolution_direct,
+            self.x_layout,
+            self.free,
+            self.y_layout,
+            *self.geometry,
+            self.convolution,
+            self.create.attributes,
+        )
+        memories = {
+            onednn.DNNL_ARG_DIFF_DST: gradient_memory,
+            onednn.DNNL_ARG_WEIGHTS: self._weights(descriptor),
+            onednn.DNNL_ARG_DIFF_SRC: self.create.memory(self.x_layout, x_gradient),
+        }
+        return self.create.function(descriptor, memories)
+
+    def backward_calls(self) -> list[Callable[[], None]]:
+        return self.steps
