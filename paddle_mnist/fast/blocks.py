@@ -7,21 +7,18 @@ order of ``team.OrderedSum``: the results do not depend on the number of either,
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
 
 from paddle_mnist import cpu
 from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, Team
-from paddle_mnist.fast import blas, dropout
+from paddle_mnist.fast import blas, dropout, threads
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.plan import Plan
-from paddle_mnist.fast.workspace import Workspace
+from paddle_mnist.fast.workspace import Phase, Workspace
 
 # The gradients of at most so many blocks are kept before they are added up.
 BLOCKS_PER_SUM = 32
@@ -33,6 +30,7 @@ MOST_IMAGES_AT_BARRIERS = 2000
 ROWS_PER_PRODUCT = 256
 
 NOTHING = contextlib.nullcontext()
+NO_GRADIENTS = np.empty(0, np.float32)
 
 # From a block's outputs and its rows in the batch to the gradient with respect to those outputs.
 OutputGradient = Callable[[np.ndarray, slice], np.ndarray]
@@ -108,13 +106,13 @@ class Runner:
             for i in range(0, inputs.shape[1], ROWS_PER_PRODUCT)
         ]
 
-        def work(_: dict, i: int) -> None:
+        def work(_: int, i: int) -> None:
             result, inputs, gradient = parts[i]
             np.matmul(inputs.T, gradient, out=result)
 
         if parts:
             with blas.on_one_thread():
-                self._spread(range(len(parts)), work, [{} for _ in range(min(self.threads, len(parts)))])
+                threads.run([threads.Phase(work)], len(parts), self.threads, self._at_work)
         return self._gradients
 
     def _pass(
@@ -171,22 +169,24 @@ class Runner:
             sums.add((0, 1), workspace.flat)
             return sums
         blocks = division.blocks
-        threads = min(self.threads, len(blocks))
+        count = max(1, min(self.threads, len(blocks)))
         sizes = {pieces[i].stop - pieces[i].start for i in blocks}
-        spare = [{size: self._workspaces(size, train, threads)[i] for size in sizes} for i in range(threads)]
+        spare = [{size: self._workspaces(size, train, count)[i] for size in sizes} for i in range(count)]
         self._forget(len(sizes))
-
-        def work(workspaces: dict[int, Workspace], i: int) -> None:
-            workspace = workspaces[pieces[i].stop - pieces[i].start]
-            self._through(workspace, i, train, start, turn)
-            if train:
-                flats[i] = workspace.flat.copy()
-
         for first in range(blocks.start, blocks.stop, BLOCKS_PER_SUM):
-            flats: dict[int, np.ndarray] = {}
-            self._spread(range(first, min(first + BLOCKS_PER_SUM, blocks.stop)), work, spare)
-            for i in sorted(flats):
-                sums.add((i, i + 1), flats[i])
+            group = range(first, min(first + BLOCKS_PER_SUM, blocks.stop))
+            flats: list[np.ndarray] = [NO_GRADIENTS] * len(group)
+
+            def work(thread: int, item: int, group: range = group, flats: list[np.ndarray] = flats) -> None:
+                i = group[item]
+                workspace = spare[thread][pieces[i].stop - pieces[i].start]
+                self._through(workspace, i, train, start, turn)
+                if train:
+                    flats[item] = workspace.flat.copy()
+
+            threads.run([threads.Phase(work)], len(group), count, self._at_work)
+            for i, flat in zip(group, flats, strict=True) if train else ():
+                sums.add((i, i + 1), flat)
         return sums
 
     @staticmethod
@@ -216,53 +216,44 @@ class Runner:
         self._forget(len(needed))
         workspaces = {i: kept[size][j] for i, (size, j) in zip(blocks, places, strict=True)}
         first = workspaces[blocks.start] if blocks else kept[pieces[0].stop][0]
-        nothing = [{} for _ in range(min(self.threads, len(blocks)))]
         turning = len(first.forward)
-        for number in range(turning + (len(first.backward) if train else 0)):
+
+        def phase(number: int) -> threads.Phase:
             forward = number < turning
 
-            def work(_: dict, i: int, number: int = number, forward: bool = forward) -> None:
-                workspace = workspaces[i]
+            def of(workspace: Workspace) -> Phase:
+                return workspace.forward[number] if forward else workspace.backward[number - turning]
+
+            own = {i: of(workspace) for i, workspace in workspaces.items()}
+
+            def work(_: int, item: int) -> None:
+                i = blocks[item]
                 if number == 0:
-                    start(workspace, i)
-                phases = workspace.forward if forward else workspace.backward
-                calls = phases[number if forward else number - turning].calls
-                for call in calls:
+                    start(workspaces[i], i)
+                for call in own[i].calls:
                     call()
                 if number == turning - 1:
-                    turn(workspace, i)
+                    turn(workspaces[i], i)
 
-            self._spread(blocks, work, nothing)
-            lead, *barriers = (
-                (workspace.forward[number] if forward else workspace.backward[number - turning]).barrier
-                for workspace in (first, *workspaces.values())
-            )
-            if lead is not None:
-                (lead.combine if forward else lead.combine_backward)(barriers, division)
+            def combine() -> None:
+                lead, barriers = of(first).barrier, [phase.barrier for phase in own.values()]
+                if lead is not None:
+                    (lead.combine if forward else lead.combine_backward)(barriers, division)
+
+            return threads.Phase(work, combine)
+
+        count = turning + (len(first.backward) if train else 0)
+        threads.run([phase(number) for number in range(count)], len(blocks), self.threads, self._at_work)
         sums = OrderedSum(len(pieces))
         for i, workspace in workspaces.items():
             sums.add((i, i + 1), workspace.flat)
         return sums
 
-    def _spread(self, items: Iterable[int], work: Callable[[dict, int], None], spare: list[dict]) -> None:
-        """Call ``work(spare[j], item)`` for every item, from as many threads as there are entries in ``spare``."""
-        # Each thread takes the next item when it has time for it; what comes out does not depend on who does what.
-        todo = iter(list(items))
-
-        def take(mine: dict) -> None:
-            with np.errstate(all="ignore"), self._on_one_thread():
-                for i in todo:
-                    work(mine, i)
-
-        if len(spare) <= 1:
-            take(spare[0] if spare else {})
-            return
-        helpers = [_pool(os.getpid()).submit(take, mine) for mine in spare[1:]]
-        try:
-            take(spare[0])
-        finally:
-            for helper in helpers:
-                helper.result()
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """What a thread needs while it computes blocks."""
+        with np.errstate(all="ignore"), self._on_one_thread():
+            yield
 
     def _on_one_thread(self) -> contextlib.AbstractContextManager[None]:
         """Keep libraries from dividing the work of one block among threads."""
@@ -281,9 +272,3 @@ class Runner:
     def _forget(self, used: int) -> None:
         while len(self._kept) > max(SIZES_KEPT, used):
             del self._kept[next(iter(self._kept))]
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(process: int) -> ThreadPoolExecutor:
-    """Return the threads that help; a forked process has lost its parent's and gets its own."""
-    return ThreadPoolExecutor(cpu.threads(), thread_name_prefix="paddle_mnist")

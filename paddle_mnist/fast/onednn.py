@@ -170,9 +170,21 @@ class Primitives:
     def memory(self, layout: Handle, buffer: np.ndarray | None = None) -> Handle:
         """Return memory of the given layout, in ``buffer`` or, without one, in a new one."""
         if buffer is None:
-            buffer = aligned(-(-self.library.dnnl_memory_desc_get_size(layout) // 4))
+            buffer = self.buffer(layout)
         self.buffers.append(buffer)
         return self._create("memory", "memory_create", layout, self.engine, Handle(buffer.ctypes.data))
+
+    def buffer(self, layout: Handle) -> np.ndarray:
+        """Return zeros for memory of the given layout."""
+        return aligned(-(-self.library.dnnl_memory_desc_get_size(layout) // 4))
+
+    def bytes_of(self, layout: Handle) -> bytes:
+        """Return what tells a layout from others."""
+        size = ctypes.c_size_t()
+        self._check("memory_desc_get_blob", None, ctypes.byref(size), layout)
+        blob = (ctypes.c_uint8 * size.value)()
+        self._check("memory_desc_get_blob", blob, ctypes.byref(size), layout)
+        return bytes(blob)
 
     def descriptor(self, primitive: str, *arguments: object) -> Handle:
         """Return the descriptor of a primitive, whose last argument has to be attributes of ours."""

@@ -7,6 +7,36 @@
    a pixel's neighbour at (i, j) is i * line + j floats further, for a whole vector of pixels at once. Vectors run
    across the ends of rows; what they compute there is never read. */
 
+/* Transpose 8 rows of 8 floats: rows `from_step` floats apart become columns, in rows `to_step` floats apart. */
+ALWAYS_INLINE void NAME(transpose)(const float *from, int64_t from_step, float *to, int64_t to_step)
+{
+    Eight r[8], s[8];
+#define PAIRS(i, a, b) __builtin_shufflevector(r[i], r[i + 1], a, 8 + a, a + 1, 9 + a, b, 8 + b, b + 1, 9 + b)
+#define QUADS(i, j, a) \
+    __builtin_shufflevector(s[i], s[j], a, a + 1, 8 + a, 9 + a, 4 + a, 5 + a, 12 + a, 13 + a)
+#define HALVES(i, a) \
+    __builtin_shufflevector(r[i], r[i + 4], a, a + 1, a + 2, a + 3, 8 + a, 9 + a, 10 + a, 11 + a)
+    for (int i = 0; i < 8; i++)
+        r[i] = *(const Eight *)(from + i * from_step);
+    for (int i = 0; i < 8; i += 2) {
+        s[i] = PAIRS(i, 0, 4);
+        s[i + 1] = PAIRS(i, 2, 6);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = QUADS(i, i + 2, 0);
+        r[i + 1] = QUADS(i, i + 2, 2);
+        r[i + 2] = QUADS(i + 1, i + 3, 0);
+        r[i + 3] = QUADS(i + 1, i + 3, 2);
+    }
+    for (int i = 0; i < 4; i++) {
+        *(Eight *)(to + i * to_step) = HALVES(i, 0);
+        *(Eight *)(to + (i + 4) * to_step) = HALVES(i, 4);
+    }
+#undef PAIRS
+#undef QUADS
+#undef HALVES
+}
+
 /* Copy [height, width, channels] into planes of lines, from `first` on. */
 static void NAME(to_planes)(const float *x, float *planes, int64_t height, int64_t width, int64_t channels,
                             int64_t line, int64_t plane)
@@ -16,37 +46,57 @@ static void NAME(to_planes)(const float *x, float *planes, int64_t height, int64
             memcpy(planes + i * line, x + i * width, 4 * width);
         return;
     }
-    for (int64_t i = 0; i < height; i++)
-        for (int64_t c = 0; c < channels; c++) {
+    for (int64_t i = 0; i < height; i++) {
+        int64_t c = 0;
+        for (; c + 8 <= channels; c += 8) {
+            const float *from = x + i * width * channels + c;
+            float *to = planes + c * plane + i * line;
+            int64_t j = 0;
+            for (; j + 8 <= width; j += 8)
+                NAME(transpose)(from + j * channels, channels, to + j, plane);
+            for (; j < width; j++)
+                for (int64_t k = 0; k < 8; k++)
+                    to[k * plane + j] = from[j * channels + k];
+        }
+        for (; c < channels; c++) {
             const float *from = x + i * width * channels + c;
             float *to = planes + c * plane + i * line;
             for (int64_t j = 0; j < width; j++)
                 to[j] = from[j * channels];
         }
+    }
 }
 
-/* The inverse for some of the channels, with a ReLU if asked for; a pixel has `step` channels. */
+/* The inverse for some of the channels; a pixel has `step` channels. */
 static void NAME(from_planes)(const float *planes, float *x, int64_t height, int64_t width, int64_t channels,
-                              int64_t step, int64_t line, int64_t plane, int relu)
+                              int64_t step, int64_t line, int64_t plane)
 {
-    for (int64_t i = 0; i < height; i++)
-        for (int64_t c = 0; c < channels; c++) {
+    for (int64_t i = 0; i < height; i++) {
+        int64_t c = 0;
+        for (; c + 8 <= channels; c += 8) {
             const float *from = planes + c * plane + i * line;
             float *to = x + i * width * step + c;
-            if (relu)
-                for (int64_t j = 0; j < width; j++)
-                    to[j * step] = from[j] > 0 ? from[j] : 0;
-            else
-                for (int64_t j = 0; j < width; j++)
-                    to[j * step] = from[j];
+            int64_t j = 0;
+            for (; j + 8 <= width; j += 8)
+                NAME(transpose)(from + j, plane, to + j * step, step);
+            for (; j < width; j++)
+                for (int64_t k = 0; k < 8; k++)
+                    to[j * step + k] = from[k * plane + j];
         }
+        for (; c < channels; c++) {
+            const float *from = planes + c * plane + i * line;
+            float *to = x + i * width * step + c;
+            for (int64_t j = 0; j < width; j++)
+                to[j * step] = from[j];
+        }
+    }
 }
 
 /* Two vectors of pixels, at x0 and x1, for `tile` channels of the result. */
 #define DEFINE_TILE(tile)                                                                                              \
     static void NAME(tile_##tile)(const float *x0, const float *x1, const float *w, float *y0, float *y1,              \
                                   int64_t channels, int64_t kh, int64_t kw, int64_t line, int64_t plane,               \
-                                  int64_t y_plane, const float *bias)                                                  \
+                                  int64_t y_plane, const float *bias, int relu)                                        \
     {                                                                                                                  \
         V sums0[tile], sums1[tile];                                                                                    \
         for (int k = 0; k < tile; k++)                                                                                 \
@@ -64,8 +114,8 @@ static void NAME(from_planes)(const float *planes, float *x, int64_t height, int
                 }                                                                                                      \
             }                                                                                                          \
         for (int k = 0; k < tile; k++) {                                                                               \
-            *(V *)(y0 + k * y_plane) = sums0[k];                                                                       \
-            *(V *)(y1 + k * y_plane) = sums1[k];                                                                       \
+            *(V *)(y0 + k * y_plane) = relu ? POSITIVE(sums0[k]) : sums0[k];                                           \
+            *(V *)(y1 + k * y_plane) = relu ? POSITIVE(sums1[k]) : sums1[k];                                           \
         }                                                                                                              \
     }
 TILES(DEFINE_TILE)
@@ -118,7 +168,7 @@ EXPORT int64_t NAME(conv_pack)(Arguments a)
 /* Planes of `tile` results of one image, from `first` on: y[k] = bias[k] + the sum over x's planes. */
 static void NAME(convolve)(const float *x, const float *packed, const float *bias, float *y, int64_t channels,
                            int64_t tile, int64_t first, int64_t kh, int64_t kw, int64_t height, int64_t width,
-                           int64_t line, int64_t plane, int64_t y_plane)
+                           int64_t line, int64_t plane, int64_t y_plane, int relu)
 {
     int64_t across = (width + LANES - 1) / LANES, by_rows = height * across;
     int64_t flat = ((height - 1) * line + width + LANES - 1) / LANES, count = flat < by_rows ? flat : by_rows;
@@ -136,7 +186,7 @@ static void NAME(convolve)(const float *x, const float *packed, const float *bia
 #define CALL(size)                                                                                                     \
     case size:                                                                                                         \
         NAME(tile_##size)(x + start0, x + start1, w, y + start0, y + start1, channels, kh, kw, line, plane, y_plane,   \
-                          bias + first);                                                                               \
+                          bias + first, relu);                                                                         \
         break;
             TILES(CALL)
 #undef CALL
@@ -147,7 +197,7 @@ static void NAME(convolve)(const float *x, const float *packed, const float *bia
 /* Maxima of 2×2 windows of a plane, and which pixel of its window each one is: the first in reading order. Rows of the
    results have `y_line` floats; whole vectors are read and written. */
 static void NAME(pool_plane)(const float *x, float *y, uint8_t *places, int64_t height, int64_t width, int64_t line,
-                             int64_t y_line)
+                             int64_t y_line, int relu)
 {
     for (int64_t i = 0; i < height; i++, y += y_line, places += y_line) {
         const float *top = x + 2 * i * line, *bottom = top + line;
@@ -158,7 +208,8 @@ static void NAME(pool_plane)(const float *x, float *y, uint8_t *places, int64_t 
             I right = q > p, lower_right = s > r;
             V upper = SELECT(right, q, p), lower = SELECT(lower_right, s, r);
             I down = lower > upper, place = (down & (2 - lower_right)) | (~down & -right);
-            *(V *)(y + j) = SELECT(down, lower, upper);
+            V largest = SELECT(down, lower, upper);
+            *(V *)(y + j) = relu ? POSITIVE(largest) : largest;
             *(B *)(places + j) = __builtin_convertvector(place, B);
         }
     }
@@ -187,15 +238,16 @@ EXPORT int64_t NAME(conv_forward)(Arguments a)
         for (int64_t first = 0; first < outputs; first += tile) {
             int64_t size = outputs - first < tile ? outputs - first : tile;
             float *result = y + image * y_height * y_width * outputs + first;
-            NAME(convolve)(own, packed, bias, scratch, channels, tile, first, kh, kw, height, width, line, plane, y_plane);
+            NAME(convolve)(own, packed, bias, scratch, channels, tile, first, kh, kw, height, width, line, plane, y_plane,
+                           relu && !pooled);
             if (pooled) {
                 for (int64_t k = 0; k < size; k++)
                     NAME(pool_plane)(scratch + k * y_plane, maxima + k * pooled_plane,
                                      places + (image * outputs + first + k) * pooled_plane, y_height, y_width, line,
-                                     pooled_line);
-                NAME(from_planes)(maxima, result, y_height, y_width, size, outputs, pooled_line, pooled_plane, relu);
+                                     pooled_line, relu);
+                NAME(from_planes)(maxima, result, y_height, y_width, size, outputs, pooled_line, pooled_plane);
             } else
-                NAME(from_planes)(scratch, result, height, width, size, outputs, line, y_plane, relu);
+                NAME(from_planes)(scratch, result, height, width, size, outputs, line, y_plane);
         }
     }
     return 0;
@@ -225,19 +277,23 @@ static void NAME(unpool_plane)(const float *gradient, const uint8_t *places, flo
 
 ALWAYS_INLINE float NAME(lanes_sum)(V v)
 {
-    float sums[LANES];
-    memcpy(sums, &v, sizeof v);
-    for (int width = LANES / 2; width; width /= 2)
-        for (int i = 0; i < width; i++)
-            sums[i] += sums[i + width];
-    return sums[0];
+#if LANES == 16
+    Eight e = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+              __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    Four f = __builtin_shufflevector(e, e, 0, 1, 2, 3) + __builtin_shufflevector(e, e, 4, 5, 6, 7);
+#elif LANES == 8
+    Four f = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#else
+    V f = v;
+#endif
+    return (f[0] + f[2]) + (f[1] + f[3]);
 }
 
 /* Sums over all pixels of g[k] * x shifted by j, for `tile` channels of g and `taps` shifts; out[k * step + j]. */
 #define DEFINE_TAPS(tile, taps)                                                                                        \
-    static void NAME(taps_##taps)(const float *g, const float *x, int64_t count, int64_t n, int64_t g_plane,           \
-                                  int64_t g_image, int64_t x_image, int64_t first, int64_t outputs, float *out,        \
-                                  int64_t step)                                                                        \
+    static void NAME(taps_##taps)(const float *g, const float *x, int64_t count, int64_t across, int64_t line,         \
+                                  int64_t n, int64_t g_plane, int64_t g_image, int64_t x_image, int64_t first,         \
+                                  int64_t outputs, float *out, int64_t step)                                           \
     {                                                                                                                  \
         V sums[tile][taps];                                                                                            \
         memset(sums, 0, sizeof sums);                                                                                  \
@@ -246,7 +302,8 @@ ALWAYS_INLINE float NAME(lanes_sum)(V v)
             starts[k] = (first + k < outputs ? first + k : outputs - 1) * g_plane;                                     \
         for (int64_t image = 0; image < n; image++)                                                                    \
             for (int64_t i = 0; i < count; i++) {                                                                      \
-                const float *px = x + image * x_image + i * LANES, *pg = g + image * g_image + i * LANES;              \
+                int64_t at = across == 1 ? i * line : i * LANES;                                                       \
+                const float *px = x + image * x_image + at, *pg = g + image * g_image + at;                            \
                 V shifted[taps];                                                                                       \
                 _Pragma("GCC unroll 16") for (int j = 0; j < taps; j++) shifted[j] = *(const V *)(px + j);             \
                 _Pragma("GCC unroll 16") for (int k = 0; k < tile; k++)                                                \
@@ -302,10 +359,13 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
         } else
             NAME(to_planes)(from, to, height, width, outputs, line, g_plane);
     }
-    int64_t count = ((height - 1) * line + width + LANES - 1) / LANES;
-    /* As many images at a time as the cache holds. */
-    int64_t group = 131072 / (outputs * g_plane + channels * plane);
-    group = group < 1 ? 1 : group;
+    int64_t count = ((height - 1) * line + width + LANES - 1) / LANES, across = 0;
+    if (width <= LANES && line >= LANES && height < count) { /* a vector for each row: zeros follow the row */
+        across = 1;
+        count = height;
+    }
+    /* As many images at a time as the cache holds, evenly. */
+    int64_t parts = n * (outputs * g_plane + channels * plane) / CACHED_FLOATS + 1, group = (n + parts - 1) / parts;
     memset(to_weight, 0, 4 * outputs * channels * kh * kw);
     for (int64_t image = 0; image < n; image += group) {
         int64_t images = n - image < group ? n - image : group, step = channels * kh * kw;
@@ -320,7 +380,8 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
 #define CALL(tile, size)                                                                                               \
     case size:                                                                                                         \
         for (int64_t k = 0; k < outputs; k += tile)                                                                    \
-            NAME(taps_##size)(g, x, count, images, g_plane, g_image, channels * plane, k, outputs, out, step);         \
+            NAME(taps_##size)(g, x, count, across, line, images, g_plane, g_image, channels * plane, k, outputs, out,  \
+                              step);                                                                                   \
         break;
                         TAP_TILES(CALL)
 #undef CALL
@@ -333,7 +394,7 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
             for (int64_t image = 0; image < n; image++) {
                 V sums = {0};
                 for (int64_t i = 0; i < count; i++)
-                    sums += *(const V *)(own + image * g_image + k * g_plane + i * LANES);
+                    sums += *(const V *)(own + image * g_image + k * g_plane + i * (across ? line : LANES));
                 total += NAME(lanes_sum)(sums);
             }
             to_bias[k] = total;
@@ -344,9 +405,9 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
             for (int64_t first = 0; first < channels; first += tile) {
                 int64_t some = channels - first < tile ? channels - first : tile;
                 NAME(convolve)(planes + image * g_image, packed, zeros, scratch, outputs, tile, first, kh, kw, x_height,
-                               x_width, line, g_plane, y_plane);
+                               x_width, line, g_plane, y_plane, 0);
                 NAME(from_planes)(scratch, to_x + image * x_height * x_width * channels + first, x_height, x_width, some,
-                                  channels, line, y_plane, 0);
+                                  channels, line, y_plane);
             }
     }
     return 0;

@@ -82,6 +82,9 @@ enum { PLAIN_RESULT, RELU_RESULT, POOL_RESULT, POOL_RELU_RESULT };
 /* Rows of a batch norm whose sums are taken in float32. */
 enum { SUMMED = 64 };
 
+/* The floats of a convolution's planes that stay in a core's cache. */
+enum { CACHED_FLOATS = 200000 };
+
 #define JOIN_(name, suffix) name##_##suffix
 #define JOIN(name, suffix) JOIN_(name, suffix)
 #define NAME(name) JOIN(name, SUFFIX)
@@ -95,6 +98,12 @@ enum { SUMMED = 64 };
 #else
 #define IN_REGISTER(value)
 #endif
+
+/* The same, and zero where it is not positive. */
+#define POSITIVE(a) ((V)((I)(a) & ((a) > 0)))
+
+typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* LANES: floats in a vector. TILE: channels whose results are computed together, the largest first; with two vectors of
    pixels each, they have to fit into the registers. */

@@ -30,6 +30,10 @@ class Library:
         self.instructions, self.lanes = INSTRUCTIONS[number], LANES[number]
         self.run, self.primitive = self._function("run"), self._function("primitive")
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+        self.wait_for = self._function("wait_for")
+        self.wait_for.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+        self.fetch_add = ctypes.PyDLL(path).fetch_add  # too short to release Python's lock
+        self.fetch_add.argtypes, self.fetch_add.restype = [ctypes.c_void_p, ctypes.c_int64], ctypes.c_int64
 
     def _function(self, name: str) -> Callable:
         function = getattr(self.library, name)

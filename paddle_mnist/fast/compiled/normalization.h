@@ -90,6 +90,27 @@ EXPORT int64_t NAME(norm_forward)(Arguments a)
     return 0;
 }
 
+static void NAME(sums_row)(const float *restrict x, const float *restrict gradient, const float *restrict mean,
+                           const float *restrict factor, const float *restrict offset, float *restrict sums,
+                           float *restrict products, int64_t wide)
+{
+    for (int64_t j = 0; j < wide; j++) {
+        float difference = x[j] - mean[j], value = difference * factor[j] + offset[j], given = gradient[j];
+        given = value > 0 ? given : 0;
+        sums[j] += given;
+        products[j] += given * difference;
+    }
+}
+
+static void NAME(sums_row_plain)(const float *restrict x, const float *restrict gradient, const float *restrict mean,
+                                 float *restrict sums, float *restrict products, int64_t wide)
+{
+    for (int64_t j = 0; j < wide; j++) {
+        sums[j] += gradient[j];
+        products[j] += gradient[j] * (x[j] - mean[j]);
+    }
+}
+
 /* Sums of the gradient, and of the gradient times (x - mean), per channel. With a ReLU, the gradient counts where the
    result is positive. Arguments: x, gradient, mean, factor, offset [wide], the sums (float64 [2 * channels]), a scratch
    array (float32 [2 * wide]), rows, wide, channels, whether a ReLU follows. */
@@ -106,17 +127,9 @@ EXPORT int64_t NAME(norm_sums)(Arguments a)
     memset(sums, 0, 8 * wide);
     for (int64_t i = 0; i < rows; i++, x += wide, gradient += wide) {
         if (relu)
-            for (int64_t j = 0; j < wide; j++) {
-                float difference = x[j] - mean[j], value = difference * factor[j] + offset[j], given = gradient[j];
-                given = value > 0 ? given : 0;
-                sums[j] += given;
-                products[j] += given * difference;
-            }
+            NAME(sums_row)(x, gradient, mean, factor, offset, sums, products, wide);
         else
-            for (int64_t j = 0; j < wide; j++) {
-                sums[j] += gradient[j];
-                products[j] += gradient[j] * (x[j] - mean[j]);
-            }
+            NAME(sums_row_plain)(x, gradient, mean, sums, products, wide);
         if (i % SUMMED == SUMMED - 1 || i == rows - 1) {
             NAME(fold)(sums, totals, wide, channels);
             NAME(fold)(products, totals + channels, wide, channels);

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.compiled.library import library
 from paddle_mnist.fast.compiled.pooling import halves
@@ -46,7 +47,7 @@ class _Numbers:
         bias, products = sums
         return (products - self.rest * bias) * self.inverse, bias
 
-    def use_gradients(self, weight: np.ndarray, bias: np.ndarray, count: int) -> None:
+    def use_gradients(self, weight: np.ndarray, bias: np.ndarray, count: float) -> None:
         """Take over those of the batch, of ``count`` values per channel."""
         factor = self.factor[: self.channels].astype(np.float64)
         slope = -factor * self.inverse * (weight / count)
@@ -145,12 +146,15 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
         results = self.own_mean, self.own_squares, self.scratch, more
         self.collect = self.compiled.step("norm_statistics", self.x, *results, *sizes)
 
-    def combine(self, kernels: list[BatchNormTraining]) -> None:
-        counts = np.array([kernel.count for kernel in kernels], np.float64)[:, np.newaxis]
-        means = np.array([kernel.own_mean for kernel in kernels])
-        mean = (means * counts).sum(axis=0) / counts.sum()
-        squares = np.sum([kernel.own_squares for kernel in kernels], axis=0)
-        variance = (squares + (np.square(means - mean) * counts).sum(axis=0)) / counts.sum()
+    def combine(self, kernels: list[BatchNormTraining], division: Division) -> None:
+        own = np.zeros((len(kernels), 3, self.channels))
+        for row, kernel in zip(own, kernels, strict=True):
+            row[0], row[1], row[2] = kernel.count, kernel.own_mean, kernel.own_squares
+        counts, means, squares = division.gather_blocks(own).transpose(1, 0, 2)
+        count = counts.sum(axis=0)
+        self.batch_count = count[0]
+        mean = (means * counts).sum(axis=0) / count
+        variance = (squares.sum(axis=0) + (np.square(means - mean) * counts).sum(axis=0)) / count
         weight, bias = (self.values[self.names[role]] for role in ("weight", "bias"))
         for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
             numbers.use(mean, variance, self.epsilon, weight, bias)
@@ -164,14 +168,13 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
         self._prepare(self.node, workspace)
         self.collect_backward, self.backward = self.add_up, self.go_back
 
-    def combine_backward(self, kernels: list[BatchNormTraining]) -> None:
-        sums = np.sum([kernel.sums for kernel in kernels], axis=0)
-        gradients = self.numbers.gradients(sums)
-        # The whole batch's, in the first block; those of the others stay zero.
-        kernels[0]._store(gradients)
-        count = sum(kernel.count for kernel in kernels)
+    def combine_backward(self, kernels: list[BatchNormTraining], division: Division) -> None:
+        own = np.array([kernel.sums for kernel in kernels]).reshape(len(kernels), 2, self.channels)
+        gradients = self.numbers.gradients(division.gather_blocks(own).sum(axis=0))
+        if kernels and division.blocks.start == 0:  # the whole batch's; those of all other blocks stay zero
+            kernels[0]._store(gradients)
         for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
-            numbers.use_gradients(*gradients, count)
+            numbers.use_gradients(*gradients, self.batch_count)
 
 
 def batch_norm(node: Node, workspace: Workspace) -> Kernel:

@@ -9,7 +9,7 @@ import numpy as np
 from paddle_mnist.fast import onednn
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.onednn import Handle, integers
-from paddle_mnist.fast.workspace import Kernel, Workspace
+from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
 
@@ -20,18 +20,19 @@ class Convolution(Kernel):
         super().__init__(node, workspace)
         self.create = create = workspace.primitives
         x, y = workspace.value(node.inputs[0]), workspace.new_output(node)
-        self.values, self.names = workspace.plan.values, node.parameters
+        self.plan, self.names = workspace.plan, node.parameters
         out, per_group, *kernel = workspace.plan.graph.parameters[self.names["weight"]]
         groups = node.attributes["groups"]
         self.shape = (groups, out // groups, per_group, *kernel) if groups > 1 else (out, per_group, *kernel)
-        self.weight, self.weight_layout = aligned(*self.shape), create.rows(*self.shape)
-        self.bias = aligned(out) if "bias" in self.names else None
+        self.weight_layout = create.rows(*self.shape)
+        self.bias = None
+        if "bias" in self.names:
+            self.bias = self.plan.shared(
+                (node.name, "bias"), lambda: _Copy(self.plan, self.names["bias"], (out,))
+            ).array
         self.bias_layout = create.rows(out) if self.bias is not None else None
         self.x_layout, self.y_layout = create.channels_last(*x.shape), create.channels_last(*y.shape)
-        self.x_memory, self.weight_memory = (
-            create.memory(self.x_layout, x),
-            create.memory(self.weight_layout, self.weight),
-        )
+        self.x_memory = create.memory(self.x_layout, x)
         top, bottom, left, right = node.attributes["paddings"]
         dilations = [step - 1 for step in node.attributes["dilations"]]
         self.geometry = [
@@ -52,7 +53,6 @@ class Convolution(Kernel):
             *self.geometry,
             create.attributes,
         )
-        self.reorders: list = []
         memories = {
             onednn.DNNL_ARG_SRC: self.x_memory,
             onednn.DNNL_ARG_WEIGHTS: self._weights(self.convolution),
@@ -63,18 +63,11 @@ class Convolution(Kernel):
         self.forward = create.function(self.convolution, memories)
 
     def _weights(self, descriptor: Handle) -> Handle:
-        """Return memory in which a primitive finds the weights as it wants them, once they are loaded."""
+        """Return memory in which a primitive finds the weights as it wants them: the same for all blocks."""
         layout = self.create.chosen_layout(descriptor, onednn.dnnl_query_weights_md)
-        memory = self.create.memory(layout)
-        self.reorders.append(self.create.reorder(self.weight_layout, self.weight_memory, layout, memory))
-        return memory
-
-    def load(self) -> None:
-        np.copyto(self.weight, self.values[self.names["weight"]].reshape(self.shape))
-        if self.bias is not None:
-            np.copyto(self.bias, self.values[self.names["bias"]].reshape(-1))
-        for reorder in self.reorders:
-            reorder()
+        key = self.node.name, self.create.bytes_of(layout)
+        weights = self.plan.shared(key, lambda: _Weights(self, layout))
+        return self.create.memory(layout, weights.buffer)
 
     def prepare(self, workspace: Workspace) -> None:
         create, gradient = self.create, workspace.output_gradient_of(self.node)
@@ -129,3 +122,29 @@ class Convolution(Kernel):
 
     def backward_calls(self) -> list[Callable[[], None]]:
         return self.steps
+
+
+class _Copy:
+    """A parameter in memory that stays where it is."""
+
+    def __init__(self, plan: Decisions, name: str, shape: tuple[int, ...]) -> None:
+        self.values, self.name, self.array = plan.values, name, aligned(*shape)
+
+    def load(self) -> None:
+        """Take over new values."""
+        np.copyto(self.array, self.values[self.name].reshape(self.array.shape))
+
+
+class _Weights(_Copy):
+    """A convolution's weights in a layout that oneDNN chose."""
+
+    def __init__(self, kernel: Convolution, layout: Handle) -> None:
+        super().__init__(kernel.plan, kernel.names["weight"], kernel.shape)
+        self.create = create = kernel.create  # kept as long as its reorder
+        memory, self.buffer = create.memory(kernel.weight_layout, self.array), create.buffer(layout)
+        self.reorder = create.reorder(kernel.weight_layout, memory, layout, create.memory(layout, self.buffer))
+
+    def load(self) -> None:
+        """Take over new values."""
+        super().load()
+        self.reorder()
