@@ -28,7 +28,7 @@ def test_every_file_beside_the_code_is_installed():
         for file in (ROOT / package.replace(".", "/")).glob(name)
         if file.is_file()
     }
-    built = (".py", ".pyc", ".c", ".so", ".pyd")
+    built = (".py", ".pyc", ".c", ".h", ".so", ".pyd")
     found = {file for file in (ROOT / "paddle_mnist").rglob("*") if file.is_file() and file.suffix not in built}
     assert packaged == found
 

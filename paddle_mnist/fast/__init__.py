@@ -15,11 +15,12 @@ other places than Paddle's.
     __init__      accelerate, train_step, engine_name
     engine        whether a net is covered; its graphs, plans and memory
     watch         notices when a net is no longer what was captured
-    plan          kernels, size of blocks, layout of parameters
+    plan, choice  size of blocks, layout of parameters; which kernel computes a node
     workspace     the buffers of one block
-    blocks        blocks over threads, sums in a fixed order
+    blocks, threads     blocks over threads, sums in a fixed order
+    compiled/     kernels in C, where the package was installed with a compiler
+    onednn_kernels/, onednn     kernels in oneDNN, which Paddle's Linux wheel brings
     elementwise, normalization, dense, convolution, shapes     kernels in NumPy
-    kernels_onednn, onednn                                     kernels in oneDNN, which Paddle's Linux wheel brings
     losses, optimizers, dropout                                the rest of a training step
     paddle_private, arrays, blas                               private parts of Paddle, memory, NumPy's matrix library
 """
