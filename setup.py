@@ -33,7 +33,7 @@ setup(
             "paddle_mnist.fast.compiled._kernels",
             ["paddle_mnist/fast/compiled/kernels.c"],
             depends=[f"paddle_mnist/fast/compiled/{name}.h" for name in HEADERS],
-            extra_compile_args=["-O3"],
+            extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math"],
             optional=True,
         ),
     ],

@@ -26,7 +26,7 @@ BLOCKS_PER_SUM = 32
 SIZES_KEPT = 4
 # A batch norm keeps the activations of a whole batch; larger batches are left to Paddle.
 MOST_IMAGES_AT_BARRIERS = 2000
-# Rows of a large weight whose gradient one thread computes at a time.
+# Rows of a large weight whose gradient one thread computes at a time, at most.
 ROWS_PER_PRODUCT = 256
 
 NOTHING = contextlib.nullcontext()
@@ -48,6 +48,7 @@ class Runner:
         self._lock = threading.Lock()
         self._large = plan.whole_batch
         self._rows: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+        self._flats: list[np.ndarray] = []
         self._gradients = {name: aligned(*shape) for name, shape in self._large.items()}
 
     def outputs(self, arrays: Mapping[str, np.ndarray], images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
@@ -101,9 +102,9 @@ class Runner:
             for array in pair:
                 division.complete(array)
         parts = [
-            (self._gradients[name][i : i + ROWS_PER_PRODUCT], inputs[:, i : i + ROWS_PER_PRODUCT], gradient)
+            (self._gradients[name][part], inputs[:, part], gradient)
             for name, (inputs, gradient) in (self._whole_batch_rows(n) if self._large else {}).items()
-            for i in range(0, inputs.shape[1], ROWS_PER_PRODUCT)
+            for part in _parts(inputs.shape[1])
         ]
 
         def work(_: int, i: int) -> None:
@@ -173,6 +174,8 @@ class Runner:
         sizes = {pieces[i].stop - pieces[i].start for i in blocks}
         spare = [{size: self._workspaces(size, train, count)[i] for size in sizes} for i in range(count)]
         self._forget(len(sizes))
+        while train and len(self._flats) < min(BLOCKS_PER_SUM, len(blocks)):
+            self._flats.append(aligned(sum(self.plan.block_sizes.values())))
         for first in range(blocks.start, blocks.stop, BLOCKS_PER_SUM):
             group = range(first, min(first + BLOCKS_PER_SUM, blocks.stop))
             flats: list[np.ndarray] = [NO_GRADIENTS] * len(group)
@@ -182,12 +185,19 @@ class Runner:
                 workspace = spare[thread][pieces[i].stop - pieces[i].start]
                 self._through(workspace, i, train, start, turn)
                 if train:
-                    flats[item] = workspace.flat.copy()
+                    flats[item] = self._copy_of(workspace.flat, item if group.start == blocks.start else None)
 
             threads.run([threads.Phase(work)], len(group), count, self._at_work)
             for i, flat in zip(group, flats, strict=True) if train else ():
                 sums.add((i, i + 1), flat)
         return sums
+
+    def _copy_of(self, flat: np.ndarray, item: int | None) -> np.ndarray:
+        """Return a copy, for the first blocks of a batch always in the same memory."""
+        if item is None:
+            return flat.copy()
+        np.copyto(self._flats[item], flat)
+        return self._flats[item]
 
     @staticmethod
     def _through(workspace: Workspace, i: int, train: bool, start: Callable, turn: Callable) -> None:
@@ -272,3 +282,9 @@ class Runner:
     def _forget(self, used: int) -> None:
         while len(self._kept) > max(SIZES_KEPT, used):
             del self._kept[next(iter(self._kept))]
+
+
+def _parts(rows: int) -> list[slice]:
+    """Return an even number of parts of equal size of a large weight's rows, for threads to share."""
+    count = 2 * -(-rows // (2 * ROWS_PER_PRODUCT))
+    return [slice(i * rows // count, (i + 1) * rows // count) for i in range(count)]

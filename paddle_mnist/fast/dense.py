@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -66,8 +67,8 @@ class Linear(Kernel):
             np.matmul(self.gradient, self._weight().T, out=self.x_gradient)
 
 
-def permuted(shape: tuple[int, int, int], to_channels_last: bool):
-    """Return a function that reorders a weight's rows between channels first and last.
+def permuted(shape: tuple[int, int, int], to_channels_last: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return a function that reorders a weight's rows between channels first and last, into another array.
 
     Args:
         shape: (channels, height, width) of the map whose pixels the rows belong to.
@@ -75,8 +76,11 @@ def permuted(shape: tuple[int, int, int], to_channels_last: bool):
     """
     channels, pixels = shape[0], math.prod(shape[1:])
 
-    def reorder(weight: np.ndarray) -> np.ndarray:
-        first = (channels, pixels) if to_channels_last else (pixels, channels)
-        return weight.reshape(*first, -1).transpose(1, 0, 2).reshape(channels * pixels, -1)
+    def reorder(weight: np.ndarray, result: np.ndarray) -> np.ndarray:
+        first, last = (channels, pixels), (pixels, channels)
+        if not to_channels_last:
+            first, last = last, first
+        np.copyto(result.reshape(*last, -1), weight.reshape(*first, -1).transpose(1, 0, 2))
+        return result
 
     return reorder

@@ -174,6 +174,11 @@ class Primitives:
         self.buffers.append(buffer)
         return self._create("memory", "memory_create", layout, self.engine, Handle(buffer.ctypes.data))
 
+    def move(self, memory: Handle, buffer: np.ndarray) -> None:
+        """Let memory be where ``buffer`` is."""
+        self.buffers.append(buffer)
+        self._check("memory_set_data_handle", memory, Handle(buffer.ctypes.data))
+
     def buffer(self, layout: Handle) -> np.ndarray:
         """Return zeros for memory of the given layout."""
         return aligned(-(-self.library.dnnl_memory_desc_get_size(layout) // 4))

@@ -1,4 +1,9 @@
-"""From gradients to updated parameters: directly where that is known to be the same, else by Paddle's optimizer."""
+"""From gradients to updated parameters: directly where that is known to be the same, else by Paddle's optimizer.
+
+A direct step works on the parameters and on the optimizer's own state (moments, velocities) in Paddle's memory, so the
+optimizer's ``state_dict`` is at all times what Paddle would have made of it. Paddle does the first step, which creates
+that state.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,9 @@ import numpy as np
 import paddle
 
 from paddle_mnist.fast import paddle_private
+from paddle_mnist.fast.arrays import TensorMemory
+from paddle_mnist.fast.compiled.library import Library, Steps, library
+from paddle_mnist.fast.paddle_private import OptimizerState
 
 # Takes the parameters' memory and their gradients, which it may change.
 Update = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]
@@ -21,49 +29,108 @@ def update_for(optimizer: paddle.optimizer.Optimizer, parameters: Sequence[paddl
         optimizer: any of Paddle's. Its learning rate is read at each step.
         parameters: those whose memory and gradients the function will be given.
     """
+    by_paddle, compiled = _ByPaddle(optimizer, parameters), library()
     try:
-        if _is_plain_sgd(optimizer, parameters):
-            return _Sgd(optimizer)
+        state = paddle_private.state_of(optimizer)
+        if state.rule is None or not _is_covered(state, parameters):
+            return by_paddle
     except AttributeError:  # another version of Paddle
-        pass
-    return _ByPaddle(optimizer, parameters)
+        return by_paddle
+    if compiled is not None:
+        return _Direct(optimizer, parameters, state, by_paddle, compiled)
+    is_plain = type(optimizer) is paddle.optimizer.SGD and not state.decay
+    return _Sgd(optimizer, state) if is_plain else by_paddle
 
 
-def _is_plain_sgd(optimizer: paddle.optimizer.Optimizer, parameters: Sequence[paddle.Tensor]) -> bool:
-    """Whether a step of the optimizer is ``parameter -= lr * gradient``, perhaps clipped by the global norm."""
-    state = paddle_private.state_of(optimizer)
+def _is_covered(state: OptimizerState, parameters: Sequence[paddle.Tensor]) -> bool:
+    """Whether the optimizer updates these parameters, all alike, after a clipping that is known."""
+    clips = (type(None), paddle.nn.ClipGradByGlobalNorm, paddle.nn.ClipGradByNorm, paddle.nn.ClipGradByValue)
     return (
-        type(optimizer) is paddle.optimizer.SGD
-        and state.regularization is None
-        and (state.clip is None or type(state.clip) is paddle.nn.ClipGradByGlobalNorm)
+        type(state.clip) in clips
         and [id(p) for p in state.parameters if not p.stop_gradient] == [id(p) for p in parameters]
         and not any(map(paddle_private.has_settings_of_its_own, parameters))
     )
 
 
 class _Sgd:
-    """Plain gradient descent."""
+    """Plain gradient descent in NumPy."""
 
-    def __init__(self, optimizer: paddle.optimizer.SGD) -> None:
-        self.optimizer, self.clip = optimizer, paddle_private.state_of(optimizer).clip
+    def __init__(self, optimizer: paddle.optimizer.SGD, state: OptimizerState) -> None:
+        self.optimizer, self.clip = optimizer, state.clip
 
     def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
-        if self.clip is not None:
-            clip_by_global_norm(gradients, self.clip.clip_norm)
-        lr = np.float32(self.optimizer.get_lr())
+        scale = clip(self.clip, gradients)
+        factor = np.float32(self.optimizer.get_lr()) * scale
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            gradient *= lr
+            gradient *= factor
             parameter -= gradient
 
 
-def clip_by_global_norm(gradients: Sequence[np.ndarray], largest: float) -> None:
-    """Scale gradients down, in place, so that the norm of all of them together is at most ``largest``."""
+class _Direct:
+    """A step in one compiled pass over each parameter."""
+
+    def __init__(
+        self,
+        optimizer: paddle.optimizer.Optimizer,
+        parameters: Sequence[paddle.Tensor],
+        state: OptimizerState,
+        by_paddle: _ByPaddle,
+        compiled: Library,
+    ) -> None:
+        assert state.rule is not None
+        self.optimizer, self.tensors, self.rule, self.clip = optimizer, list(parameters), state.rule, state.clip
+        self.by_paddle, self.compiled = by_paddle, compiled
+        self.numbers = np.array([0, 1, state.decay, *state.rule.numbers], np.float32)
+        self._memory: TensorMemory | None = None
+        self._addresses: list[int] = []
+        self._steps: Steps | None = None
+
+    def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
+        kept = paddle_private.accumulators(self.optimizer, self.rule.state, self.tensors)
+        if kept is None:  # before the first step
+            self.by_paddle(parameters, gradients)
+            return
+        if self._memory is None or any(a is not b for a, b in zip(self._memory.tensors, kept, strict=True)):
+            self._memory = TensorMemory(kept)
+        arrays = [*parameters, *gradients, *self._memory.arrays()]
+        addresses = [array.ctypes.data for array in arrays]
+        if self._steps is None or addresses != self._addresses:
+            self._addresses, self._steps = addresses, self._prepared(arrays)
+        self.numbers[0], self.numbers[1] = self.optimizer.get_lr(), clip(self.clip, gradients)
+        self._steps()
+
+    def _prepared(self, arrays: Sequence[np.ndarray]) -> Steps:
+        count, width = len(self.tensors), len(self.rule.state)
+        steps = []
+        for i in range(count):
+            state = arrays[2 * count + i * width : 2 * count + (i + 1) * width]
+            pair = arrays[i], arrays[count + i]
+            steps.append(self.compiled.step(self.rule.kernel, *pair, pair[0].size, self.numbers, *state))
+        return Steps(steps)
+
+
+def clip(how: object, gradients: Sequence[np.ndarray]) -> np.float32:
+    """Clip gradients as one of Paddle's ``ClipGradBy...`` does.
+
+    Returns:
+        a factor that still has to be applied to all of them; the others were changed in place.
+    """
+    if isinstance(how, paddle.nn.ClipGradByValue):
+        for gradient in gradients:
+            np.clip(gradient, np.float32(how.min), np.float32(how.max), out=gradient)
+    elif isinstance(how, paddle.nn.ClipGradByNorm):
+        for gradient in gradients:
+            gradient *= _scale([gradient], how.clip_norm)
+    elif isinstance(how, paddle.nn.ClipGradByGlobalNorm):
+        return _scale(gradients, how.clip_norm)
+    return np.float32(1)
+
+
+def _scale(gradients: Sequence[np.ndarray], largest: float) -> np.float32:
+    """Return the factor that makes the norm of all gradients together at most ``largest``."""
     norm = math.sqrt(sum(float(np.vdot(gradient, gradient)) for gradient in gradients))
     # Not ``if norm > largest``: a norm that is not a number has to reach the weights, as it does in Paddle.
-    scale = np.float32(largest / max(largest, norm)) if norm <= math.inf else np.float32(norm)
-    if scale != 1:
-        for gradient in gradients:
-            gradient *= scale
+    return np.float32(largest / max(largest, norm)) if norm <= math.inf else np.float32(norm)
 
 
 class _ByPaddle:

@@ -6,6 +6,7 @@ on without the fast path then.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import paddle
@@ -26,23 +27,84 @@ def trained_parameters(net: paddle.nn.Layer) -> dict[str, paddle.Tensor]:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """How a compiled kernel does an optimizer's step.
+
+    Attributes:
+        kernel: its name in updates.h.
+        numbers: the optimizer's own, in the kernel's order.
+        state: the names of what Paddle keeps for each parameter, in the kernel's order.
+    """
+
+    kernel: str
+    numbers: tuple[float, ...] = ()
+    state: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class OptimizerState:
     """What decides how an optimizer turns gradients into a step.
 
     Attributes:
         parameters: the tensors that it updates.
         clip: a ``ClipGradBy...``, or ``None``.
-        regularization: a ``paddle.regularizer``, or ``None``.
+        decay: the coefficient of an L2 penalty, which is added to the gradient after clipping.
+        rule: the step itself; ``None`` where no kernel is known to do the same.
     """
 
-    parameters: list
+    parameters: list[paddle.Tensor]
     clip: object
-    regularization: object
+    decay: float
+    rule: Rule | None
 
 
 def state_of(optimizer: paddle.optimizer.Optimizer) -> OptimizerState:
     """Return how the optimizer is set up."""
-    return OptimizerState(list(optimizer._parameter_list), optimizer._grad_clip, optimizer.regularization)
+    regularization, decay, rule = optimizer.regularization, 0.0, _rule_of(optimizer)
+    if type(regularization) is paddle.regularizer.L2Decay:
+        decay = float(regularization._coeff)
+    elif regularization is not None:
+        rule = None
+    if isinstance(optimizer._parameter_list[0], dict):
+        return OptimizerState([], optimizer._grad_clip, decay, None)
+    return OptimizerState(list(optimizer._parameter_list), optimizer._grad_clip, decay, rule)
+
+
+def _rule_of(optimizer: paddle.optimizer.Optimizer) -> Rule | None:
+    kinds = paddle.optimizer
+    if type(optimizer) is kinds.SGD:
+        return Rule("sgd")
+    if type(optimizer) is kinds.Momentum and optimizer._rescale_grad == 1 and not optimizer._use_multi_tensor:
+        numbers = float(optimizer._momentum), float(optimizer._use_nesterov)
+        return Rule("momentum", numbers, ("velocity",))
+    if type(optimizer) is kinds.RMSProp:
+        settings = optimizer._rho, optimizer._epsilon, optimizer._momentum, optimizer._centered
+        return Rule("rmsprop", tuple(map(float, settings)), ("mean_square", "momentum", "mean_grad"))
+    if type(optimizer) in (kinds.Adam, kinds.AdamW) and not optimizer._amsgrad:
+        settings = optimizer._beta1, optimizer._beta2, optimizer._epsilon
+        decoupled = 0.0
+        if type(optimizer) is kinds.AdamW:
+            if optimizer._apply_decay_param_fun is not None or optimizer._lr_ratio is not None:
+                return None
+            decoupled = optimizer._weight_decay
+        elif optimizer._use_multi_tensor:
+            return None
+        if not all(isinstance(number, (int, float)) for number in (*settings, decoupled)):
+            return None
+        state = "moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc"
+        return Rule("adam", (*map(float, settings), float(decoupled)), state)
+    return None
+
+
+def accumulators(
+    optimizer: paddle.optimizer.Optimizer, names: Sequence[str], parameters: Sequence[paddle.Tensor]
+) -> list[paddle.Tensor] | None:
+    """Return what the optimizer keeps for the parameters, one parameter's after the other's; ``None`` before a step."""
+    kept = optimizer._accumulators
+    try:
+        return [kept[name][parameter.name] for parameter in parameters for name in names]
+    except KeyError:
+        return None
 
 
 def has_settings_of_its_own(parameter: paddle.Tensor) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from paddle_mnist.fast import choice, dense, onednn, shapes
+from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.program import Graph, NotCoveredError
 
 # The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
@@ -68,6 +69,8 @@ class Plan:
         self.block_sizes = {name: size for name, size in self.sizes.items() if name not in self.whole_batch}
         self.differentiable = self._differentiable(set(trainable))
         self.channels_last_rows, self._permuted = self._flattened_maps()
+        self._reordered = {name: aligned(*graph.parameters[name]) for name in self._permuted}
+        self._values = {name: aligned(*graph.parameters[name]) for name in self._permuted}
         self.values: dict[str, np.ndarray] = {}
         self.statistics: dict[str, np.ndarray] = {}
         self.version = 0
@@ -136,7 +139,10 @@ class Plan:
         """Take over present values of parameters and buffers."""
         for name in self.graph.parameters:
             shape = self._permuted.get(name)
-            self.values[name] = arrays[name] if shape is None else dense.permuted(shape, True)(arrays[name])
+            if shape is None:
+                self.values[name] = arrays[name]
+            else:
+                self.values[name] = dense.permuted(shape, True)(arrays[name], self._values[name])
         self.version += 1
         for entry in self._loaded:
             entry.load()
@@ -167,7 +173,7 @@ class Plan:
         for name, size in self.sizes.items():
             array = whole_batch[name] if name in whole_batch else flat[start : start + size]
             if name in self._permuted:
-                array = dense.permuted(self._permuted[name], False)(array)
+                array = dense.permuted(self._permuted[name], False)(array, self._reordered[name])
             results.append(array.reshape(self.graph.parameters[name]))
             start += 0 if name in whole_batch else size
         return results

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from paddle_mnist.fast import dense, onednn
-from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.onednn import Handle
 from paddle_mnist.fast.workspace import Kernel, Workspace
 from paddle_mnist.program import Node
@@ -18,9 +17,10 @@ class Linear(dense.Linear):
         super().__init__(node, workspace)
         self.create = create = workspace.primitives
         shape = self.x.shape[1], self.y.shape[1]
-        self.weight = aligned(*(shape[::-1] if self.transposed else shape))
+        self.weight = self.values[self.names["weight"]]
         self.weight_layout = create.strided(shape, (1, shape[0]) if self.transposed else (shape[1], 1))
         self.weight_memory = create.memory(self.weight_layout, self.weight)
+        self.weights = [self.weight_memory]
         self.x_memory, self.y_memory = (
             create.memory(self.rows(self.x), self.x),
             create.memory(self.rows(self.y), self.y),
@@ -42,7 +42,11 @@ class Linear(dense.Linear):
         return self.create.function(descriptor, memories)
 
     def load(self) -> None:
-        np.copyto(self.weight, self.values[self.names["weight"]])
+        weight = self.values[self.names["weight"]]
+        if weight is not self.weight:  # Paddle has moved it
+            self.weight = weight
+            for memory in self.weights:
+                self.create.move(memory, weight)
 
     def forward(self) -> None:
         self.multiply()
@@ -60,9 +64,11 @@ class Linear(dense.Linear):
         self.to_x = None
         if self.x_gradient is not None:
             strides = (inputs, 1) if self.transposed else (1, outputs)
+            weight = self._strided((outputs, inputs), strides, self.weight)
+            self.weights.append(weight[1])
             self.to_x = self._product(
                 gradient,
-                self._strided((outputs, inputs), strides, self.weight),
+                weight,
                 self._strided((n, inputs), (inputs, 1), self.x_gradient),
             )
 
