@@ -136,6 +136,15 @@ OPTIMIZERS = {
     "sgd with decay": lambda p, **more: paddle.optimizer.SGD(
         0.02, parameters=p, weight_decay=paddle.regularizer.L2Decay(0.1), **more
     ),
+    "momentum with decay": lambda p, **more: paddle.optimizer.Momentum(
+        0.02, 0.9, parameters=p, weight_decay=0.1, **more
+    ),
+    "centered rmsprop with decay": lambda p, **more: paddle.optimizer.RMSProp(
+        0.001, epsilon=1e-2, momentum=0.5, centered=True, parameters=p, weight_decay=0.1, **more
+    ),
+    "adam with decay": lambda p, **more: paddle.optimizer.Adam(
+        0.001, epsilon=1e-2, parameters=p, weight_decay=paddle.regularizer.L2Decay(0.1), **more
+    ),
     "sgd": lambda p, **more: paddle.optimizer.SGD(0.02, parameters=p, **more),
 }
 CLIPS = {
@@ -160,6 +169,27 @@ def test_train_step_equals_the_plain_step_with_every_optimizer(name, clip):
             assert step.engine.startswith("fast")
         found = [run(*batch(n, seed=n)) for n in (20, 20, 7)]
         ends.append({"losses": np.array(found), **random_nets.state(net)})
+    assert max(random_nets.differences(*ends).values()) < 1e-4
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if "sgd" not in name])
+def test_train_step_leaves_the_state_that_the_plain_step_leaves(name):
+    ends = []
+    for plain in (False, True):
+        paddle.seed(3)
+        with paddle.utils.unique_name.guard():
+            net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+            optimizer = OPTIMIZERS[name](net.parameters())
+        for i in range(4):
+            if i == 2:  # resume from what was saved
+                state = {key: value.clone() for key, value in optimizer.state_dict().items()}
+                optimizer = OPTIMIZERS[name](net.parameters())
+                optimizer.set_state_dict(state)
+            step = fast.train_step(net, "classify", optimizer)
+            with paddle.utils.unique_name.guard():
+                (step.plain if plain else step)(*batch(20, seed=i))
+        ends.append({key: value.numpy() for key, value in optimizer.state_dict().items()})
+    assert list(ends[0]) == list(ends[1])
     assert max(random_nets.differences(*ends).values()) < 1e-4
 
 

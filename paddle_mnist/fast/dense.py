@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from paddle_mnist.fast.workspace import Kernel, Workspace
-from paddle_mnist.program import Node
+from paddle_mnist.program import Node, NotCoveredError
 
 # A product of so many multiplications is left to one thread by the libraries that NumPy brings.
 SMALL_PRODUCT = 200_000
@@ -21,7 +21,7 @@ class Linear(Kernel):
         super().__init__(node, workspace)
         x, y = workspace.value(node.inputs[0]), workspace.new_output(node)
         if len(node.shape) == 3:  # channels last is not the order of a matrix product over the last axis
-            raise NotImplementedError
+            raise NotCoveredError("a linear layer over the last axis of maps")
         self.x, self.y = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
         self.plan = plan = workspace.plan
         self.names, self.transposed = node.parameters, node.attributes["transposed"]

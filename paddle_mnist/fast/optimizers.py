@@ -1,8 +1,7 @@
 """From gradients to updated parameters: directly where that is known to be the same, else by Paddle's optimizer.
 
 A direct step works on the parameters and on the optimizer's own state (moments, velocities) in Paddle's memory, so the
-optimizer's ``state_dict`` is at all times what Paddle would have made of it. Paddle does the first step, which creates
-that state.
+optimizer's ``state_dict`` is at all times what Paddle would have made of it.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def update_for(optimizer: paddle.optimizer.Optimizer, parameters: Sequence[paddl
     except AttributeError:  # another version of Paddle
         return by_paddle
     if compiled is not None:
-        return _Direct(optimizer, parameters, state, by_paddle, compiled)
+        return _Direct(optimizer, parameters, state, compiled)
     is_plain = type(optimizer) is paddle.optimizer.SGD and not state.decay
     return _Sgd(optimizer, state) if is_plain else by_paddle
 
@@ -74,12 +73,11 @@ class _Direct:
         optimizer: paddle.optimizer.Optimizer,
         parameters: Sequence[paddle.Tensor],
         state: OptimizerState,
-        by_paddle: _ByPaddle,
         compiled: Library,
     ) -> None:
         assert state.rule is not None
         self.optimizer, self.tensors, self.rule, self.clip = optimizer, list(parameters), state.rule, state.clip
-        self.by_paddle, self.compiled = by_paddle, compiled
+        self.compiled = compiled
         self.numbers = np.array([0, 1, state.decay, *state.rule.numbers], np.float32)
         self._memory: TensorMemory | None = None
         self._addresses: list[int] = []
@@ -87,9 +85,6 @@ class _Direct:
 
     def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
         kept = paddle_private.accumulators(self.optimizer, self.rule.state, self.tensors)
-        if kept is None:  # before the first step
-            self.by_paddle(parameters, gradients)
-            return
         if self._memory is None or any(a is not b for a, b in zip(self._memory.tensors, kept, strict=True)):
             self._memory = TensorMemory(kept)
         arrays = [*parameters, *gradients, *self._memory.arrays()]

@@ -65,6 +65,8 @@ def state_of(optimizer: paddle.optimizer.Optimizer) -> OptimizerState:
         decay = float(regularization._coeff)
     elif regularization is not None:
         rule = None
+    elif type(optimizer) is paddle.optimizer.Momentum and optimizer._regularization_method == "l2_decay":
+        decay = float(optimizer._regularization_coeff)
     if isinstance(optimizer._parameter_list[0], dict):
         return OptimizerState([], optimizer._grad_clip, decay, None)
     return OptimizerState(list(optimizer._parameter_list), optimizer._grad_clip, decay, rule)
@@ -98,13 +100,17 @@ def _rule_of(optimizer: paddle.optimizer.Optimizer) -> Rule | None:
 
 def accumulators(
     optimizer: paddle.optimizer.Optimizer, names: Sequence[str], parameters: Sequence[paddle.Tensor]
-) -> list[paddle.Tensor] | None:
-    """Return what the optimizer keeps for the parameters, one parameter's after the other's; ``None`` before a step."""
+) -> list[paddle.Tensor]:
+    """Return what the optimizer keeps for the parameters, one parameter's after the other's; made before a first step.
+
+    A state that was loaded before is taken over as it is made.
+    """
     kept = optimizer._accumulators
-    try:
-        return [kept[name][parameter.name] for parameter in parameters for name in names]
-    except KeyError:
-        return None
+    if not all(parameter.name in kept.get(name, ()) for parameter in parameters for name in names):
+        program = paddle.static.default_main_program()
+        optimizer.helper = paddle.base.layer_helper.LayerHelper(type(optimizer).__name__)
+        optimizer._create_accumulators(program.global_block(), list(parameters))
+    return [kept[name][parameter.name] for parameter in parameters for name in names]
 
 
 def has_settings_of_its_own(parameter: paddle.Tensor) -> bool:
