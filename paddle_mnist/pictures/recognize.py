@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from paddle_mnist.errors import UserError
 from paddle_mnist.pictures.picture import Picture, from_pixels, open_picture
 from paddle_mnist.pictures.reader import Predictor, bundled_reader
-from paddle_mnist.pictures.segment import Confidence, split_digits, whole_digit
+from paddle_mnist.pictures.segment import Digit, split_digits, whole_digit
 
 SURE = 0.9  # from this probability on an answer counts as sure
+_FIELD = 28  # pixels of a side of MNIST's own pictures, which are centred already
 UNREADABLE = "?"  # stands in text for what is no digit
 
 
@@ -86,7 +89,8 @@ def recognize(
 
     Args:
         picture: a file, grey values uint8 [h, w] or colours uint8 [h, w, 3], dark on light or light on dark, of any
-            size; or what ``open_picture`` and ``from_pixels`` return.
+            size; or what ``open_picture`` and ``from_pixels`` return. One of 28×28 is taken for a digit as MNIST has
+            them, whether or not it is centred.
         kind: ``"digit"`` says that the picture shows one digit: all ink is taken for it, and the likeliest one is
             returned, however unlikely it is; ``None`` and ``"number"`` find the digits, and tell what is none.
         predictor: what reads the digits; the bundled reader, or a trained net (``predict.load_predictor``).
@@ -98,7 +102,12 @@ def recognize(
         picture = from_pixels(picture)
     elif not isinstance(picture, Picture):
         picture = open_picture(picture)
-    found = [whole_digit(picture)] if kind == "digit" else split_digits(picture, confidence(predictor))
+    if picture.gray.shape == (_FIELD, _FIELD) and kind != "number":
+        found = [_clearer(_views(picture), predictor)]
+    elif kind == "digit":
+        found = [whole_digit(picture)]
+    else:
+        found = split_digits(picture)
     prediction = predictor(np.stack([digit.image28 for digit in found]))
     digits = []
     for index, (place, value) in enumerate(zip(found, prediction.digits.tolist(), strict=True)):
@@ -119,14 +128,17 @@ def recognize(
     return Recognition(tuple(digits))
 
 
-def confidence(predictor: Predictor) -> Confidence | None:
-    """Return the probability of the likeliest digit by a net, or ``None`` for a net without probabilities."""
-    if predictor(np.zeros((1, 28, 28), np.uint8)).probabilities is None:
-        return None
+def _views(picture: Picture) -> list[Digit]:
+    """Return a picture of MNIST's own size as it is, white on black, and prepared like any other one."""
+    gray = picture.gray
+    border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+    views = [Digit((0, 0, _FIELD, _FIELD), 255 - gray if np.median(border) > 127 else gray)]
+    with contextlib.suppress(UserError):
+        views.append(whole_digit(picture))
+    return views
 
-    def of_answers(images: np.ndarray) -> np.ndarray:
-        probabilities = predictor(images).probabilities
-        assert probabilities is not None
-        return probabilities.max(axis=1)
 
-    return of_answers
+def _clearer(views: list[Digit], predictor: Predictor) -> Digit:
+    """Return the view in which a net sees a digit most clearly; the last one for a net without probabilities."""
+    shares = predictor(np.stack([view.image28 for view in views])).probabilities
+    return views[-1] if shares is None else views[int(shares.max(axis=1).argmax())]

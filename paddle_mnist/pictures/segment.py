@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddle_mnist.errors import UserError
-from paddle_mnist.pictures import digit_score, touching
+from paddle_mnist.pictures import touching
 from paddle_mnist.pictures.components import (
-    INK,
     Component,
     connected_components,
     digit_height,
@@ -26,6 +25,7 @@ from paddle_mnist.pictures.components import (
 from paddle_mnist.pictures.lines import find_lines
 from paddle_mnist.pictures.picture import Picture
 from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_digit
+from paddle_mnist.pictures.reader import bundled_reader
 
 MAX_COMPONENTS = 300  # of the size of writing
 SMALL = 40  # pixels: lower digits are smoothed less, since their strokes are thin
@@ -42,9 +42,9 @@ TALL = 1.4  # no digit is higher
 LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
 
-CLASSIFIER_WEIGHT = 2.9  # of the classifier's log probability; fitted to the pairs on 700 pages of validation digits
+LEAST = 1e-9  # probability: what is less likely is as unlikely
 
-# A classifier's probability of its own answer for each of images uint8 [n, 28, 28], float [n].
+# The probability that each of images uint8 [n, 28, 28] is some single digit, namely the likeliest one, float [n].
 Confidence = Callable[[np.ndarray], np.ndarray]
 
 
@@ -82,7 +82,8 @@ def split_digits(
 
     Args:
         picture: what ``picture.open_picture`` returned, or grey values uint8 [h, w].
-        confidence: a classifier's, which then helps to choose how touching digits are split.
+        confidence: chooses how touching digits are split; ``None`` takes the bundled reader's, which knows what is no
+            digit. A classifier that knows digits only is sure of whatever it is shown.
         weighed: a list that takes how the cuts of every wide shape were weighed, in pixels of the file.
 
     Raises:
@@ -120,6 +121,13 @@ def _scaled(box: tuple[int, int, int, int], scale: float) -> tuple[int, int, int
     return round(left * scale), round(top * scale), round(right * scale), round(bottom * scale)
 
 
+def by_bundled_reader(images: np.ndarray) -> np.ndarray:
+    """Return the probability of the likeliest digit by the bundled reader; see ``Confidence``."""
+    probabilities = bundled_reader(images).probabilities
+    assert probabilities is not None
+    return probabilities.max(axis=1)
+
+
 def find_digits(
     ink: np.ndarray,
     name: str = "the picture",
@@ -130,11 +138,8 @@ def find_digits(
     pieces, slant, height = find_pieces(ink, name)
 
     def score(parts: list[Component]) -> np.ndarray:
-        value = digit_score.log_probability(digit_score.views(parts, ink > INK, height))
-        if confidence is None:
-            return value
-        probability = confidence(np.stack([_prepared(ink, part) for part in parts]))
-        return value + CLASSIFIER_WEIGHT * np.log(np.maximum(probability, 1e-6))
+        probability = (confidence or by_bundled_reader)(np.stack([_prepared(ink, part) for part in parts]))
+        return np.log(np.maximum(probability, LEAST))
 
     lone = len(pieces) == 1 and len(pieces[0]) == 1 and pieces[0][0].width <= LONE * pieces[0][0].height
     lines = []

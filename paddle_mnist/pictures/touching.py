@@ -33,7 +33,6 @@ ROWS = 40  # rows of a digit in which cuts are sought; more find no better ones
 OUTSIDE = 1e3  # the cost of a pixel outside the band
 MAX_CUTS = 100
 BEAM = 2  # left parts that are tried where a component may hold more than two digits
-SPLIT_BIAS = -1.7  # log probability that each further digit must gain; negative, since no right cut is quite clean
 
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two exclusive
@@ -76,7 +75,7 @@ def _best_split(
     """Return the highest score of all candidate splits, and its parts."""
     cuts = find_cuts(component, slant, height)
     values = score([component, *itertools.chain.from_iterable(cuts)])
-    whole, left, right = values[0], values[1::2] - SPLIT_BIAS, values[2::2]
+    whole, left, right = values[0], values[1::2], values[2::2]
     found: list[tuple[float, list[Component], int | None]] = [(float(whole), [component], None)]
     if cuts:
         best = int(np.argmax(left + right))
