@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import random
 import subprocess
 from pathlib import Path
 
 import chromium
+import drawings
 import numpy as np
 import paddle
 import pytest
@@ -22,6 +24,8 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.exports import export, to_html, verify
 from paddle_mnist.exports.model import load_model
 from paddle_mnist.pictures.preprocess import find_ink, prepare_digit
+from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs.session import RunOptions, train
 
 WEB = Path(to_html.__file__).parent / "web"
 PICTURE, MARGIN = 196, 14  # of web/pad.js
@@ -208,5 +212,32 @@ def test_pad_takes_mouse_finger_and_keyboard(browser):
         page.keyboard.press(key)
     answers_as_in_python()
     page.keyboard.press("Delete")
+    page.wait_for_selector("body[data-digits='']")
+    assert complaints == []
+
+
+def test_drawings_keep_their_answer_at_other_places_in_other_sizes_and_with_other_pens(browser):
+    settings = settings_for("cnn", "classify", epochs=5)
+    run = train(settings, data="sample", out="trained", options=RunOptions(quiet=True))
+    page, complaints = opened(browser, [load_model(run.path)])
+    answers, _ = drawings.replay(page, [2, 4, 7])
+    assert [row[0] for row in answers] == [2, 4, 7]
+    kept = np.mean([[answer == row[0] for answer in row[1:]] for row in answers])
+    assert kept >= 0.99
+    assert complaints == []
+
+
+def test_photos_are_answered_on_the_page(browser):
+    model = load_model(nets.CNN(10))
+    page, complaints = opened(browser, [model])
+    photo = Image.new("L", (300, 400), 220)
+    ImageDraw.Draw(photo).line([(100, 100), (200, 100), (140, 320)], fill=30, width=20)
+    buffer = io.BytesIO()
+    photo.save(buffer, "PNG")
+    page.set_input_files("#file", {"name": "photo.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
+    page.wait_for_selector("body:not([data-digits=''])")
+    digit = prepared_in_python(np.asarray(photo))
+    assert page.locator("output").text_content() == str(predicted_digits(model.raw_outputs(digit[np.newaxis]))[0])
+    page.click("#clear")
     page.wait_for_selector("body[data-digits='']")
     assert complaints == []

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from paddle_mnist.runs.session import RunOptions, train
 
 SEVEN = [(0.3, 0.25), (0.7, 0.25), (0.45, 0.8)]  # in shares of the pad
 START_SECONDS = 60
+PATIENCE = 30  # seconds
 
 
 class Server:
@@ -97,7 +98,7 @@ class Visit:
     def __init__(self, place: Place, fragment: str = "", **options: Any) -> None:
         self.place = place
         self.context = place.browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(1000 * PATIENCE)
         self.complaints = chromium.watch(self.context, (place.server.address, "blob:", "data:"))
         self.page = self.context.new_page()
         self.page.goto(f"{place.server.address}{fragment}")
@@ -122,32 +123,36 @@ class Visit:
         return np.asarray(Image.open(download.value.path()).convert("L"))
 
     def shown(self) -> dict[str, str]:
-        """Return the digit on each card."""
-        cards = self.page.locator("#answers .answer:visible")
-        return {
-            cards.nth(i).locator("h2").text_content(): cards.nth(i).locator("output").text_content()
-            for i in range(cards.count())
-        }
+        """Return the digit on each card, by the name of its net."""
+        return dict(
+            self.page.evaluate(
+                """[...document.querySelectorAll("#answers .answer")]
+                    .filter((card) => card.offsetParent !== null && card.querySelector("output"))
+                    .map((card) => [card.querySelector("h2").textContent, card.querySelector("output").textContent])"""
+            )
+        )
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < end, f"still shown: {self.shown()}"
+            self.page.wait_for_timeout(30)
 
     def until(self, expression: str, argument: Any = None) -> None:
         """Wait until an expression of JavaScript holds; playwright's own wait needs eval, which the page forbids."""
-        end = time.monotonic() + 20
-        while not self.page.evaluate(expression, argument):
-            assert time.monotonic() < end, f"never: {expression}"
-            self.page.wait_for_timeout(30)
+        self.wait_until(lambda: self.page.evaluate(expression, argument))
 
     def wait_for_answers(self) -> None:
-        self.until("[...document.querySelectorAll('#answers output')].every((one) => /\\d/.test(one.textContent))")
+        self.wait_until(lambda: all(self.shown().get(name, "–") != "–" for name in self.place.models))
 
     def wait_for_blank(self) -> None:
-        self.until("[...document.querySelectorAll('#answers output')].every((one) => one.textContent === '–')")
+        self.wait_until(lambda: set(self.shown().values()) == {"–"})
 
     def assert_answers_of_python(self) -> None:
         self.wait_for_answers()
         digit = self.digit()[np.newaxis]
-        shown = self.shown()
-        for name, model in self.place.models.items():
-            assert shown[name] == str(predicted_digits(model.raw_outputs(digit))[0]), name
+        wanted = {name: str(predicted_digits(model.raw_outputs(digit))[0]) for name, model in self.place.models.items()}
+        self.wait_until(lambda: wanted.items() <= self.shown().items())
 
     def close(self) -> None:
         self.context.close()

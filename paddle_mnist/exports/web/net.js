@@ -45,7 +45,7 @@ function readParameters(described, weights) {
 }
 
 function toInput(pixels, pixelRange) {
-  const x = Float32Array.from(pixels);
+  const x = new Float32Array(pixels);
   if (pixelRange !== "raw") for (let i = 0; i < x.length; i++) x[i] /= 255;
   if (pixelRange === "pm1") for (let i = 0; i < x.length; i++) x[i] = x[i] * 2 - 1;
   return x;
@@ -60,7 +60,7 @@ function toAnswer(outputs, answer) {
   let digit = 0;
   for (let i = 1; i < outputs.length; i++) if (outputs[i] > outputs[digit]) digit = i;
   if (answer !== "probabilities") return { digit, value: outputs[digit], outputs };
-  return { digit, probabilities: softmax(Float64Array.from(outputs), [outputs.length], 0), outputs };
+  return { digit, probabilities: softmax(new Float64Array(outputs), [outputs.length], 0), outputs };
 }
 
 function elementwise(f) {

@@ -18,7 +18,7 @@ export function prepare(gray, width, height) {
 // Returns how much ink there is at each pixel, 0 to 1, or null if nothing stands out of the page.
 export function findInk(gray, width, height) {
   if (Math.min(width, height) < 4) return null;
-  const light = smooth(Float32Array.from(gray), width, height);
+  const light = smooth(new Float32Array(gray), width, height);
   const paper = paperOf(light, width, height);
   const difference = light.map((value, i) => value - paper[i]);
   let third = 0;
@@ -62,7 +62,11 @@ function gaussian(values, width, height, sigma) {
   for (const [size, step, lines, skip] of [[height, width, width, 1], [width, 1, height, width]]) {
     const filtered = new Float32Array(values.length), line = new Float64Array(size + 2 * radius);
     for (let l = 0; l < lines; l++) {
-      for (let i = -radius; i < size + radius; i++) line[i + radius] = result[l * skip + step * mirrored(i, size)];
+      for (let i = 0; i < size; i++) line[i + radius] = result[l * skip + step * i];
+      for (let i = 1; i <= radius; i++) {
+        line[radius - i] = result[l * skip + step * mirrored(-i, size)];
+        line[radius + size - 1 + i] = result[l * skip + step * mirrored(size - 1 + i, size)];
+      }
       for (let i = 0; i < size; i++) {
         let sum = line[i + radius] * weights[radius];
         for (let j = radius; j >= 1; j--) sum += (line[i + radius - j] + line[i + radius + j]) * weights[radius - j];
@@ -207,7 +211,7 @@ function windowsOf(size, end, newSize, filter) {
 
 // The mean of the two middle values where their number is even.
 function median(values) {
-  const work = Float32Array.from(values), middle = work.length >> 1, upper = select(work, middle);
+  const work = new Float32Array(values), middle = work.length >> 1, upper = select(work, middle);
   if (work.length % 2) return upper;
   let lower = -Infinity; // the largest of those that selection has put before the middle
   for (let i = 0; i < middle; i++) if (work[i] > lower) lower = work[i];

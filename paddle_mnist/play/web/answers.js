@@ -11,6 +11,7 @@ import { setState } from "./state.js";
 import { createAnswer } from "/shared/answer.js";
 
 const REMOTE = {}; // stands for a net that is not loaded here
+const MOST_KEPT = 8; // nets on a page that is kept
 const QUIET_MS = 700; // without a change, before a screen reader hears the answers
 const cards = new Map();
 let timer = null, heard = {};
@@ -23,8 +24,9 @@ export function startAnswers() {
 function showModels() {
   const ids = chosen();
   byId("which").replaceChildren(...trained().map(({ id, name }) => choice(id, name, ids.includes(id))));
-  byId("keep").href = `/api/page?models=${ids.map(encodeURIComponent).join(",")}`;
-  byId("keep").hidden = !ids.length;
+  const kept = ids.filter(isLocal).slice(0, MOST_KEPT);
+  byId("keep").href = `/api/page?models=${kept.map(encodeURIComponent).join(",")}`;
+  byId("keep").hidden = !kept.length;
   build(ids);
 }
 

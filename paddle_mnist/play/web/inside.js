@@ -7,7 +7,7 @@ import { explain, indexOf, placeOf } from "./explain.js";
 import { startInfluence } from "./influence.js";
 import { t } from "./language.js";
 import { frame, hit, largestOf, layoutOf, numberUnits, onColours, paintMaps } from "./maps.js";
-import { defaultModel, isLocal, load, trace, trained } from "./nets.js";
+import { defaultModel, load, trace, trained } from "./nets.js";
 import { setState, state } from "./state.js";
 import { shownTab } from "./tabs.js";
 import { showUnit, unitName } from "./unit.js";
@@ -43,11 +43,11 @@ export function startInside() {
 }
 
 function fillSelect() {
-  byId("inside-net").replaceChildren(...trained().filter(({ id }) => isLocal(id)).map(({ id, name }) => make("option", { value: id }, name)));
+  byId("inside-net").replaceChildren(...trained().map(({ id, name }) => make("option", { value: id }, name)));
 }
 
 function wanted() {
-  const able = trained().filter(({ id }) => isLocal(id)).map(({ id }) => id);
+  const able = trained().map(({ id }) => id);
   return [state.net, defaultModel()?.id, able[0]].find((id) => able.includes(id));
 }
 

@@ -13,8 +13,8 @@ export const models = () => listing.models;
 export const modelOf = (id) => listing.models.find((model) => model.id === id);
 export const trained = () => listing.models.filter((model) => model.trained);
 export const defaultModel = () => modelOf(listing.default) ?? trained()[0] ?? null;
-// Whether the server lets us look into a net, and so run it here.
-export const isLocal = (id) => modelOf(id)?.inside ?? modelOf(id)?.kind === "run";
+// Whether a net's answers can be computed here: the bundled reader's need more than its graph.
+export const isLocal = (id) => Boolean(modelOf(id)?.inside);
 export const note = () => listing.note;
 
 // The nets that answer side by side: those that the address names, else the default one and the newest others.
