@@ -122,6 +122,26 @@ def test_slow_heads_are_cut_off(client, monkeypatch):
     assert time.monotonic() - start < 4
 
 
+def test_clients_that_take_no_answer_are_cut_off(client, monkeypatch):
+    monkeypatch.setitem(guard.SECONDS, "answer", 0.3)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", client.port))
+        ask = f"GET /api/digits?count=200 HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n"
+        connection.sendall(ask.encode() * 40)
+        time.sleep(1)
+        assert client.get("/api/models").status_code == 200
+        received, connection_ends = 0, False
+        connection.settimeout(5)
+        try:
+            while part := connection.recv(1 << 20):
+                received += len(part)
+            connection_ends = True
+        except ConnectionError:
+            connection_ends = True
+    assert connection_ends and received < 40 * 200 * 784
+
+
 MALFORMED = (
     "\x00\x01\x02\r\n\r\n",
     "GET\r\n\r\n",

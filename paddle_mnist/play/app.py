@@ -60,6 +60,7 @@ class Playground:
         self.answers = Answers(self.worker, self.nets)
         self.pictures = ThreadPoolExecutor(2, "pictures")  # decode and segment, away from the nets' thread
         self.disk = ThreadPoolExecutor(1, "disk")  # lists runs and reads histories
+        self.data = ThreadPoolExecutor(1, "data")  # opens digits, which may take a download
         self._datasets: dict[str, Dataset] = {}
         self._segmenting = 0  # pictures that are being segmented or wait for it
 
@@ -266,7 +267,7 @@ class Playground:
     async def dataset(self, source: str) -> Dataset:
         """Return the digits at a place, which is kept; it never comes from the page."""
         if source not in self._datasets:
-            self._datasets[source] = await self.on(self.disk, partial(open_dataset, source))
+            self._datasets[source] = await self.on(self.data, partial(open_dataset, source))
         return self._datasets[source]
 
     async def on(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
@@ -286,6 +287,7 @@ class Playground:
         self.worker.close()
         self.pictures.shutdown(cancel_futures=True)
         self.disk.shutdown(cancel_futures=True)
+        self.data.shutdown(wait=False, cancel_futures=True)
 
 
 def create_app(playground: Playground) -> Guard:

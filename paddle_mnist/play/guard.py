@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import ipaddress
 import socket
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paddle_mnist.play.replies import RefusedError, refusal
@@ -26,7 +28,8 @@ MAX_PICTURE = 20 << 20  # bytes of a picture file
 MAX_PIXELS = 4 << 20  # of raw grey values
 MAX_JSON = 16 << 10
 MAX_QUERY = 8 << 10
-SECONDS = {"picture": 60.0, "other": 10.0}  # in which a body must have come
+# In which the body of a request must have come, and in which a part of an answer must have been taken.
+SECONDS = {"picture": 60.0, "other": 10.0, "answer": 30.0}
 MAX_BODIES = 8  # large ones that are read at once; more are refused
 
 SIMPLE_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -97,18 +100,15 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
-        answered = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal answered
             if message["type"] == "http.response.start":
-                answered = True
                 given = {name.lower() for name, _ in message["headers"]}
                 more = [
                     (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in given
                 ]
                 message["headers"] = [*message["headers"], *more]
-            await send(message)
+            await asyncio.wait_for(send(message), SECONDS["answer"])
 
         try:
             self._check(scope)
@@ -119,12 +119,9 @@ class Guard:
             reply.headers["connection"] = "close"  # the rest of the body is not waited for
             await reply(scope, receive, send_with_headers)
             return
-        try:
+        # Where a client takes no more of an answer, or has gone, the server closes the connection.
+        with contextlib.suppress(asyncio.TimeoutError, ClientDisconnect):
             await self.app(scope, receive, send_with_headers)
-        except RefusedError as error:
-            if answered:
-                raise
-            await refusal(error.status, error.message)(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope) -> None:
         headers = _headers(scope)

@@ -13,7 +13,7 @@ from typing import Any
 from paddle_mnist.errors import UserError
 from paddle_mnist.play.replies import RefusedError, to_json
 from paddle_mnist.recipes import NETS, Settings
-from paddle_mnist.runs import listing
+from paddle_mnist.runs import checkpoint, listing
 from paddle_mnist.runs.run import MANIFEST, Run, open_run
 
 READER = "reader"
@@ -191,8 +191,8 @@ def answer_kind(settings: Settings) -> str:
 
 def _model_of_run(run: Run, plan: Planned | None) -> Model:
     best = _mark(run.best_path)
-    checkpoint = listing.newest_checkpoint(run)
-    newest = _mark(checkpoint) if checkpoint else None
+    saved = listing.newest_checkpoint(run)
+    newest = _mark(saved) if saved else None
     data = run.manifest.get("data", {})
     described = {
         **_description(run.path.name, run.settings),
@@ -235,7 +235,7 @@ def _state(run: Run, plan: Planned | None) -> str:
     if plan is not None and plan.state in ("queued", "running"):
         return plan.state
     complete = run.result is not None and listing.epochs_done(run) >= run.settings.epochs
-    if not complete and listing.is_training(run.path):
+    if not complete and checkpoint.is_locked(run.path):
         return "running"
     if plan is not None:
         return plan.state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import secrets
 import socket
 from collections.abc import Callable
@@ -119,8 +120,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the log says more than that a client took no more of an answer."""
+    return "without completing response" not in record.getMessage()
+
+
 def server_for(playground: Playground) -> Server:
     """Return the server of a playground."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     return Server(
         uvicorn.Config(
             create_app(playground),

@@ -23,7 +23,7 @@ from paddle_mnist.play.form import Order
 from paddle_mnist.play.models import Planned, run_id
 from paddle_mnist.play.replies import RefusedError
 from paddle_mnist.recipes import Settings
-from paddle_mnist.runs import listing
+from paddle_mnist.runs import checkpoint, listing
 from paddle_mnist.runs.run import Run
 from paddle_mnist.runs.session import run_name
 
@@ -98,7 +98,7 @@ class Trainings:
         """
         with self._lock:
             known = self._jobs.get(run.path.name)
-            if (known and known.state != "failed") or listing.is_training(run.path):
+            if (known and known.state != "failed") or checkpoint.is_locked(run.path):
                 raise RefusedError(409, f"{run.path.name} is queued or being trained already.")
             if epochs is not None and epochs < run.settings.epochs:
                 raise RefusedError(400, f"epochs must be at least the run's own {run.settings.epochs}, got {epochs}.")
@@ -120,7 +120,7 @@ class Trainings:
             if job is not None and job.process is not None and job.process.poll() is None:
                 job.process.terminate()
                 return "stopping"
-            if not listing.is_training(self.runs / name):
+            if not checkpoint.is_locked(self.runs / name):
                 raise RefusedError(409, f"{name} is not being trained.")
             number = self._survivor(name)
             if number is None:
@@ -160,7 +160,7 @@ class Trainings:
     def _busy(self) -> bool:
         """Tell whether anything is being trained here, whoever has started it."""
         return any(job.state == "running" for job in self._jobs.values()) or any(
-            listing.is_training(path) for path in listing.run_folders(self.runs)
+            checkpoint.is_locked(path) for path in listing.run_folders(self.runs)
         )
 
     def _launch(self, job: Job) -> None:

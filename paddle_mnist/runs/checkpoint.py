@@ -28,6 +28,7 @@ import re
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,6 @@ NUMPY_WEIGHTS = "model.npz"
 PARTS = frozenset((PADDLE_WEIGHTS, NUMPY_WEIGHTS, OPTIMIZER, STATE))
 
 Log = Callable[[str], None]
-
-
-class LockedError(UserError):
-    """Another process is training in a run folder."""
 
 
 _NAME = re.compile(r"(\.old-)?(epoch-(\d{3,9})(?:-batch-(\d{4,9}))?)(?(1)-[0-9a-f]{8})")
@@ -244,6 +241,22 @@ def prune(
                 _remove(path, log)
 
 
+def is_locked(run_folder: PathLike) -> bool:
+    """Tell whether a process is training in a run folder."""
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(Path(run_folder) / ".lock", flags)
+    except OSError:
+        return False
+    try:
+        _lock_descriptor(descriptor)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextlib.contextmanager
 def lock(run_folder: PathLike) -> Iterator[None]:
     """Keep other processes from training in the same run folder.
@@ -252,8 +265,7 @@ def lock(run_folder: PathLike) -> Iterator[None]:
     file ``.lock`` stays; it means nothing by itself.
 
     Raises:
-        LockedError: another process holds the lock.
-        UserError: the folder cannot be written.
+        UserError: another process holds the lock, or the folder cannot be written.
     """
     folder = Path(run_folder)
     with os_errors_as(f"cannot lock the run folder {folder}"):
@@ -262,10 +274,10 @@ def lock(run_folder: PathLike) -> Iterator[None]:
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         try:
-            _lock_descriptor(descriptor)
+            _lock_patiently(descriptor)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise LockedError(
+                raise UserError(
                     f"another process is training in {folder}: wait until it ends, or choose another --out"
                 ) from error
             raise UserError(f"cannot lock the run folder {folder}: {error.strerror or error}") from error
@@ -398,6 +410,16 @@ def _check_digests(digests: Any, folder: Path) -> None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _lock_patiently(descriptor: int) -> None:
+    """Try for a tenth of a second: somebody may only have asked whether the folder is locked."""
+    for pause in (0.02, 0.08):
+        try:
+            return _lock_descriptor(descriptor)
+        except OSError:
+            time.sleep(pause)
+    _lock_descriptor(descriptor)
 
 
 def _lock_descriptor(descriptor: int) -> None:

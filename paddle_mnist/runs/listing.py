@@ -35,19 +35,6 @@ def free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def is_training(run_folder: Path) -> bool:
-    """Tell whether a process is training in a run folder."""
-    if not (run_folder / ".lock").exists():
-        return False
-    try:
-        with checkpoint.lock(run_folder):
-            return False
-    except checkpoint.LockedError:
-        return True
-    except UserError:  # it cannot be locked, so that nobody can train there
-        return False
-
-
 def newest_checkpoint(run: Run) -> Path | None:
     """Return the folder of a run's newest checkpoint, which is not verified here; ``None`` if there is none."""
     try:

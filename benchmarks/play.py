@@ -1,0 +1,146 @@
+"""How fast does the playground answer 50 open pages while a net is trained, and how much does the training slow down?
+
+    python benchmarks/play.py                 about three minutes
+    python benchmarks/play.py --pages 10 --epochs 4
+
+A server of its own, in a temporary folder, trains the classifying CNN on the sample three times: alone,
+with open pages, alone. Each page holds a stream of events that follows the training, and asks once a second for every
+net's answer to a digit. The pages run on the same machine, as simple as they can be; browsers would run on
+others. The training's speed is the sum of its own epochs' seconds. Figures go to ``benchmarks/results/play.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from _measure import machine, save
+
+LIMIT_MS, LEAST_SPEED = 100, 0.8
+
+
+async def request(port: int, head: str, body: bytes = b"") -> bytes:
+    """Ask once, over a connection of its own, and return the body of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head.format(host=f"127.0.0.1:{port}", length=len(body)).encode() + body)
+    answer = await reader.read()
+    writer.close()
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+GET = "GET {path} HTTP/1.1\r\nHost: {{host}}\r\nConnection: close\r\n\r\n"
+POST = (
+    "POST {path} HTTP/1.1\r\nHost: {{host}}\r\nOrigin: http://{{host}}\r\nConnection: close\r\nContent-Type: {kind}\r\n"
+    "Content-Length: {{length}}\r\n\r\n"
+)
+
+
+async def ask(port: int, path: str, value: dict | None = None) -> dict:
+    """Return what the server says in JSON."""
+    body = b"" if value is None else json.dumps(value).encode()
+    head = GET.format(path=path) if value is None else POST.format(path=path, kind="application/json")
+    return json.loads(await request(port, head, body))
+
+
+async def page(port: int, model: str, digit: bytes, delays: list[float], events: list[int]) -> None:
+    """Act as one page until cancelled."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET.format(path=f"/api/events?runs={model}").format(host=f"127.0.0.1:{port}").encode())
+
+    async def listen() -> None:
+        while line := await reader.readline():
+            events[0] += line.startswith(b"event: history")
+
+    listening = asyncio.create_task(listen())
+    head = POST.format(path="/api/answers?kind=prepared", kind="application/octet-stream")
+    try:
+        await asyncio.sleep(random.random())
+        while True:
+            begun = time.perf_counter()
+            await request(port, head, digit)
+            delays.append(time.perf_counter() - begun)
+            await asyncio.sleep(1)
+    finally:
+        listening.cancel()
+        writer.close()
+
+
+async def training(port: int, epochs: int, pages: int, digit: bytes) -> tuple[float, list[float], int]:
+    """Train once with open pages; return the seconds of its epochs, the delays of answers, and the events that came."""
+    settings = {"net": "cnn", "task": "classify", "epochs": epochs, "data": "sample", "log_every": 1}
+    model = (await ask(port, "/api/training", settings))["model"]
+    while not (await ask(port, f"/api/models/{model}/history"))["records"]:
+        await asyncio.sleep(0.2)
+    delays: list[float] = []
+    events = [0]
+    tasks = [asyncio.create_task(page(port, model, digit, delays, events)) for _ in range(pages)]
+    while (await ask(port, f"/api/models/{model}/history"))["state"] == "running":
+        await asyncio.sleep(0.5)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    records = (await ask(port, f"/api/models/{model}/history"))["records"]
+    seconds = [record["seconds"] for record in records if "valid_loss" in record]
+    return sum(seconds[1:]), delays, events[0]  # the first epoch comes before the pages
+
+
+async def measure(port: int, epochs: int, pages: int, digit: bytes) -> dict:
+    """Train alone, with pages, and alone."""
+    await training(port, 1, 0, digit)  # gives the pages a net that answers
+    before, _, _ = await training(port, epochs, 0, digit)
+    busy, delays, events = await training(port, epochs, pages, digit)
+    after, _, _ = await training(port, epochs, 0, digit)
+    ordered = sorted(1000 * delay for delay in delays)
+    return {
+        "pages": pages,
+        "answers": len(ordered),
+        "events": events,
+        "median_ms": statistics.median(ordered),
+        "p95_ms": ordered[int(0.95 * len(ordered))],
+        "max_ms": ordered[-1],
+        "training_alone_s": [before, after],
+        "training_with_pages_s": busy,
+        "speed": statistics.mean([before, after]) / busy,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=int, default=50)
+    parser.add_argument("--epochs", type=int, default=40)
+    args = parser.parse_args()
+    before = machine()
+    root = str(Path(__file__).resolve().parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "work").mkdir()
+        command = [sys.executable, "-m", "paddle_mnist.play", "--no-browser", "--port", "0"]
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            address = server.stdout.readline()
+            port = int(address.split(":")[2].split("/")[0])
+            digit = bytes(28 * 8) + bytes([0] * 12 + [255] * 4 + [0] * 12) * 12 + bytes(28 * 8)
+            figures = asyncio.run(measure(port, args.epochs, args.pages, digit))
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait()
+    print(
+        f"{figures['pages']} pages, {figures['answers']} answers: median {figures['median_ms']:.1f} ms, 95 % within "
+        f"{figures['p95_ms']:.1f} ms, the slowest {figures['max_ms']:.1f} ms (wanted: {LIMIT_MS} ms)"
+    )
+    print(f"the training runs at {figures['speed']:.2f} of its speed alone (wanted: {LEAST_SPEED})")
+    print(save("play", {"machine": before, **figures}))
+
+
+if __name__ == "__main__":
+    main()
