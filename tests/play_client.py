@@ -44,10 +44,12 @@ class Client(httpx.Client):
         return models[model_id]["state"] if model_id in models else None
 
     def events(self, *runs: str) -> Iterator[tuple[str, dict]]:
-        """Yield the events of a stream."""
+        """Yield the events of a stream, for a minute at most."""
+        end = time.monotonic() + 60
         with httpx.stream("GET", f"{self.base}/api/events?runs={','.join(runs)}", timeout=20) as stream:
             name = ""
             for line in stream.iter_lines():
+                assert time.monotonic() < end, "the events did not come in time"
                 if line.startswith("event: "):
                     name = line[len("event: ") :]
                 elif line.startswith("data: "):
