@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from paddle_mnist.errors import UserError
-from paddle_mnist.play.models import READER, Model, default_model
+from paddle_mnist.play.models import Model
 from paddle_mnist.play.nets import Nets
 from paddle_mnist.play.replies import RefusedError, array
-from paddle_mnist.play.worker import Worker
 
 if TYPE_CHECKING:
     from paddle_mnist.pictures.picture import Picture
@@ -69,20 +67,19 @@ def picture_from_file(data: bytes) -> Picture:
     return decode_picture(data)
 
 
-def find(picture: Picture, kind: str, confidence: Callable[[np.ndarray], np.ndarray] | None) -> Found:
+def find(picture: Picture, kind: str) -> Found:
     """Find the digits in a picture.
 
     Args:
         picture: what was drawn or sent.
         kind: ``"digit"`` takes all ink for one digit, ``"number"`` looks for several.
-        confidence: of a classifier, which helps to choose the cuts.
     """
     from paddle_mnist.pictures.segment import split_digits, whole_digit
 
     height, width = (round(side * picture.scale) for side in picture.gray.shape)
     weighed: list[Weighed] = []
     try:
-        digits = [whole_digit(picture)] if kind == "digit" else split_digits(picture, confidence, weighed)
+        digits = [whole_digit(picture)] if kind == "digit" else split_digits(picture, weighed=weighed)
     except UserError as error:
         return Found(np.zeros((0, SIDE, SIDE), np.uint8), [], [], [], (width, height), str(error))
     images = np.stack([digit.image28 for digit in digits])
@@ -130,35 +127,17 @@ def _ink(image: np.ndarray) -> dict[str, Any]:
 
 
 class Answers:
-    """Asks nets.
+    """Asks nets; only the worker's thread does.
 
     Args:
-        worker: runs them.
         nets: those in memory.
     """
 
-    def __init__(self, worker: Worker, nets: Nets) -> None:
-        self.worker, self.nets = worker, nets
-
-    def confidence(self, models: dict[str, Model]) -> Callable[[np.ndarray], np.ndarray] | None:
-        """Return the confidence of the model that helps to choose cuts, ``None`` if none can."""
-        model = default_model(models)
-        if model is None or model.described["answer"] != "probabilities":
-            return None
-
-        if model.id == READER:
-            from paddle_mnist.pictures.reader import bundled_reader
-            from paddle_mnist.pictures.recognize import confidence
-
-            return confidence(bundled_reader)  # without Paddle, so that any thread may ask it
-
-        def of_answers(images: np.ndarray) -> np.ndarray:
-            return self.worker.quick(lambda: self._probabilities(model, images)).result(timeout=30).max(axis=1)
-
-        return of_answers
+    def __init__(self, nets: Nets) -> None:
+        self.nets = nets
 
     def all(self, models: list[Model], which: str, found: Found) -> list[dict[str, Any]]:
-        """Return what each model answers; call it in the worker's thread."""
+        """Return what each model answers."""
         return [self.one(model, which, found.images, found.lines) for model in models]
 
     def one(self, model: Model, which: str, images: np.ndarray, lines: list[int]) -> dict[str, Any]:
@@ -176,10 +155,6 @@ class Answers:
         except UserError as error:
             return answer | {"error": str(error)}
         return answer | {"read": _written(answer["digits"], lines)}
-
-    def _probabilities(self, model: Model, images: np.ndarray) -> np.ndarray:
-        found = self.one(model, "best", images, [0] * len(images))["probabilities"]
-        return np.ones((len(images), 10)) if found is None else np.asarray(found)
 
 
 def _written(digits: list[int | None], lines: list[int]) -> str:

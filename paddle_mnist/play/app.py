@@ -20,7 +20,16 @@ from paddle_mnist import console
 from paddle_mnist.dataset import Dataset, open_dataset
 from paddle_mnist.errors import UserError
 from paddle_mnist.play import inputs, inside
-from paddle_mnist.play.answers import KINDS, Answers, find, one_digit, picture_from_file, picture_from_pixels, prepared
+from paddle_mnist.play.answers import (
+    KINDS,
+    Answers,
+    Found,
+    find,
+    one_digit,
+    picture_from_file,
+    picture_from_pixels,
+    prepared,
+)
 from paddle_mnist.play.events import IDLE_PAUSE, PAUSE, Hub
 from paddle_mnist.play.form import form, read_order
 from paddle_mnist.play.guard import Access, Guard
@@ -57,7 +66,7 @@ class Playground:
         self.catalog = Catalog(work / "runs", self.trainings.planned)
         self.hub = Hub(self.catalog, self.trainings)
         self.worker, self.nets = Worker(), Nets()
-        self.answers = Answers(self.worker, self.nets)
+        self.answers = Answers(self.nets)
         self.pictures = ThreadPoolExecutor(2, "pictures")  # decode and segment, away from the nets' thread
         self.disk = ThreadPoolExecutor(1, "disk")  # lists runs and reads histories
         self.data = ThreadPoolExecutor(1, "data")  # opens digits, which may take a download
@@ -96,7 +105,7 @@ class Playground:
             models = [model for model in listed.values() if model.trained]
         else:
             models = [_known(listed, model_id) for model_id in chosen]
-        found = await self._found(request, kind, listed)
+        found = await self._found(request, kind)
         answers = await self.quick(lambda: self.answers.all(models, which, found)) if len(found.images) else []
         return Json(
             {
@@ -110,11 +119,10 @@ class Playground:
             }
         )
 
-    async def _found(self, request: Request, kind: str, listed: dict[str, Model]) -> Any:
+    async def _found(self, request: Request, kind: str) -> Found:
         data = await request.body()
         if kind == "prepared":
             return prepared(data)
-        confidence = self.answers.confidence(listed) if kind == "number" else None
         if request.headers.get("content-type", "").startswith("image/"):
             read = partial(picture_from_file, data)
         else:
@@ -124,7 +132,7 @@ class Playground:
             raise RefusedError(503, "The server is busy with other pictures: try again in a second.")
         self._segmenting += 1
         try:
-            return await self.on(self.pictures, lambda: find(read(), kind, confidence))
+            return await self.on(self.pictures, lambda: find(read(), kind))
         finally:
             self._segmenting -= 1
 
