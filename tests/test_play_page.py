@@ -282,6 +282,9 @@ def test_numbers_show_boxes_and_readings(visit):
     visit.page.wait_for_selector(".readings li:nth-child(3)")
     assert visit.page.locator("#boxes rect").count() == 3
     assert len(visit.shown()["cnn"]) == 3
+    visit.until("location.hash.includes('drawing=')")
+    visit.page.reload()
+    visit.page.wait_for_selector(".readings li:nth-child(3)")
     visit.page.click(".readings li:nth-child(2) button")
     assert visit.page.locator(".readings [aria-pressed=true]").count() >= 1
     visit.page.click("#clear")

@@ -8,7 +8,7 @@ export function createAnswer(parent, name, outputs) {
   const line = add(card, "p", "reading"), digit = add(line, "output", "digit"), detail = add(line, "span", "detail");
   const draw = outputs > 1 ? bars(card) : numberLine(card);
   return (answer, sentence = "") => {
-    card.classList.toggle("blank", !answer);
+    card.classList.toggle("blank", !answer || answer.digit === null);
     digit.textContent = answer?.digit ?? "–";
     detail.textContent = (answer && detailOf(answer)) ?? sentence;
     draw(answer);

@@ -84,7 +84,7 @@ function update({ digits, current, reason, answer: numbers, isNumber }) {
   if (isRead) return showNumbers(numbers, digits, current);
   for (const card of cards.values()) card.number?.remove();
   if (!digit) {
-    for (const { show } of cards.values()) show?.(null, reason ? t("noDigit") : t("nothing"));
+    for (const { show } of cards.values()) show?.(null, reason ? "" : t("nothing"));
     if (reason) say(() => reason);
     return;
   }

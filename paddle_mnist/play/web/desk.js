@@ -23,6 +23,7 @@ const SETTLED_MS = 250; // without a change, before the address is written
 // What was put on the desk instead of a drawing: {picture} (28 × 28, with split and index of a test digit), or
 // {file, bitmap} of a photo; otherwise null.
 let put = null;
+let asked = ""; // the nets that the server was asked for last
 let isNumber = false, requested = false, timer = null, pad = null;
 let result = { digits: [], current: 0, reason: null };
 
@@ -44,6 +45,7 @@ export function startDesk() {
   for (const radio of document.querySelectorAll("[name=mode]")) radio.addEventListener("change", () => setMode(radio.value));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (put ? showPut() : pad.redraw()));
   on("address", open);
+  on("models", () => (isNumber || put?.file) && asked !== chosen().map(encodeURIComponent).join(",") && update());
   open();
 }
 
@@ -96,7 +98,8 @@ function compute() {
 // The server finds the digits of numbers and photos.
 const server = newest(
   (source) => {
-    const query = `kind=${isNumber ? "number" : "digit"}&models=${chosen().map(encodeURIComponent).join(",")}`;
+    asked = chosen().map(encodeURIComponent).join(",");
+    const query = `kind=${isNumber ? "number" : "digit"}&models=${asked}`;
     if (!source.gray) return ask(`/api/answers?${query}`, { body: source, type: source.type });
     return postBytes(`/api/answers?${query}&width=${source.width}&height=${source.height}`, source.gray);
   },

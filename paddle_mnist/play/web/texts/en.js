@@ -29,7 +29,7 @@ export default {
   saveDrawing: "Save drawing",
   saveDigit: "Save 28 × 28",
   noDigit: "No digit",
-  refusedBy: "No digit, says {name}. The other nets know digits only.",
+  refusedBy: "No digit, according to {name}. The other nets only know digits.",
   nothing: "Nothing drawn yet",
   photoTooLarge: "A photo must be at most 20 MB",
   photoUnreadable: "This file cannot be read as a photo",

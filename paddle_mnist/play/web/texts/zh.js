@@ -29,7 +29,7 @@ export default {
   saveDrawing: "保存笔迹",
   saveDigit: "保存 28 × 28 图像",
   noDigit: "不是数字",
-  refusedBy: "{name} 认为这不是数字。其他网络只认识数字。",
+  refusedBy: "网络“{name}”认为这不是数字；其他网络只认识数字。",
   nothing: "还没有书写",
   photoTooLarge: "照片不能超过 20 MB",
   photoUnreadable: "无法把这个文件读作照片",
