@@ -21,6 +21,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from paddle_mnist.distributed import launch
+
 # The codes by which Intel's matrix library (MKL 2020 and before) calls the kernels of a processor.
 MKL_AVX2, MKL_AVX512 = "5", "7"
 AVX2_NEEDS = {"avx2", "fma"}
@@ -60,13 +62,16 @@ def tune() -> list[str]:
 
 @functools.cache
 def threads() -> int:
-    """Return how many threads to use: ``OMP_NUM_THREADS`` if the user set it, else the cores that we may run on."""
+    """Return how many threads to use: ``OMP_NUM_THREADS`` if the user set it, else the cores that we may run on.
+
+    Workers on one machine share its cores. Paddle's launcher sets the variable to 1 for each of them.
+    """
+    launched = launch.from_environment() is not None
     chosen = os.environ.get("OMP_NUM_THREADS", "") if "paddle" not in sys.modules else ""
-    if chosen.isdecimal() and int(chosen) > 0:
+    if chosen.isdecimal() and int(chosen) > (1 if launched else 0):
         return int(chosen)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return launch.threads_share(cores)
 
 
 def _has_mkl() -> bool:

@@ -5,6 +5,8 @@ The course's nets:                  python -m paddle_mnist.train --net fc      (
 The same as classifiers:            python -m paddle_mnist.train --net cnn --task classify
 Nets written by hand in NumPy:      python -m paddle_mnist.train --net two-layer   (three-layer, nielsen)
 Resume a run:                       python -m paddle_mnist.train --resume work/runs/cnn
+With two workers (docs/distributed.md):
+    python -m paddle.distributed.launch --nproc_per_node 2 python -m paddle_mnist.train --net cnn
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddle_mnist import console
+from paddle_mnist.distributed.workers import joined
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import Settings, choices, settings_for
 
@@ -37,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser().parse_args(argv))
     given = {name: value for name, value in arguments.items() if value is not None and value is not False}
     settings = {name: given.pop(name) for name in SETTINGS if name in given}
-    run = _resume(settings, given) if "resume" in given else _train(settings, given)
-    if run is not None:
+    with joined() as workers:  # the others, if Paddle's launcher has started several
+        run = _resume(settings, given) if "resume" in given else _train(settings, given)
+    if run is not None and workers.is_first:
         from paddle_mnist.runs.report import summary
 
         console.show(summary(run, "quiet" in given))
@@ -87,9 +91,11 @@ def _train(changes: dict[str, Any], given: dict[str, Any]) -> Run | None:
     from paddle_mnist.runs.run import RunOptions
     from paddle_mnist.runs.session import train
 
-    quiet = "quiet" in given
+    with joined() as workers:
+        quiet = "quiet" in given or not workers.is_first
+        log = None if quiet else print
+        dataset = workers.one_by_machine(lambda: open_dataset(given.get("data", "auto"), log))
     options = RunOptions(quiet=quiet, **{name: given[name] for name in OPTIONS if name in given})
-    dataset = open_dataset(given.get("data", "auto"), None if quiet else print)
     if "dry_run" in given:
         _dry_run(settings, dataset, options)
         return None
@@ -107,9 +113,10 @@ def _resume(changes: dict[str, Any], given: dict[str, Any]) -> Run:
         if name in given:
             flag = name.replace("_", "-")
             raise UserError(f"--{flag} cannot be combined with --resume, which continues in the run's own folder")
-    from paddle_mnist.runs.run import open_run
+    from paddle_mnist.runs.session import open_shared, resume
 
-    own = open_run(given["resume"]).settings
+    with joined() as workers:
+        own = open_shared(given["resume"], workers).settings
     for name, value in changes.items():
         if name != "epochs" and value != getattr(own, name):
             flag = "--" + name.replace("_", "-")
@@ -118,8 +125,6 @@ def _resume(changes: dict[str, Any], given: dict[str, Any]) -> Run:
                 "out to resume, or train a new run"
             )
     _prepare(own)
-    from paddle_mnist.runs.session import resume
-
     options = {name: given[name] for name in (*OPTIONS, "data", "quiet") if name in given}
     return resume(given["resume"], changes.get("epochs"), **options)
 

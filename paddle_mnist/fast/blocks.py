@@ -29,7 +29,6 @@ MOST_IMAGES_AT_BARRIERS = 2000
 # Rows of a large weight whose gradient one thread computes at a time, at most.
 ROWS_PER_PRODUCT = 256
 
-NOTHING = contextlib.nullcontext()
 NO_GRADIENTS = np.empty(0, np.float32)
 
 # From a block's outputs and its rows in the batch to the gradient with respect to those outputs.
@@ -266,9 +265,9 @@ class Runner:
             yield
 
     def _on_one_thread(self) -> contextlib.AbstractContextManager[None]:
-        """Keep libraries from dividing the work of one block among threads."""
+        """Keep libraries from dividing the work of one block among threads, whose number would decide the bits."""
         if self.plan.block_size is None:
-            return NOTHING
+            return blas.on_one_thread()
         return self.plan.onednn.on_one_thread() if self.plan.onednn else blas.on_one_thread()
 
     def _workspaces(self, size: int, train: bool, count: int) -> list[Workspace]:

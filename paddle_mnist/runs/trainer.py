@@ -8,6 +8,7 @@ was written before a checkpoint that is lost is written again, the same, when th
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import signal
 import threading
@@ -18,9 +19,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from paddle_mnist import console, engine
+from paddle_mnist.distributed.workers import Workers
 from paddle_mnist.errors import UserError, quote
-from paddle_mnist.recipes import MAX_COUNT
+from paddle_mnist.recipes import MAX_COUNT, Settings
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import Run
 from paddle_mnist.splits import Splits
@@ -38,7 +42,10 @@ class Stopped(KeyboardInterrupt):
     Attributes:
         path: the run folder.
         status: the exit status that belongs to the signal.
+        by_all_workers: all workers stop after the same step.
     """
+
+    by_all_workers = True
 
     def __init__(self, path: Path, number: int) -> None:
         super().__init__(f"stopped and saved: continue with python -m paddle_mnist.train --resume {path}")
@@ -53,9 +60,18 @@ class Trainer:
         learner: what is trained.
         splits: the digits.
         quiet: show neither a progress bar nor a line per epoch.
+        workers: those that train together, of which this is rank 0; ``None`` for this process alone.
     """
 
-    def __init__(self, run: Run, learner: engine.Learner, splits: Splits, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        run: Run,
+        learner: engine.Learner,
+        splits: Splits,
+        quiet: bool = False,
+        workers: Workers | None = None,
+    ) -> None:
+        self.workers = workers or Workers()
         self.run, self.learner, self.splits, self.quiet = run, learner, splits, quiet
         self.settings, self.options = run.settings, run.options
         self.train, self.valid = splits.for_training(self.settings.train_on)
@@ -64,7 +80,6 @@ class Trainer:
         self.valid_losses: list[float] = []
         self.pending: list[dict[str, Any]] = []  # records that the next flush writes
         self.written = time.monotonic()  # when the last flush was
-        self.signal: int | None = None
 
     def resume(self) -> bool:
         """Load the newest complete checkpoint of the run; return whether there was one."""
@@ -87,7 +102,7 @@ class Trainer:
             Stopped: after SIGINT or SIGTERM, once the checkpoint is saved.
             UserError: the loss is not finite; the last good checkpoint is kept.
         """
-        with self._progress_bar() as self.bar, self._listening():
+        with self._progress_bar() as self.bar, listening(self.workers):
             try:
                 engine.fit(
                     self.learner,
@@ -100,10 +115,7 @@ class Trainer:
                 )
             except engine.NotFiniteError as error:
                 self._flush()
-                raise UserError(
-                    f"{self.run.path}: {error}; the run has diverged and was stopped, its last good checkpoint is "
-                    "kept: train again with a smaller --lr, or with --clip-norm 5"
-                ) from None
+                raise Diverged(self.run.path, error) from None
 
     def on_step(self, step: engine.Step) -> None:
         """Record a step; save a checkpoint if one is due, or if the run was asked to stop."""
@@ -113,9 +125,10 @@ class Trainer:
             self.pending.append(record)
             self.bar.set_postfix(loss=f"{step.loss:.3f}", ms_per_step=f"{step.ms:.1f}", refresh=False)
         self.bar.update()
-        if self.signal is not None:
+        self.workers.end_step()
+        if self.workers.stop:
             self._save()
-            raise Stopped(self.run.path, self.signal)
+            raise Stopped(self.run.path, self.workers.stop)
         if self.options.save_every and (step.step + 1) % self.options.save_every == 0:
             self._save()
         elif self.pending and time.monotonic() - self.written > WRITE_EVERY:
@@ -123,6 +136,7 @@ class Trainer:
 
     def on_epoch(self, record: dict[str, Any]) -> None:
         """Record an epoch, save the best weights and a checkpoint, and warn if the training goes wrong."""
+        check_weights(self.workers, self.learner, record["epoch"])
         self.pending.append(record)
         self.valid_losses.append(record["valid_loss"])
         self._flush()
@@ -136,8 +150,8 @@ class Trainer:
             self.bar.write(epoch_line(record, self.settings.epochs))
         for warning in warnings_for(record, self.valid_losses, self.best["epoch"]):
             console.note(warning)
-        if self.signal is not None:
-            raise Stopped(self.run.path, self.signal)
+        if self.workers.stop:
+            raise Stopped(self.run.path, self.workers.stop)
 
     def _flush(self, sync: bool = True) -> None:
         self.run.append(self.pending, sync)
@@ -170,24 +184,101 @@ class Trainer:
         disable = True if self.quiet else None
         return tqdm(total=self.settings.epochs * per_epoch, initial=done, unit="step", disable=disable, leave=False)
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Note the first SIGINT or SIGTERM, to stop between two steps; let the second interrupt at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may have signal handlers
-            return
 
-        def on_signal(number: int, frame: Any) -> None:
-            if self.signal is not None:
-                raise KeyboardInterrupt
-            self.signal = number
+class Follower:
+    """A worker other than rank 0: trains in step with it, and writes nothing.
 
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    Args:
+        path: the run folder, as rank 0 names it.
+        learner, splits: as in ``Trainer``.
+        settings: of the run.
+        workers: those that train together.
+    """
+
+    def __init__(
+        self, path: Path, learner: engine.Learner, splits: Splits, settings: Settings, workers: Workers
+    ) -> None:
+        self.path, self.learner, self.settings, self.workers = path, learner, settings, workers
+        self.train, self.valid = splits.for_training(settings.train_on)
+        self.progress = engine.Progress()
+
+    def fit(self) -> None:
+        """Train the epochs that are left; raise what ``Trainer.fit`` raises."""
+        with listening(self.workers):
+            try:
+                engine.fit(
+                    self.learner,
+                    self.train,
+                    self.valid,
+                    self.settings,
+                    self.progress,
+                    on_step=self.on_step,
+                    on_epoch=self.on_epoch,
+                )
+            except engine.NotFiniteError as error:
+                raise Diverged(self.path, error) from None
+
+    def on_step(self, step: engine.Step) -> None:
+        """Stop where all workers stop."""
+        self.workers.end_step()
+        self._stop()
+
+    def on_epoch(self, record: dict[str, Any]) -> None:
+        """Compare weights with rank 0, and stop where all workers stop."""
+        check_weights(self.workers, self.learner, record["epoch"])
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.workers.stop:
+            raise Stopped(self.path, self.workers.stop)
+
+
+class Diverged(UserError):
+    """The loss is not finite, for all workers at the same step."""
+
+    by_all_workers = True
+
+    def __init__(self, path: Path, error: engine.NotFiniteError) -> None:
+        super().__init__(
+            f"{path}: {error}; the run has diverged and was stopped, its last good checkpoint is kept: train again "
+            "with a smaller --lr, or with --clip-norm 5"
+        )
+
+
+def check_weights(workers: Workers, learner: engine.Learner, epoch: int) -> None:
+    """Raise ``UserError`` if not all workers have the same weights, as with processors that compute differently."""
+    if workers.size == 1:
+        return
+    digest = hashlib.sha256()
+    for name, array in sorted(learner.state_dict().items()):
+        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    first, *others = workers.exchange(digest.hexdigest())
+    for rank, other in enumerate(others, start=1):
+        if other != first:
+            raise UserError(
+                f"rank {rank} must have the weights of rank 0 after epoch {epoch + 1}, got others: its processor or "
+                "its libraries compute differently; resume the run on machines of one kind"
+            )
+
+
+@contextmanager
+def listening(workers: Workers) -> Iterator[None]:
+    """Note SIGINT or SIGTERM, to stop between two steps; alone, let the second interrupt at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may have signal handlers
+        return
+
+    def on_signal(number: int, frame: Any) -> None:
+        if workers.stop and workers.size == 1:  # the launcher repeats its signals
+            raise KeyboardInterrupt
+        workers.request_stop(number)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def warnings_for(record: dict[str, Any], valid_losses: list[float], best_epoch: int) -> list[str]:

@@ -1,0 +1,196 @@
+"""All workers that the launcher has started, behind one object; or this process alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from paddle_mnist.distributed.channel import Channel
+from paddle_mnist.distributed.launch import Launch, from_environment
+from paddle_mnist.errors import UserError, printable
+
+FAILED = 1  # the exit status of a worker that stops because another one has
+T = TypeVar("T")
+
+
+class Workers:
+    """The workers of one training; a ``team.Team``. Every worker calls the same methods in the same order.
+
+    Attributes:
+        rank, size: as in ``team.Team``.
+        stop: the number of the signal after which all workers stop, 0 for none; the same for all after every exchange.
+        resume_with: the command that continues the run, for the sentence of a worker that stops.
+    """
+
+    rank, size, stop = 0, 1, 0
+    resume_with = ""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this worker writes the run folder and prints."""
+        return self.rank == 0
+
+    def gather(self, array: np.ndarray) -> np.ndarray:
+        """See ``team.Team``."""
+        return array.reshape(1, -1)
+
+    def exchange(self, value: Any) -> list[Any]:
+        """Return every worker's value, which JSON can hold, in the order of ranks."""
+        return [value]
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """Return what ``make`` returns in rank 0, a value that JSON can hold; the others do not call it."""
+        return self.exchange(make() if self.is_first else None)[0]
+
+    def bytes_from_first(self, data: bytes) -> bytes:
+        """Return rank 0's bytes."""
+        return data
+
+    def one_by_machine(self, action: Callable[[], T]) -> T:
+        """Return what ``action`` returns; on each machine one worker does it before the others, which use its cache."""
+        return action()
+
+    def request_stop(self, number: int) -> None:
+        """Let all workers stop after the same step; ``number`` is that of a signal."""
+        self.stop = number
+
+    def agree_on(self, facts: Mapping[str, Any]) -> None:
+        """Raise ``UserError`` if a worker's facts differ from rank 0's, which names the first that does."""
+
+    def connect(self) -> None:
+        """Prepare the exchange of arrays; from now on a silent worker is noticed within seconds."""
+
+    def end_step(self) -> None:
+        """Exchange whether to stop, after a step in which no arrays were exchanged."""
+
+
+class Launched(Workers):
+    """Workers that the launcher has started."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch, self.rank, self.size, self.stop = launch, launch.rank, launch.size, 0
+        self.channel = Channel(launch, self._end)
+        self._gloo: Any = None
+        self._asked, self._exchanged = 0, False
+
+    def gather(self, array: np.ndarray) -> np.ndarray:
+        """See ``team.Team``."""
+        # The first number of every message is the signal that this worker was sent.
+        message = np.empty(array.size + 1, np.float32)
+        message[0], message[1:] = self._asked, array
+        try:
+            found = self.gloo.gather(message)
+        except RuntimeError:  # gloo's; the channel knows which worker it was
+            self.channel.wait_for_failure()
+            raise UserError("the connection to another worker is broken: resume the run") from None
+        self._exchanged, self.stop = True, max(self.stop, int(found[:, 0].max()))
+        return found[:, 1:]
+
+    @property
+    def gloo(self) -> Any:
+        """Paddle's process group, made when it is first needed."""
+        if self._gloo is None:
+            from paddle_mnist.distributed.gloo import Gloo
+
+            self._gloo = Gloo(self.launch)
+        return self._gloo
+
+    def exchange(self, value: Any) -> list[Any]:
+        """See ``Workers``."""
+        return self.channel.exchange(value)
+
+    def bytes_from_first(self, data: bytes) -> bytes:
+        """See ``Workers``."""
+        size = self.exchange(len(data))[0]
+        return self.gloo.broadcast(data, size)
+
+    def one_by_machine(self, action: Callable[[], T]) -> T:
+        """See ``Workers``."""
+        if self.launch.local_rank == 0:
+            result = action()
+            self.exchange(None)
+            return result
+        self.exchange(None)
+        return action()
+
+    def request_stop(self, number: int) -> None:
+        """See ``Workers``."""
+        self._asked = number
+
+    def agree_on(self, facts: Mapping[str, Any]) -> None:
+        """See ``Workers``."""
+        first, *others = self.exchange(dict(facts))
+        for rank, other in enumerate(others, start=1):
+            for name, value in first.items():
+                if other.get(name) != value:
+                    raise UserError(
+                        f"{name} must be the same for all workers, got {value} in rank 0 and {other.get(name)} in rank "
+                        f"{rank}"
+                    )
+
+    def connect(self) -> None:
+        """See ``Workers``."""
+        self.gloo  # noqa: B018 - made here, as long as nobody is expected to be quick
+        self.channel.watch_closely()
+
+    def end_step(self) -> None:
+        """See ``Workers``."""
+        if not self._exchanged:
+            self.gather(np.empty(0, np.float32))
+        self._exchanged = False
+
+    def leave(self) -> None:
+        """End the connections once all workers have come here."""
+        self.channel.exchange(None, last=True)
+        self.channel.close()
+
+    def fail(self, reason: str) -> None:
+        """Tell the others that this worker stops, and why."""
+        self.channel.fail(f"rank {self.rank} of {self.size} has stopped: {reason}")
+        self.channel.close()
+
+    def _end(self, sentence: str) -> NoReturn:
+        """End this process at once, since another worker has stopped. Checkpoints on disk are complete."""
+        # The main thread may wait in an operation of gloo's, which nothing else can interrupt.
+        hint = f"; continue with any number of workers: {self.resume_with}" if self.resume_with else ""
+        with contextlib.suppress(OSError, ValueError):
+            print(printable(f"paddle_mnist: error: {sentence}{hint}"), file=sys.stderr, flush=True)
+        os._exit(FAILED)
+
+
+_joined: list[Workers] = []
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[Workers]:
+    """Join the other workers for as long as the block runs; blocks may be nested. Alone if there are no others.
+
+    Raises:
+        UserError: the launcher's variables are damaged, or not all workers connect in time.
+    """
+    if _joined:
+        yield _joined[-1]
+        return
+    launch = from_environment()
+    if launch is None:
+        yield Workers()
+        return
+    os.environ.setdefault("GLOG_minloglevel", "1")  # Paddle's store reports each of its connections
+    workers = Launched(launch)
+    _joined.append(workers)
+    try:
+        yield workers
+        workers.leave()
+    except BaseException as error:
+        if getattr(error, "by_all_workers", False):
+            workers.leave()
+        else:
+            workers.fail(str(error) or type(error).__name__)
+        raise
+    finally:
+        _joined.remove(workers)
