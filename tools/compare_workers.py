@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +26,7 @@ import paddle.nn.functional as F  # noqa: E402
 from paddle.nn import BatchNorm1D, BatchNorm2D, Conv2D, Dropout, Linear  # noqa: E402
 
 from paddle_mnist import console, nets, recipes  # noqa: E402
+from paddle_mnist.distributed.local import Launcher  # noqa: E402
 from paddle_mnist.distributed.workers import joined  # noqa: E402
 from paddle_mnist.recipes import settings_for  # noqa: E402
 from paddle_mnist.runs import checkpoint  # noqa: E402
@@ -125,38 +123,10 @@ def train_all(folder: Path, args: argparse.Namespace) -> int:
 
 def launch(scratch: Path, size: int, args: argparse.Namespace) -> None:
     """Start workers that train all recipes into ``scratch/<size>``; leave no process behind."""
-    command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", str(size)]
-    command += ["--log_dir", str(scratch / f"log-{size}"), __file__, "--folder", str(scratch / str(size))]
-    command += ["--data", args.data, "--epochs", str(args.epochs), "--recipes", *args.recipes]
-    with open(scratch / f"launcher-{size}", "w+") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
-        try:
-            status = process.wait(TIMEOUT)
-        finally:
-            end(process)
-        if status:
-            file.seek(0)
-            logs = [path.read_text() for path in sorted((scratch / f"log-{size}").glob("workerlog.*"))]
-            raise SystemExit("\n".join([f"the workers ended with status {status}", file.read(), *logs]))
-
-
-def end(launcher: subprocess.Popen) -> None:
-    """End a launcher and its workers, each of which leads a group of its own."""
-    workers = children(launcher.pid)
-    for pid in (launcher.pid, *workers):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    launcher.wait()
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started and that live."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    command = [__file__, "--folder", str(scratch / str(size)), "--data", args.data, "--epochs", str(args.epochs)]
+    with Launcher(size, [*command, "--recipes", *args.recipes], scratch / f"log-{size}") as launcher:
+        if status := launcher.wait(TIMEOUT):
+            raise SystemExit(f"the workers ended with status {status}\n{launcher.output()}")
 
 
 def digest(run: Path) -> str:

@@ -1,12 +1,16 @@
 """Kill training runs, resume them, and compare the results bit by bit.
 
     python tools/kill_and_resume.py --kills 200
+    python tools/kill_and_resume.py --kills 60 --workers 1 2 3 4
 
 For each recipe one run trains undisturbed, and others are killed while they train, resumed, killed again, and so on
 until they are complete. Runs are killed in two ways, in turn; the moments are drawn from a seed:
 
     from outside    at some time after the run has begun to write (SIGKILL; on Windows TerminateProcess)
     from inside     just before one of its own operations on files: an open, a write, an fsync, a rename, a removal
+
+With --workers, each process is instead a number of workers of Paddle's launcher, drawn anew for each resumption. Then
+"from outside" kills one of them, and the others have to stop by themselves; or all of them, launcher included.
 
 After each kill every checkpoint must be whole, and none that existed before may be lost. At the end the newest
 checkpoint and the best weights must be the same files, byte for byte, as those of the undisturbed run, and the history
@@ -21,6 +25,7 @@ import dataclasses
 import multiprocessing
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -32,6 +37,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from paddle_mnist.distributed.local import Launcher
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 
@@ -55,6 +61,7 @@ RECIPES = {
     ),
     "mlp, RMSProp, decaying rate": "--net mlp --epochs 2 --save-every 10",
 }
+NUMPY = ("three-layer", "nielsen", "two-layer")
 # The largest share of a whole run's operations or time after which a process is killed. It must reach beyond the next
 # checkpoint now and then, or the run never ends.
 SHARE, SHARE_WITH_FEW_CHECKPOINTS = 0.3, 0.6
@@ -73,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.fork:
         preload()
     rng = random.Random(args.seed)
+    restart = start if args.workers == [1] else lambda job: start_workers(job, rng, args.workers)
     began = time.monotonic()
     kills = inside = runs = failures = 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -81,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name in args.recipes:
                 if name not in references:
                     references[name] = Reference(name, args.data, Path(scratch), start)
-                outcome = references[name].kill_and_resume(rng, Path(scratch) / f"run-{runs}")
+                outcome = references[name].kill_and_resume(rng, Path(scratch) / f"run-{runs}", restart)
                 runs, failures = runs + 1, failures + bool(outcome.wrong)
                 kills, inside = kills + outcome.kills, inside + outcome.inside
                 print(f"{name}: killed {outcome.kills} times, {outcome.wrong or 'identical to the bit'}", flush=True)
@@ -101,13 +109,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="how many kills in all (200)")
     parser.add_argument("--data", default="sample", help="the digits to train on (sample)")
     parser.add_argument("--seed", type=int, default=0, help="fixes the moments (0)")
-    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES), help="which (all)")
+    parser.add_argument("--recipes", nargs="*", choices=list(RECIPES), help="which (all that --workers can train)")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1], help="numbers of workers to draw from (1)")
     parser.add_argument(
         "--fork",
         action="store_true",
         help="fork the runs from a process that has imported Paddle: faster, but less like the command; not on Windows",
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    launched = args.workers != [1]
+    args.recipes = args.recipes or [name for name in RECIPES if not launched or name not in NUMPY]
+    return args
 
 
 @dataclasses.dataclass
@@ -145,8 +157,8 @@ class Reference:
         self.state = final_state(folder)
         print(f"{name}: {self.seconds:.2f} s of training, {self.operations} operations on files", flush=True)
 
-    def kill_and_resume(self, rng: random.Random, folder: Path) -> Outcome:
-        """Train the same in ``folder``, killing the process until the run completes."""
+    def kill_and_resume(self, rng: random.Random, folder: Path, start: Start) -> Outcome:
+        """Train the same in ``folder``, by processes from ``start`` that are killed until the run completes."""
         outcome = Outcome(0, 0)
         reached = (0, 0)
         inside = rng.random() < 0.5
@@ -154,7 +166,7 @@ class Reference:
             before = trace(folder)
             last = outcome.kills >= MAX_KILLS
             kill_at = rng.randrange(max(1, int(self.share * self.operations))) if inside and not last else -1
-            process = self.start(Job(folder, self.arguments, kill_at))
+            process = start(Job(folder, self.arguments, kill_at))
             if not inside and not last:
                 wait_for_change(process, folder, before)
                 process.kill_after(rng.uniform(0, self.share * self.seconds))
@@ -233,6 +245,59 @@ def start_process(job: Job) -> Process:
         return Process(subprocess.Popen([*command, *job.command()], stdout=subprocess.DEVNULL, stderr=file))
 
 
+class Workers(Process):
+    """Workers of Paddle's launcher, of which one is killed, or all.
+
+    Args:
+        launcher: has started them.
+        job: what they do.
+        rng: decides who is killed.
+    """
+
+    def __init__(self, launcher: Launcher, job: Job, rng: random.Random) -> None:
+        super().__init__(launcher.process)
+        self._launcher, self._job, self._rng, self._killed = launcher, job, rng, job.kill_at >= 0
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for the end; a failure that follows from a kill counts as the kill's."""
+        status = super().wait(seconds)
+        if status is None:
+            return None
+        left = self._launcher.workers()
+        self._job.folder.with_suffix(".err").write_text(self._launcher.output())
+        self._launcher.stop()
+        if left and not self._killed_all:
+            return 99  # workers outlived the launcher
+        return KILLED if status and self._killed else status
+
+    _killed_all = False
+
+    def kill_after(self, seconds: float) -> None:
+        """Kill one worker, or all of them and the launcher, unless they end before."""
+        if self.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        if self.poll() is not None:
+            return
+        self._killed, workers = True, self._launcher.workers()
+        self._killed_all = not workers or self._rng.random() < 0.5
+        if self._killed_all:
+            self._launcher.stop()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._rng.choice(sorted(workers.values())), SIGKILL)
+
+
+def start_workers(job: Job, rng: random.Random, sizes: Sequence[int]) -> Process:
+    """Start one of several numbers of workers; one worker is a process without a launcher."""
+    size = rng.choice(list(sizes))
+    if size == 1:
+        return start_process(job)
+    logs = job.folder.with_name(f"{job.folder.name}-logs-{secrets.token_hex(4)}")
+    command = [__file__, "--worker", str(job.kill_at), str(job.count or ""), str(job.folder), *job.command()]
+    return Workers(Launcher(size, command, logs), job, rng)
+
+
 def start_forked(job: Job) -> Process:
     """Fork this process, which has imported everything."""
     process = multiprocessing.get_context("fork").Process(target=forked, args=(job,))
@@ -273,6 +338,8 @@ def work(kill_at: int, count: str, folder: str, arguments: list[str]) -> int:
     from paddle_mnist import console
     from paddle_mnist import train as command
 
+    if os.environ.get("PADDLE_TRAINER_ID", "0") != "0":
+        kill_at = -1  # only rank 0 works on files
     done = -1  # nothing is counted before the trainer's first change
 
     def operation() -> None:

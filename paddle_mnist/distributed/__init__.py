@@ -10,4 +10,5 @@ folder; all of them compute.
     channel    connections to rank 0 over which workers agree on settings, and notice when another one is gone
     gloo       exchanges arrays by Paddle's own collective operations
     workers    all of this behind one object: ``joined``
+    local      starts workers on this machine from Python, for tests and measurements
 """

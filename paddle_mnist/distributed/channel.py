@@ -4,12 +4,12 @@ Arrays go another way (``gloo``), whose operations wait forever for a worker tha
 sign of life twice a second. Rank 0 hears all of them and tells everybody when one has been silent for too long or its
 connection has closed; if rank 0 is the silent one, everybody notices.
 
-Each connection carries lines of JSON, objects with one key:
+Each connection carries lines of JSON:
 
     {"hello": {rank, host, process}}    the first line of a worker
     {"alive": 0}                        a sign of life
     {"value": any}                      a worker's part in an exchange
-    {"values": [any, ...]}              rank 0's answer: the parts of all
+    {"values": [any, ...], "last"}      rank 0's answer: the parts of all; after the last, connections close
     {"failed": sentence}                a worker stops, and so must all
 """
 
@@ -48,6 +48,7 @@ class Connection:
     def __init__(self, sock: socket.socket, name: str) -> None:
         self.socket, self.name, self.rank = sock, name, -1
         self.heard = time.monotonic()
+        self.early: list[dict[str, Any]] = []  # messages that came with the first one
         self._lock = threading.Lock()
         self._received = b""
         sock.settimeout(SILENCE_SECONDS)
@@ -117,11 +118,10 @@ class Channel:
                 rank, values[rank] = self._incoming.get()
             self._ending = last
             for connection in self._connections:
-                connection.send({"values": values})
+                connection.send({"values": values, "last": last})
             return values
         self._connections[0].send({"value": value})
         _, values = self._incoming.get()
-        self._ending = last
         return values
 
     def watch_closely(self) -> None:
@@ -161,6 +161,7 @@ class Channel:
             for connection in self._connections:
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
                 connection.heard = time.monotonic()
+                self._handle(connection.early, connection)
             next_sign = 0.0
             while not self._stopped.is_set():
                 for key, _ in selector.select(SIGN_SECONDS / 5):
@@ -173,16 +174,20 @@ class Channel:
 
     def _receive(self, connection: Connection, selector: selectors.BaseSelector) -> None:
         try:
-            for message in connection.receive():
-                if "value" in message:
-                    self._incoming.put((connection.rank, message["value"]))
-                elif "values" in message:
-                    self._incoming.put((0, message["values"]))
-                elif "failed" in message:
-                    self._lose(str(message["failed"]), connection)
+            self._handle(connection.receive(), connection)
         except Lost as lost:
             selector.unregister(connection.socket)
             self._lose(str(lost), connection)
+
+    def _handle(self, messages: list[dict[str, Any]], connection: Connection) -> None:
+        for message in messages:
+            if "value" in message:
+                self._incoming.put((connection.rank, message["value"]))
+            elif "values" in message:
+                self._ending = bool(message.get("last"))  # before the connection closes
+                self._incoming.put((0, message["values"]))
+            elif "failed" in message:
+                self._lose(str(message["failed"]), connection)
 
     def _check_silence(self) -> None:
         now = time.monotonic()
@@ -259,7 +264,7 @@ def _welcome(sock: socket.socket, launch: Launch) -> Connection | None:
     connection = Connection(sock, "a worker")
     sock.settimeout(2.0)
     with contextlib.suppress(Lost, KeyError, TypeError, ValueError):
-        (message,) = connection.receive()
+        message, *connection.early = connection.receive()
         hello = message["hello"]
         rank = hello["rank"]
         if type(rank) is int and 0 < rank < launch.size:

@@ -65,6 +65,7 @@ def train(
     """
     log = _log(options.quiet)
     with joined() as workers:
+        _check_size(settings, workers)
         log = log if workers.is_first else _log(True)
         dataset = data if isinstance(data, Dataset) else workers.one_by_machine(lambda: open_dataset(data, log))
         history.check_length(settings.epochs, _steps_per_epoch(settings, dataset), options.log_every)
@@ -115,6 +116,7 @@ def resume(
     changes = {"save_every": save_every, "keep": keep, "log_every": log_every}
     with joined() as workers:
         run = open_shared(path, workers)
+        _check_size(run.settings, workers)
         _change(run, epochs, changes, {"device": device, "plain": plain})
         quiet = quiet or not workers.is_first
         dataset = workers.one_by_machine(lambda: _same_digits(run, data, quiet))
@@ -197,6 +199,11 @@ def _facts(settings: Settings, options: RunOptions, manifest: dict[str, Any]) ->
     return {**versions, **data, **flags, "--plain": options.plain, "--device": options.device, **engine}
 
 
+def _check_size(settings: Settings, workers: Workers) -> None:
+    if settings.is_numpy and workers.size > 1:
+        raise UserError(f"net {settings.net} is trained by one process: start it without paddle.distributed.launch")
+
+
 def _describe_workers(workers: Workers, learner: Learner) -> str:
     """Return in words how workers share the work; "" for one process."""
     if workers.size == 1:
@@ -207,8 +214,6 @@ def _describe_workers(workers: Workers, learner: Learner) -> str:
 
 
 def _build(settings: Settings, options: RunOptions, workers: Workers) -> Learner:
-    if settings.is_numpy and workers.size > 1:
-        raise UserError(f"net {settings.net} is trained by one process: start it without paddle.distributed.launch")
     if settings.is_numpy:
         return NumpyLearner(settings)  # without importing Paddle, which takes longer than these nets' first epoch
     if not options.plain:

@@ -1,0 +1,147 @@
+"""Two nodes on one Linux machine: network namespaces with an address each, joined by a link of chosen quality.
+
+Needs root, ``ip`` and ``tc`` (iproute2). ``reason_against()`` says why it cannot be done here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+ADDRESSES = ("10.77.0.1", "10.77.0.2")
+ALL_PROTOCOLS = 0x0003  # ETH_P_ALL, <linux/if_ether.h>
+# A relay takes packets as they are. So they must be no larger than the link's, with their checksums computed: this
+# switches off what is otherwise left to the device (SIOCETHTOOL with ETHTOOL_STXCSUM, ETHTOOL_STSO and ETHTOOL_SGSO).
+WHOLE_PACKETS = """
+import ctypes, fcntl, socket, struct
+for command in (0x17, 0x1f, 0x24):
+    value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+    request = struct.pack("16sQ16x", b"eth0", ctypes.addressof(value))
+    fcntl.ioctl(socket.socket(), 0x8946, request)
+"""
+
+
+class Nodes:
+    """Two namespaces and their link; use ``nodes()``."""
+
+    def __init__(self, name: str) -> None:
+        self.names = (f"{name}a", f"{name}b")
+        self.links = (f"{name}0", f"{name}1")
+
+    def prefix(self, node: int) -> list[str]:
+        """Return the command that runs another one on a node."""
+        return ["ip", "netns", "exec", self.names[node]]
+
+    def options(self, node: int, port: int = 45871) -> list[str]:
+        """Return the launcher's arguments on a node."""
+        return ["--nnodes", "2", "--master", f"{ADDRESSES[0]}:{port}", "--rank", str(node), "--host", ADDRESSES[node]]
+
+    def limit(self, megabits: float) -> None:
+        """Limit the link's bandwidth, in both directions, in Mbit/s."""
+        for node in (0, 1):
+            run(*self.prefix(node), "tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", f"{megabits}mbit",
+                "burst", "64kb", "latency", "400ms")  # fmt: skip
+
+    def cut(self) -> None:
+        """Cut the link: nothing arrives any more, and nobody is told."""
+        for link in self.links:
+            run("ip", "link", "set", link, "down")
+
+    @contextlib.contextmanager
+    def relay(self, delay: float, loss: float = 0.0) -> Iterator[None]:
+        """Deliver each packet after ``delay`` seconds, and some, a share of ``loss``, not at all."""
+        for link in self.links:
+            run("ip", "link", "set", link, "nomaster")
+        sockets = []
+        for link in self.links:
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
+            sock.bind((link, 0))
+            sock.settimeout(0.2)
+            sockets.append(sock)
+        done = threading.Event()
+        threads = [
+            threading.Thread(target=_relay, args=(sockets[i], sockets[1 - i], delay, loss, done), daemon=True)
+            for i in (0, 1)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+            for sock in sockets:
+                sock.close()
+
+
+def _relay(source: socket.socket, target: socket.socket, delay: float, loss: float, done: threading.Event) -> None:
+    rng, waiting, count = random.Random(0), [], 0
+    while not done.is_set():
+        now = time.monotonic()
+        while waiting and waiting[0][0] <= now:
+            with contextlib.suppress(OSError):
+                target.send(heapq.heappop(waiting)[2])
+        source.settimeout(max(0.0001, waiting[0][0] - now) if waiting else 0.2)
+        try:
+            packet, address = source.recvfrom(1 << 16)
+        except OSError:
+            continue
+        if address[2] != socket.PACKET_OUTGOING and rng.random() >= loss:
+            count += 1
+            heapq.heappush(waiting, (time.monotonic() + delay, count, packet))
+
+
+@contextlib.contextmanager
+def nodes() -> Iterator[Nodes]:
+    """Make two nodes and remove them afterwards."""
+    found = Nodes(f"pm{os.getpid() % 100000}")
+    bridge = f"{found.links[0][:-1]}br"
+    try:
+        run("ip", "link", "add", bridge, "type", "bridge")
+        run("ip", "link", "set", bridge, "up")
+        for name, link, address in zip(found.names, found.links, ADDRESSES, strict=True):
+            run("ip", "netns", "add", name)
+            run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+            run("ip", "link", "set", link, "master", bridge, "up")
+            run("ip", "netns", "exec", name, sys.executable, "-c", WHOLE_PACKETS)
+            for device in ("lo", "eth0"):
+                run("ip", "-n", name, "link", "set", device, "up")
+            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+        yield found
+    finally:
+        for name in found.names:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                run("ip", "netns", "delete", name)
+        for link in (bridge, *found.links):  # the namespaces' deletion takes their links with it, but not at once
+            with contextlib.suppress(subprocess.CalledProcessError):
+                run("ip", "link", "delete", link)
+
+
+def reason_against() -> str:
+    """Return why two nodes cannot be made here; "" if they can."""
+    if sys.platform != "linux":
+        return "network namespaces need Linux"
+    if not (shutil.which("ip") and shutil.which("tc")):
+        return "network namespaces need the commands ip and tc (iproute2)"
+    try:
+        with nodes() as found:
+            found.limit(100)
+    except (subprocess.CalledProcessError, OSError) as error:
+        told = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
+        return f"network namespaces are not allowed here ({told})"
+    return ""
+
+
+def run(*command: str) -> None:
+    """Run a command; raise ``CalledProcessError`` with what it says."""
+    subprocess.run(command, check=True, capture_output=True, text=True)

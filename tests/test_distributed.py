@@ -1,0 +1,273 @@
+"""Training by the workers of Paddle's launcher: the bits of one process, lost workers, resuming with another number."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddle_mnist.distributed import channel, launch
+from paddle_mnist.distributed.channel import Channel
+from paddle_mnist.distributed.launch import Launch
+from paddle_mnist.distributed.local import Launcher
+from paddle_mnist.errors import UserError
+from paddle_mnist.recipes import settings_for
+from paddle_mnist.runs import checkpoint
+from paddle_mnist.runs.run import reproducible_state
+from paddle_mnist.runs.session import RunOptions, resume, train
+
+TOOLS = Path(__file__).parents[1] / "tools"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc")
+
+
+@pytest.fixture
+def launcher(monkeypatch):
+    """Return the class that starts workers and leaves none behind."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    return Launcher
+
+
+@linux
+def test_workers_train_to_the_bits_of_one_process(data_file):
+    recipes = ["fc, SGD", "cnn, Momentum", "student, Adam", "student, Adam, plain"]
+    script = TOOLS / "compare_workers.py"
+    done = subprocess.run(
+        [sys.executable, script, "--workers", "3", "--epochs", "2", "--data", data_file, "--recipes", *recipes],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 workers: all 4 identical to the bit" in done.stdout
+
+
+@linux
+def test_a_hanging_worker_stops_all_and_the_run_resumes_with_another_number(data_file, launcher, tmp_path):
+    settings = settings_for("cnn", epochs=3, batch_size=23)
+    train(settings, data_file, "whole", RunOptions(quiet=True))
+    command = ["-m", "paddle_mnist.train", "--net", "cnn", "--batch-size", "23", "--epochs", "3", "--save-every", "3"]
+    command += ["--data", str(data_file), "--out", "run"]
+    with launcher(2, [sys.executable, *command], tmp_path / "logs") as workers:
+        wait_until(lambda: checkpoint.checkpoints("run") if Path("run").exists() else [], workers)
+        os.kill(workers.workers()[1], signal.SIGSTOP)
+        began = time.monotonic()
+        status = workers.wait(60)
+        # Rank 0 stops after SILENCE_SECONDS; the launcher looks every second and gives the others three to end.
+        assert status and time.monotonic() - began < channel.SILENCE_SECONDS + 10
+        output = workers.output()
+    sentence = re.search("paddle_mnist: error: (.*)", output)
+    assert sentence, output
+    assert re.match(r"rank 1 of 2 \(.*, process \d+\) has not answered for 6 seconds; continue", sentence[1])
+    assert sentence[1].endswith("with any number of workers: python -m paddle_mnist.train --resume run")
+    assert not workers.workers(), "processes are left"
+    assert checkpoint.latest("run", pytest.fail)[2]["progress"]["epoch"] < 3
+    resume("run", save_every=0, quiet=True)
+    found, wanted = reproducible_state("run"), reproducible_state("whole")
+    np.testing.assert_equal(found, wanted)
+
+
+def wait_until(condition, workers, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert workers.process.poll() is None and time.monotonic() < until, workers.output()
+        time.sleep(0.02)
+
+
+# The launcher's variables.
+
+ENVIRONMENT = {
+    "PADDLE_TRAINERS_NUM": "4",
+    "PADDLE_TRAINER_ID": "3",
+    "PADDLE_LOCAL_SIZE": "2",
+    "PADDLE_LOCAL_RANK": "1",
+    "PADDLE_TRAINER_ENDPOINTS": "10.0.0.1:5000,10.0.0.1:5001,10.0.0.2:5000,10.0.0.2:5001",
+    "PADDLE_MASTER": "10.0.0.1:4000",
+}
+
+
+def test_from_environment_reads_what_the_launcher_sets():
+    found = launch.from_environment(ENVIRONMENT)
+    assert found == Launch(3, 4, 1, 2, hub=("10.0.0.1", 5000), store=("10.0.0.1", 4000))
+    assert launch.threads_share(8, ENVIRONMENT) == 4 and launch.threads_share(1, ENVIRONMENT) == 1
+
+
+@pytest.mark.parametrize("environment", [{}, {"PADDLE_TRAINERS_NUM": "1"}])
+def test_from_environment_is_none_for_one_process(environment):
+    assert launch.from_environment(environment) is None and launch.threads_share(8, environment) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"PADDLE_TRAINER_ID": "4"}, "PADDLE_TRAINER_ID must be an integer from 0 to 3, got '4'"),
+        ({"PADDLE_TRAINERS_NUM": "many"}, "PADDLE_TRAINERS_NUM must be an integer"),
+        ({"PADDLE_TRAINER_ENDPOINTS": ""}, "PADDLE_TRAINER_ENDPOINTS must be set"),
+        ({"PADDLE_TRAINER_ENDPOINTS": "10.0.0.1"}, "address must be HOST:PORT, got '10.0.0.1'"),
+        ({"PADDLE_MASTER": "10.0.0.1:5000"}, "must be two addresses, got one: .* --master instead of --ips"),
+    ],
+)
+def test_from_environment_refuses_damaged_variables(change, words):
+    with pytest.raises(UserError, match=words):
+        launch.from_environment({**ENVIRONMENT, **change})
+
+
+def test_numpy_nets_are_refused_under_the_launcher(data_file, monkeypatch):
+    """Rank 0 of two, whose other worker is a thread here."""
+    places = launches(2)
+    for name, value in {"TRAINERS_NUM": 2, "TRAINER_ID": 0, "MASTER": "127.0.0.1:1"}.items():
+        monkeypatch.setenv(f"PADDLE_{name}", str(value))
+    monkeypatch.setenv("PADDLE_TRAINER_ENDPOINTS", f"127.0.0.1:{places[0].hub[1]}")
+    heard = []
+    other = threading.Thread(target=lambda: heard.append(last_words(places[1])))
+    other.start()
+    with pytest.raises(UserError, match="net three-layer is trained by one process: start it without"):
+        train(settings_for("three-layer"), data_file, "run", RunOptions(quiet=True))
+    other.join(30)
+    assert heard == ["rank 0 of 2 has stopped: net three-layer is trained by one process: start it without "
+                     "paddle.distributed.launch"]  # fmt: skip
+    assert not Path("run").exists()
+
+
+# Connections between workers, as threads of this process.
+
+
+def launches(size: int) -> list[Launch]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        hub = probe.getsockname()
+    return [Launch(rank, size, rank, size, hub, ("127.0.0.1", 1)) for rank in range(size)]
+
+
+def last_words(place: Launch) -> str:
+    """Connect, and return the sentence with which another worker stops."""
+    heard: list[str] = []
+    connections = Channel(place, heard.append)
+    connections.wait_for_failure()
+    connections.close()
+    return heard[0]
+
+
+def together(size: int, work, seconds: float = 20.0) -> list:
+    """Return what ``work(channel, heard)`` returns or raises for each worker; ``heard`` lists reported failures."""
+    places, results = launches(size), [None] * size
+
+    def one(rank: int) -> None:
+        heard: list[str] = []
+        connections = Channel(places[rank], heard.append)
+        try:
+            results[rank] = work(connections, heard)
+        except Exception as error:
+            results[rank] = error
+        finally:
+            connections.close()
+
+    threads = [threading.Thread(target=one, args=(rank,), daemon=True) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+        assert not thread.is_alive()
+    return results
+
+
+def test_channel_exchanges_values_in_the_order_of_ranks():
+    def work(channel, heard):
+        first = channel.exchange({"rank": channel.launch.rank})
+        second = channel.exchange("x" * 100_000 if channel.launch.rank == 2 else None, last=True)
+        return first, [len(value or "") for value in second], heard
+
+    wanted = ([{"rank": rank} for rank in range(4)], [0, 0, 100_000, 0], [])
+    assert together(4, work) == [wanted] * 4
+
+
+@pytest.mark.parametrize("gone", [0, 2])
+def test_channel_names_a_worker_whose_connection_closes(gone):
+    def work(channel, heard):
+        channel.exchange(None)
+        if channel.launch.rank == gone:
+            for connection in channel._connections:
+                connection.socket.shutdown(socket.SHUT_RDWR)
+            return None
+        channel.wait_for_failure()
+        return heard[0]
+
+    results = together(3, work)
+    assert all(re.match(rf"rank {gone} of 3.* has stopped", result) for result in results if result is not None)
+    assert results.count(None) == 1
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_channel_names_a_worker_that_is_silent(silent, monkeypatch):
+    monkeypatch.setattr(channel, "SILENCE_SECONDS", 1.0)
+    release = threading.Event()
+
+    def work(connections, heard):
+        connections.exchange(None)
+        connections.watch_closely()
+        if connections.launch.rank == silent:
+            connections._stopped.set()  # neither listens nor speaks, but its connection stays open
+            release.wait(20)
+            return None
+        connections.wait_for_failure()
+        release.set()
+        return heard[0]
+
+    results = together(2, work)
+    assert re.match(rf"rank {silent} of 2.* has not answered for 1 second", results[1 - silent])
+
+
+def test_channel_passes_on_why_a_worker_stops():
+    def work(channel, heard):
+        channel.exchange(None)
+        if channel.launch.rank == 1:
+            channel.fail("rank 1 of 3 has stopped: the disk is full")
+            return heard
+        channel.wait_for_failure()
+        return heard
+
+    told = ["rank 1 of 3 has stopped: the disk is full"]
+    assert together(3, work) == [told, [], told]
+
+
+def test_channel_says_who_has_not_connected(monkeypatch):
+    monkeypatch.setenv("PADDLE_MNIST_JOIN_SECONDS", "0.3")
+    places = launches(3)
+    with pytest.raises(UserError, match=r"rank 1, 2 of 3 has not connected to rank 0 at 127.0.0.1:\d+ within 0.3 sec"):
+        Channel(places[0], pytest.fail)
+    with pytest.raises(UserError, match=r"rank 2 of 3 cannot reach rank 0 at 127.0.0.1:\d+ \(Connection refused\)"):
+        Channel(places[2], pytest.fail)
+
+
+def test_channel_ignores_strangers():
+    places = launches(2)
+    results: list = []
+
+    def take_part(rank: int) -> None:
+        connections = Channel(places[rank], pytest.fail)
+        results.append(connections.exchange(rank, last=True))
+        connections.close()
+
+    first = threading.Thread(target=take_part, args=(0,))
+    first.start()
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            stranger = socket.create_connection(places[0].hub)
+            break
+        except OSError:
+            time.sleep(0.01)
+    with stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        take_part(1)
+        first.join(10)
+    assert results == [[0, 1]] * 2
