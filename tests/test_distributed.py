@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -25,16 +26,9 @@ from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 from paddle_mnist.runs.session import RunOptions, resume, train
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TOOLS = Path(__file__).parents[1] / "tools"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc")
-
-
-@pytest.fixture
-def launcher(monkeypatch):
-    """Return the class that starts workers and leaves none behind."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    return Launcher
 
 
 @linux
@@ -52,12 +46,12 @@ def test_workers_train_to_the_bits_of_one_process(data_file):
 
 
 @linux
-def test_a_hanging_worker_stops_all_and_the_run_resumes_with_another_number(data_file, launcher, tmp_path):
+def test_a_hanging_worker_stops_all_and_the_run_resumes_with_another_number(data_file, tmp_path):
     settings = settings_for("cnn", epochs=3, batch_size=23)
     train(settings, data_file, "whole", RunOptions(quiet=True))
     command = ["-m", "paddle_mnist.train", "--net", "cnn", "--batch-size", "23", "--epochs", "3", "--save-every", "3"]
     command += ["--data", str(data_file), "--out", "run"]
-    with launcher(2, [sys.executable, *command], tmp_path / "logs") as workers:
+    with Launcher(2, [sys.executable, *command], tmp_path / "logs") as workers:
         wait_until(lambda: checkpoint.checkpoints("run") if Path("run").exists() else [], workers)
         os.kill(workers.workers()[1], signal.SIGSTOP)
         began = time.monotonic()
@@ -271,3 +265,35 @@ def test_channel_ignores_strangers():
         take_part(1)
         first.join(10)
     assert results == [[0, 1]] * 2
+
+
+# Two nodes: network namespaces with addresses of their own.
+
+
+@linux
+def test_a_node_that_is_cut_off_stops_both_and_the_run_resumes_alone(data_file, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    nodes = importlib.import_module("_nodes")
+    if reason := nodes.reason_against():
+        assert os.environ.get("PADDLE_MNIST_REQUIRE_NETNS") != "1", reason
+        pytest.skip(reason)
+    monkeypatch.setenv("PADDLE_MNIST_JOIN_SECONDS", "60")
+    train(settings_for("cnn", epochs=40, batch_size=50), data_file, "whole", RunOptions(quiet=True))
+    command = [sys.executable, "-m", "paddle_mnist.train", "--net", "cnn", "--batch-size", "50", "--epochs", "40"]
+    command += ["--save-every", "3", "--data", str(data_file), "--out", "run"]
+    with nodes.nodes() as two:
+        two.limit(20)
+        with (
+            Launcher(1, command, tmp_path / "logs-0", two.options(0), two.prefix(0)) as first,
+            Launcher(1, command, tmp_path / "logs-1", two.options(1), two.prefix(1)) as second,
+        ):
+            wait_until(lambda: checkpoint.checkpoints("run") if Path("run").exists() else [], first)
+            two.cut()
+            began = time.monotonic()
+            assert first.wait(60) and second.wait(60)
+            assert time.monotonic() - began < channel.SILENCE_SECONDS + 10
+    for rank, launcher in enumerate((first, second)):
+        assert re.search(rf"error: rank {1 - rank} of 2.* has not answered for 6 seconds; continue", launcher.output())
+        assert not launcher.workers(), "processes are left"
+    resume("run", quiet=True)
+    np.testing.assert_equal(reproducible_state("run"), reproducible_state("whole"))

@@ -89,6 +89,11 @@ class Division:
         """Return a row for every block of the batch, given those of this member's blocks."""
         return gather_rows(self.team, own, self.block_counts)
 
+    def message_size(self, size: int) -> int:
+        """Return how many float32 numbers each member sends for ``total``."""
+        spans = [_spans(self.count, blocks) for blocks in self._ranges]
+        return 2 * max(self.row_counts) + size * max(map(len, spans))
+
     def total(self, own: OrderedSum, size: int, samples: np.ndarray) -> np.ndarray:
         """Return the sum over all blocks, float32 [size], and complete ``samples``, float64 [n], by one exchange."""
         if self.team.size == 1:
