@@ -27,6 +27,7 @@ class Client(httpx.Client):
     def __init__(self, address: str, port: int) -> None:
         self.base, self.port = f"http://127.0.0.1:{port}", port
         self.address = address
+        self.playground: Playground | None = None
         super().__init__(base_url=self.base, headers={"origin": self.base}, timeout=30)
 
     def bytes(self, path: str, image: np.ndarray) -> dict:
@@ -80,6 +81,7 @@ def serving(work: Path, host: str = "127.0.0.1", environment: dict[str, str] | N
     try:
         assert started.wait(20)
         with Client(address_of(access), access.port) as client:
+            client.playground = playground
             yield client
     finally:
         server.should_exit = True

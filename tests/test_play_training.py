@@ -129,6 +129,17 @@ def test_training_that_fails_says_why_and_the_next_one_starts(client):
     assert models["run:nielsen"]["result"]["samples"] == 50
 
 
+def test_pages_that_have_gone_are_told_no_more(client, capfd):
+    streams = [client.events() for _ in range(3)]
+    for stream in streams:
+        assert next(stream)[0] == "models"
+    assert len(client.playground.hub.subscribers) == 3
+    for stream in streams:
+        stream.close()
+    wait_for(lambda: not client.playground.hub.subscribers)
+    assert capfd.readouterr().err == ""
+
+
 def test_queue_is_bounded(client):
     client.post("/api/training", json=LONG)
     replies = [client.post("/api/training", json={"net": "nielsen"}) for _ in range(11)]

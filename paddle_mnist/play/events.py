@@ -171,6 +171,8 @@ class Hub:
         for subscriber in list(self.subscribers):
             if model_id is None or model_id in subscriber.watched:
                 slow = subscriber.waiting.qsize() > MAX_WAITING
+                if slow:
+                    self.subscribers.discard(subscriber)
                 loop.call_soon_threadsafe(subscriber.waiting.put_nowait, None if slow else one)
 
 

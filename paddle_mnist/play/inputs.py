@@ -45,7 +45,7 @@ def ids(request: Request, name: str) -> list[str] | None:
     given = [part.partition("=")[2] for part in raw.split("&") if part.partition("=")[0] == name]
     if not given:
         return None
-    found = list(dict.fromkeys(unquote(unquote(text)) for value in given for text in value.split(",") if text))
+    found = list(dict.fromkeys(unquote(text) for value in given for text in value.split(",") if text))
     if len(found) > MAX_MODELS:
         raise RefusedError(400, f"{name} must name at most {MAX_MODELS} models, got {len(found)}.")
     return found
