@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from paddle_mnist.augment import Augmentation
 from paddle_mnist.distributed.team import Team, gather_rows, share
-from paddle_mnist.loader import Batch, batches, shuffled, to_target
+from paddle_mnist.loader import Batch, batches, prefetched, shuffled, to_target
 from paddle_mnist.recipes import Settings
 from paddle_mnist.splits import Split
 
@@ -185,10 +186,11 @@ def fit(
 
 def train_epoch(learner: Learner, train: Split, settings: Settings, progress: Progress) -> Iterator[Step]:
     """Train on every batch of the epoch that ``progress`` has not seen yet, yielding after each step."""
-    learner.lr = settings.lr_of(progress.epoch)
-    first = progress.epoch * steps_per_epoch(train, settings)
+    per_epoch = steps_per_epoch(train, settings)
+    first = progress.epoch * per_epoch
     learner.step = first + progress.batch
     for images, labels in epoch_batches(train, settings, progress, learner.rows if learner.team.size > 1 else None):
+        learner.lr = settings.lr_at(first + progress.batch, per_epoch)
         began = time.perf_counter()
         loss = learner.train_step(images, labels)
         ms = 1000 * (time.perf_counter() - began)
@@ -204,8 +206,11 @@ def epoch_batches(
 
     ``own`` is that of ``loader.batches``.
     """
-    order = shuffled(len(train.labels), settings.seed, progress.epoch)
-    return batches(train, settings.batch_size, settings.task, settings.pixel_range, order, progress.batch, own)
+    n, seed, epoch, task, pixels = len(train.labels), settings.seed, progress.epoch, settings.task, settings.pixel_range
+    augment = None if settings.augment == "none" else Augmentation(settings.augment, n, seed, epoch)
+    order = shuffled(n, seed, epoch)
+    left = batches(train, settings.batch_size, task, pixels, order, progress.batch, own, augment)
+    return prefetched(left) if augment else left
 
 
 def close_epoch(progress: Progress, metrics: Metrics, lr: float, steps: list[Step], seconds: float) -> dict[str, Any]:

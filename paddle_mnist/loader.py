@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -72,6 +73,7 @@ def batches(
     order: np.ndarray | None = None,
     start: int = 0,
     own: Callable[[int], slice] | None = None,
+    augment: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Iterator[Batch]:
     """Yield a split batch by batch; arguments and arrays as in ``load_data``.
 
@@ -79,21 +81,34 @@ def batches(
         order: the order of the samples, integers [n]; ``None`` is the split's own.
         start: the number of batches to skip, to resume in the middle of an epoch.
         own: returns which rows of a batch of so many samples to read; other images are left 0. ``None`` reads all.
+        augment: makes new images of images and their sample numbers, as ``augment.Augmentation`` does.
     """
     check_batches(batch_size, task, pixel_range)
+
+    def inputs(rows: slice) -> np.ndarray:
+        samples = rows if order is None else order[rows]
+        images = split.images[samples]
+        return to_input(augment(images, np.arange(len(split.labels))[samples]) if augment else images, pixel_range)
+
     for first in range(start * batch_size, len(split.labels), batch_size):
-        rows: slice | np.ndarray = slice(first, first + batch_size)
-        rows = rows if order is None else order[rows]
-        labels = to_target(split.labels[rows], task)
+        rows = slice(first, first + batch_size)
+        labels = to_target(split.labels[rows if order is None else order[rows]], task)
         if own is None:
-            yield to_input(split.images[rows], pixel_range), labels
+            yield inputs(rows), labels
             continue
         mine = own(len(labels))
-        rows = slice(first + mine.start, first + mine.stop)
-        rows = rows if order is None else order[rows]
         images = np.zeros((len(labels), 1, 28, 28), np.float32)
-        images[mine] = to_input(split.images[rows], pixel_range)
+        images[mine] = inputs(slice(first + mine.start, first + mine.stop))
         yield images, labels
+
+
+def prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the same batches, each made by a second thread while the one before it is in use."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
@@ -106,7 +121,7 @@ def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def to_input(images: np.ndarray, pixel_range: str) -> np.ndarray:
-    """Scale images uint8 [n, 28, 28] to a net's input, float32 [n, 1, 28, 28]."""
+    """Scale images [n, 28, 28], 0 to 255, to a net's input, float32 [n, 1, 28, 28]."""
     pixels = images[:, np.newaxis].astype(np.float32)
     if pixel_range != "raw":
         pixels /= 255

@@ -16,6 +16,40 @@ OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 PIXEL_RANGES = ("01", "pm1", "raw")
 TRAIN_ON = ("train", "train+valid")
 TASKS = ("regress", "classify")
+SCHEDULES = ("decay", "one-cycle")
+WARMUP, FIRST_SHARE = 0.2, 0.1  # one-cycle: the share of the steps that the rate rises in, and where it begins
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How far ``augment`` changes an image; 0 leaves it as it is.
+
+    Attributes:
+        shift: up to so many pixels along each axis.
+        rotation: up to so many degrees either way.
+        scale: each axis by up to a factor of 1 + this, larger or smaller.
+        shear: slant, up to so many pixels sideways per pixel of height.
+        elastic: standard deviation of the displacement of each bump, in pixels.
+        thickness: each edge of a stroke moves out by up to so many pixels, or in by up to half of it.
+        photo: the share of the images that get each of a photo's faults: another line, blur, contrast, grain, specks.
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    elastic: float = 0.0
+    thickness: float = 0.0
+    photo: float = 0.0
+
+
+AUGMENTATIONS = {
+    "none": Strength(),
+    "shift": Strength(shift=1.5),
+    "medium": Strength(shift=2, rotation=10, scale=0.1, shear=0.1),
+    "strong": Strength(shift=2, rotation=12, scale=0.12, shear=0.15, elastic=1.0, thickness=0.4),
+    "photo": Strength(shift=2.5, rotation=15, scale=0.2, shear=0.3, elastic=1.2, thickness=1.3, photo=0.2),
+}
 
 MAX_COUNT = 10**9  # a checkpoint's name has up to nine digits
 MAX_SEED = 2**63  # seeds are 64-bit integers in Paddle
@@ -63,6 +97,19 @@ NETS: dict[str, Net] = {
             }
         },
     ),
+    # One epoch, so most of what it learns it learns while the rate falls.
+    "quick": Net(
+        "Quick",
+        {
+            "classify": {
+                "epochs": 1,
+                "optimizer": "adam",
+                "lr": 0.01,
+                "schedule": "one-cycle",
+                "train_on": "train+valid",
+            }
+        },
+    ),
     "two-layer": Net(
         None, {"classify": {"epochs": 5, "lr": 0.001, "pixel_range": "raw", "train_on": "train+valid"}}, hidden=50
     ),
@@ -82,11 +129,14 @@ class Settings:
         epochs: passes over the training digits.
         batch_size: samples per step.
         optimizer: ``"sgd"``, ``"momentum"`` (0.9), ``"rmsprop"`` (rho 0.9) or ``"adam"``.
-        lr: the learning rate of the first epoch.
+        lr: the learning rate of the first epoch; with a one-cycle schedule, the largest.
         lr_decay: the factor applied to the learning rate after each epoch.
+        schedule: ``"decay"`` (one rate in each epoch), or ``"one-cycle"``: over the whole run the rate rises from a
+            tenth of ``lr`` to ``lr`` in a fifth of the steps, then falls to 0 (Smith and Topin 2017).
         clip_norm: the largest global gradient norm; larger gradients are scaled down to it. 0 disables clipping.
         weight_decay: the coefficient of the L2 penalty.
         pixel_range: what the net sees: ``"01"`` for [0, 1], ``"pm1"`` for [-1, 1], ``"raw"`` for 0 to 255.
+        augment: how far ``augment`` changes the training images, a name in ``AUGMENTATIONS``.
         train_on: ``"train"``, or ``"train+valid"`` for all of MNIST's training set.
         hidden: units of the hidden layer, for the nets that leave it open; ``None`` elsewhere.
         seed: fixes the initial weights and the order of the samples.
@@ -102,9 +152,11 @@ class Settings:
     optimizer: str = "sgd"
     lr: float = 0.01
     lr_decay: float = 1.0
+    schedule: str = "decay"
     clip_norm: float = 0.0
     weight_decay: float = 0.0
     pixel_range: str = "01"
+    augment: str = "none"
     train_on: str = "train"
     hidden: int | None = None
     seed: int = 0
@@ -126,6 +178,8 @@ class Settings:
 
         The rate falls or rises steadily, so checking the first and the last epoch is enough.
         """
+        if self.schedule == "one-cycle" and self.lr_decay != 1:
+            raise UserError(f"lr_decay must be 1 with a one-cycle schedule, got {self.lr_decay:g}")
         for epoch in (0, self.epochs - 1):
             if not FLOAT32_TINY <= self.lr_of(epoch) <= FLOAT32_MAX:
                 raise UserError(
@@ -153,11 +207,19 @@ class Settings:
             _check_integer("hidden", self.hidden, 1, MAX_HIDDEN + 1)
 
     def lr_of(self, epoch: int) -> float:
-        """Return the learning rate of an epoch, counted from 0."""
+        """Return the learning rate of an epoch, counted from 0, under the schedule ``"decay"``."""
         try:
             return self.lr * self.lr_decay**epoch
         except OverflowError:
             return math.inf
+
+    def lr_at(self, step: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of a step, counted from 0 within the run."""
+        if self.schedule == "decay":
+            return self.lr_of(step // steps_per_epoch)
+        done = (step + 0.5) / (self.epochs * steps_per_epoch)
+        rising = FIRST_SHARE + (1 - FIRST_SHARE) * done / WARMUP
+        return self.lr * min(rising, (1 - done) / (1 - WARMUP))
 
     @property
     def is_numpy(self) -> bool:
@@ -175,7 +237,9 @@ def choices() -> dict[str, tuple[str, ...]]:
         "net": tuple(NETS),
         "task": TASKS,
         "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
         "pixel_range": PIXEL_RANGES,
+        "augment": tuple(AUGMENTATIONS),
         "train_on": TRAIN_ON,
     }
 

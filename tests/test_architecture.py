@@ -17,7 +17,7 @@ LAYERS = (
     ("__init__", "errors", "splits", "nets", "cpu", "distributed"),
     ("storage",),
     ("sources", "pictures", "plots", "fast", "program", "recipes", "console"),
-    ("dataset",),
+    ("dataset", "augment"),
     ("loader", "scratch"),
     ("learners", "engine"),
     ("runs",),

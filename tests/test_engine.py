@@ -79,6 +79,22 @@ def test_fit_resumes_with_the_remaining_batches_and_the_loss_so_far(splits):
     assert progress == Progress(epoch=3)
 
 
+def test_fit_resumes_augmentation_and_one_cycle_schedule_exactly(splits):
+    class Watching(Counting):
+        def train_step(self, images, labels):
+            self.seen.append(images.copy())
+            self.rates.append(self.lr)
+            return 1.0
+
+    settings = settings_for("fc", epochs=3, schedule="one-cycle", augment="photo")
+    whole, rest = Watching(), Watching()
+    engine.fit(whole, splits.train, splits.valid, settings)
+    engine.fit(rest, splits.train, splits.valid, settings, Progress(epoch=1, batch=2, loss_sum=200.0, samples=200))
+    assert all(np.array_equal(a, b) for a, b in zip(rest.seen, whole.seen[5:], strict=True))
+    assert rest.rates == whole.rates[5:]
+    assert not np.array_equal(np.sort(whole.seen[0], axis=0), np.sort(whole.seen[3], axis=0))
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_fit_stops_at_a_loss_that_is_not_finite(splits, loss):
     with pytest.raises(NotFiniteError, match="batch 0 in epoch 0"):

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parents[1] / "tools" / "kill_and_resume.py"
     [
         (["three-layer"], 15, []),
         # Importing Paddle takes longer than these runs, so a forked process imports it once for all.
-        (["fc, classes, Momentum", "cnn, Adam, decaying rate"], 6, [] if os.name == "nt" else ["--fork"]),
+        (["fc, classes, Momentum", "quick, augmented"], 6, [] if os.name == "nt" else ["--fork"]),
     ],
     ids=["NumPy", "Paddle"],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paddle_mnist.errors import UserError
-from paddle_mnist.loader import batches, load_data, shuffled, to_input
+from paddle_mnist.loader import batches, load_data, prefetched, shuffled, to_input
 
 
 def test_load_data_gives_every_sample_once_with_its_label(data_file, splits):
@@ -83,3 +83,36 @@ def test_batches_are_copies(splits):
 def test_load_data_refuses_a_wrong_argument_at_the_call(data_file, arguments, words):
     with pytest.raises(UserError, match=words):
         load_data(data=str(data_file), **arguments)
+
+
+def test_batches_augments_images_by_their_sample_numbers(splits):
+    order = np.array([4, 2, 7])
+    given = []
+
+    def augment(images, samples):
+        given.append(samples.tolist())
+        return 255 - images
+
+    plain = list(batches(splits.train, 2, pixel_range="raw"))
+    changed = list(batches(splits.train, 2, pixel_range="raw", augment=augment))
+    assert all(np.array_equal(255 - a, b) for (a, _), (b, _) in zip(plain, changed, strict=True))
+    assert given[:2] == [[0, 1], [2, 3]]
+    first = next(batches(splits.train, 3, order=order, augment=augment))
+    assert given[-1] == [4, 2, 7] and first[1][:, 0].tolist() == splits.train.labels[order].tolist()
+
+
+def test_prefetched_yields_the_same_batches_and_stops_early(splits):
+    made = list(batches(splits.train, 50))
+    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(made, prefetched(batches(splits.train, 50)), strict=True))
+    for batch in prefetched(batches(splits.train, 50)):
+        assert len(batch[0]) == 50
+        break
+
+
+def test_prefetched_raises_the_errors_of_its_batches():
+    def failing():
+        yield np.zeros(1), np.zeros(1)
+        raise ValueError("the second batch")
+
+    with pytest.raises(ValueError, match="the second batch"):
+        list(prefetched(failing()))

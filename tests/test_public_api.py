@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "paddle_mnist"
 # Every public function and class of these modules, and the constants that are meant for use elsewhere.
 PUBLIC = {
     # The tour.
-    "nets": "CNN FC MLP",
-    "loader": "Batch MODES batches check_batches load_data shuffled to_input to_target",
+    "nets": "CNN FC MLP Quick conv_block",
+    "loader": "Batch MODES batches check_batches load_data prefetched shuffled to_input to_target",
     "learners": "PaddleLearner build make_optimizer",
     "engine": "EVAL_BATCH Learner Metrics NotFiniteError Progress Step close_epoch epoch_batches evaluate"
     " evaluate_split fit measure predicted_digits steps_per_epoch train_epoch",
@@ -23,7 +23,7 @@ PUBLIC = {
     "errors": "UserError printable quote",
     "plots": "COLOURS FORMATS History check_format compare_runs curves loss_curve predictions running_mean save"
     " segmentation",
-    "recipes": "NETS Net RECIPES Recipe Settings check_choice choices settings_for",
+    "recipes": "AUGMENTATIONS NETS Net RECIPES Recipe Settings Strength check_choice choices settings_for",
     "runs.run": "Run RunOptions create open_run reproducible_state",
     "runs.session": "RunOptions Stopped resume train",
     "splits": "Split Splits",

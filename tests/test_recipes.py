@@ -36,6 +36,19 @@ def test_lr_of_decays_by_epoch():
     assert [settings.lr_of(epoch) for epoch in range(3)] == pytest.approx([0.5, 0.05, 0.005])
 
 
+def test_lr_at_rises_and_falls_over_the_whole_run():
+    settings = settings_for("fc", lr=0.5, schedule="one-cycle", epochs=10)
+    rates = [settings.lr_at(step, 10) for step in range(100)]
+    assert rates[0] == pytest.approx(0.5 * (0.1 + 0.9 * 0.005 / 0.2)) and rates[-1] == pytest.approx(0.5 * 0.005 / 0.8)
+    assert 18 <= rates.index(max(rates)) <= 20 and max(rates) == pytest.approx(0.5, rel=0.03)
+    assert rates[:19] == sorted(rates[:19]) and rates[20:] == sorted(rates[20:], reverse=True)
+
+
+def test_lr_at_follows_the_decay_by_epoch():
+    settings = settings_for("fc", lr=0.5, lr_decay=0.1)
+    assert [settings.lr_at(step, 2) for step in range(4)] == pytest.approx([0.5, 0.5, 0.05, 0.05])
+
+
 @pytest.mark.parametrize(
     ("net", "changes", "words"),
     [
@@ -56,6 +69,8 @@ def test_lr_of_decays_by_epoch():
         ("cnn", {"seed": -1}, "seed must be an integer from 0 to 9,223,372,036,854,775,807, got -1"),
         ("cnn", {"seed": 99999999999999999999}, "seed must be an integer"),
         ("cnn", {"hidden": 20}, "only two-layer and nielsen take it"),
+        ("cnn", {"augment": "wild"}, "augment must be one of none, .*, got 'wild'"),
+        ("cnn", {"schedule": "one-cycle", "lr_decay": 0.5}, "lr_decay must be 1 with a one-cycle schedule, got 0.5"),
         ("cnn", {"warmup": 3}, "unknown setting: warmup"),
         ("mlp", {"task": "regress"}, "task must be classify for net mlp, got regress: use --net fc or cnn"),
         ("two-layer", {"optimizer": "adam"}, "plain SGD"),

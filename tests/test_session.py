@@ -161,3 +161,10 @@ def test_check_length_counts_enough_bytes_for_the_longest_records():
         "seconds": 99_999.123,
     }
     assert len(dump(epoch) + "\n") <= history.EPOCH_BYTES
+
+
+def test_resume_refuses_more_epochs_with_a_one_cycle_schedule(data_file):
+    settings = settings_for("three-layer", epochs=1, batch_size=50, schedule="one-cycle")
+    train(settings, data_file, "run", QUIET)
+    with pytest.raises(UserError, match="epochs must stay 1 for run, got 3: its one-cycle schedule"):
+        resume("run", epochs=3, quiet=True)

@@ -148,6 +148,11 @@ def _change(run: Run, epochs: int | None, options: dict[str, int | None], fixed:
     """Change a run's length and options, after refusing what would change its result."""
     if epochs is not None and epochs < run.settings.epochs:
         raise UserError(f"epochs must be at least the {run.settings.epochs} of {run.path}, got {epochs}")
+    if epochs not in (None, run.settings.epochs) and run.settings.schedule == "one-cycle":
+        raise UserError(
+            f"epochs must stay {run.settings.epochs} for {run.path}, got {epochs}: its one-cycle schedule depends on "
+            "them; train a new run"
+        )
     for name, value in fixed.items():
         if value is not None and value != getattr(run.options, name):
             raise UserError(
