@@ -37,7 +37,10 @@ def test_nets_have_the_courses_parameters(name):
     assert {key: list(value.shape) for key, value in state.items()} == PARAMETERS[name]
 
 
-@pytest.mark.parametrize(("name", "outputs"), [("fc", 1), ("fc", 10), ("cnn", 1), ("cnn", 10), ("mlp", 10)])
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [("fc", 1), ("fc", 10), ("cnn", 1), ("cnn", 10), ("mlp", 10), ("quick", 10), ("strong", 10), ("tiny", 10)],
+)
 def test_nets_have_the_outputs_of_their_head(name, outputs):
     import paddle
 
@@ -45,7 +48,18 @@ def test_nets_have_the_outputs_of_their_head(name, outputs):
     assert list(net(paddle.zeros([3, 1, 28, 28])).shape) == [3, outputs]
 
 
-@pytest.mark.parametrize("name", ["fc", "cnn", "mlp"])
+def test_tiny_has_fewer_than_six_thousand_parameters():
+    assert sum(value.size for value in net_class("tiny")().state_dict().values()) < 6000
+
+
+@pytest.mark.parametrize("name", ["quick", "strong", "tiny"])
+def test_nets_of_normalized_convolutions_run_on_the_fast_engine(name):
+    from paddle_mnist import fast
+
+    assert fast.engine_name(net_class(name)()).startswith("fast: ")
+
+
+@pytest.mark.parametrize("name", ["fc", "cnn", "mlp", "quick", "strong", "tiny"])
 def test_nets_return_raw_outputs(name):
     """Doubling the last layer doubles the outputs, which a softmax or sigmoid at the end would prevent."""
     import paddle

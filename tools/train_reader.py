@@ -12,6 +12,7 @@ idle cores.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -48,11 +49,13 @@ def main() -> None:
     net = make_net(args.seed)
     train(net, with_negatives(dataset.train, args.negatives, [args.seed, 1]), settings)
     state = folded(net)
-    held_out = with_negatives(dataset.valid, 2000, [args.seed, 2])
+    held_out = with_negatives(dataset.valid, args.negatives // 8, [args.seed, 2])
     state["temperature"] = np.asarray(temperature(net, held_out, args.seed), np.float16)
     save_state_dict(args.out / "reader.npz", state)
-    recipe = {"channels": CHANNELS, "negatives": args.negatives, "settings": settings.as_dict()}
-    figures = measure(net, float(state["temperature"]), with_negatives(dataset.eval, 2000, [args.seed, 3]))
+    named = ("epochs", "batch_size", "optimizer", "lr", "schedule", "augment", "seed")
+    recipe = {"channels": CHANNELS, "negatives": args.negatives, **{name: getattr(settings, name) for name in named}}
+    test = with_negatives(dataset.eval, args.negatives // 8, [args.seed, 3])
+    figures = measure(net, float(state["temperature"]), test)
     document = {"recipe": recipe, "data": dataset.sha256, "temperature": float(state["temperature"]), "test": figures}
     with atomic_write(args.out / "reader.json", "w") as file:
         file.write(json.dumps(document, indent=2) + "\n")
@@ -108,7 +111,7 @@ def folded(net) -> dict[str, np.ndarray]:
 
     state: dict[str, np.ndarray] = {}
     layers = list(net.children())
-    norms = [(conv, norm) for conv, norm in zip(layers, layers[1:], strict=False) if isinstance(norm, nn.BatchNorm2D)]
+    norms = [(conv, norm) for conv, norm in itertools.pairwise(layers) if isinstance(norm, nn.BatchNorm2D)]
     for number, (conv, norm) in enumerate(norms, 1):
         scale = norm.weight.numpy() / np.sqrt(norm._variance.numpy() + np.float32(1e-5))
         state[f"conv{number}.weight"] = conv.weight.numpy() * scale[:, np.newaxis, np.newaxis, np.newaxis]

@@ -1,0 +1,65 @@
+"""``tools/train_reader.py`` on few digits: the same file each time, and a file that the bundled reader can use."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddle_mnist.pictures import reader
+
+SCRIPT = Path(__file__).parents[1] / "tools" / "train_reader.py"
+
+
+@pytest.fixture
+def trained(data_file, tmp_path, monkeypatch):
+    """Return a function that trains into a folder and returns it."""
+
+    def train(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        arguments = ["--data", str(data_file), "--out", str(folder), "--epochs", "1", "--negatives", "24"]
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+        return folder
+
+    return train
+
+
+def test_train_reader_writes_the_same_bytes_each_time(trained):
+    first, second = trained("first"), trained("second")
+    for name in ("reader.npz", "reader.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    document = json.loads((first / "reader.json").read_text())
+    assert document["recipe"]["seed"] == 0 and 0 <= document["test"]["accuracy"] <= 1
+
+
+def test_train_reader_writes_the_arrays_of_the_bundled_reader(trained):
+    with np.load(trained("new") / "reader.npz") as new, np.load(reader.WEIGHTS) as bundled:
+        assert sorted(new.files) == sorted(bundled.files)
+        assert {name: new[name].shape for name in new.files} == {name: bundled[name].shape for name in bundled.files}
+        assert all(new[name].dtype == np.float16 for name in new.files)
+
+
+def test_folded_gives_what_the_net_gives(tmp_path, monkeypatch):
+    import paddle
+
+    script = runpy.run_path(str(SCRIPT))
+    net = script["make_net"](0)
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28)).astype(np.uint8)
+    for _ in range(3):  # the running means and variances move away from 0 and 1
+        net(paddle.to_tensor((images / np.float32(255))[:, None]))
+    state = script["folded"](net) | {"temperature": np.float16(1)}
+    np.savez(tmp_path / "reader.npz", **state)
+    monkeypatch.setattr(reader, "WEIGHTS", tmp_path / "reader.npz")
+    reader._weights.cache_clear()
+    try:
+        shares = reader.bundled_reader(images).probabilities
+    finally:
+        reader._weights.cache_clear()
+    expected = script["probabilities"](script["outputs_for"](net, images), 1.0)
+    np.testing.assert_allclose(shares, expected[:, :10], atol=5e-3)
