@@ -45,6 +45,7 @@ def test_nets_have_the_outputs_of_their_head(name, outputs):
     import paddle
 
     net = net_class(name)(num_outputs=outputs)
+    net.eval()
     assert list(net(paddle.zeros([3, 1, 28, 28])).shape) == [3, outputs]
 
 
@@ -65,6 +66,7 @@ def test_nets_return_raw_outputs(name):
     import paddle
 
     net = net_class(name)(num_outputs=10)
+    net.eval()
     images = paddle.to_tensor(np.random.default_rng(0).random((4, 1, 28, 28), np.float32))
     before = net(images).numpy()
     *_, weight, bias = net.parameters()

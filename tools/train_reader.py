@@ -21,6 +21,7 @@ import numpy as np
 
 from paddle_mnist import cpu
 from paddle_mnist.dataset import open_dataset
+from paddle_mnist.pictures.reader import POOLED
 from paddle_mnist.recipes import Settings, settings_for
 from paddle_mnist.splits import Split
 from paddle_mnist.storage.files import atomic_write
@@ -28,7 +29,6 @@ from paddle_mnist.storage.weights import save_state_dict
 
 OUT = Path(__file__).parents[1] / "paddle_mnist" / "pictures"
 CHANNELS = (16, 16, 32, 32, 64)
-POOLED = (2, 4)  # the convolutions, counted from 1, that are followed by 2×2 max pooling
 NO_DIGIT = 10
 NEGATIVES = 16_000
 SURE = 0.9
