@@ -28,7 +28,7 @@ class Client(httpx.Client):
         self.base, self.port = f"http://127.0.0.1:{port}", port
         self.address = address
         self.playground: Playground | None = None
-        super().__init__(base_url=self.base, headers={"origin": self.base}, timeout=30)
+        super().__init__(base_url=self.base, headers={"origin": self.base}, timeout=60)
 
     def bytes(self, path: str, image: np.ndarray) -> dict:
         reply = self.post(path, content=np.ascontiguousarray(image).tobytes(), headers=RAW)
@@ -45,9 +45,9 @@ class Client(httpx.Client):
         return models[model_id]["state"] if model_id in models else None
 
     def events(self, *runs: str) -> Iterator[tuple[str, dict]]:
-        """Yield the events of a stream, for a minute at most."""
-        end = time.monotonic() + 60
-        with httpx.stream("GET", f"{self.base}/api/events?runs={','.join(runs)}", timeout=20) as stream:
+        """Yield the events of a stream, for two minutes at most."""
+        end = time.monotonic() + 120
+        with httpx.stream("GET", f"{self.base}/api/events?runs={','.join(runs)}", timeout=60) as stream:
             name = ""
             for line in stream.iter_lines():
                 assert time.monotonic() < end, "the events did not come in time"
@@ -79,18 +79,18 @@ def serving(work: Path, host: str = "127.0.0.1", environment: dict[str, str] | N
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        assert started.wait(20)
+        assert started.wait(60)
         with Client(address_of(access), access.port) as client:
             client.playground = playground
             yield client
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         listener.close()
         assert not thread.is_alive()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -102,9 +102,10 @@ def test_free_name_counts_from_two():
 
 
 def test_epochs_done_are_those_of_the_newest_checkpoint(run):
-    assert listing.newest_checkpoint(run) is None and listing.epochs_done(run) == 0
+    assert listing.newest_checkpoint(run) is None and listing.epochs_done(None) == 0
     checkpoint.save(run.path, {}, {}, {"epoch": 12, "batch": 3})
-    assert listing.newest_checkpoint(run).name == "epoch-012-batch-0003" and listing.epochs_done(run) == 12
+    newest = listing.newest_checkpoint(run)
+    assert newest.name == "epoch-012-batch-0003" and listing.epochs_done(newest) == 12
 
 
 def test_is_locked_while_somebody_trains(run):

@@ -34,7 +34,7 @@ from paddle_mnist.play.events import IDLE_PAUSE, PAUSE, Hub
 from paddle_mnist.play.form import form, read_order
 from paddle_mnist.play.guard import Access, Guard
 from paddle_mnist.play.models import Catalog, Model
-from paddle_mnist.play.nets import WHICH, Nets
+from paddle_mnist.play.nets import WHICH, Nets, warm_up
 from paddle_mnist.play.replies import Json, RefusedError, refusal
 from paddle_mnist.play.static import FOLDERS, ICON, PAGE, Static
 from paddle_mnist.play.training import Trainings
@@ -328,6 +328,7 @@ def create_app(playground: Playground) -> Guard:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        playground.worker.quick(warm_up)
         following = asyncio.create_task(playground.follow())
         try:
             yield

@@ -90,7 +90,7 @@ class Catalog:
             if fresh or time.monotonic() - self._read > FRESH:
                 self._models = self._scan()
                 self._read = time.monotonic()
-                seen = to_json([model.described for model in self._models.values()])
+                seen = to_json([_lasting(model.described) for model in self._models.values()])
                 if seen != self._last:
                     self.version, self._last = self.version + 1, seen
             return self._models
@@ -189,6 +189,14 @@ def answer_kind(settings: Settings) -> str:
     return "scores" if settings.net == "nielsen" else "probabilities"
 
 
+def _lasting(described: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a new version of the listing: not each new checkpoint of a training, which comes every second.
+
+    Those who follow the training are told of its weights by an event of their own.
+    """
+    return {**described, "weights": None} if described["state"] == "running" else described
+
+
 def _model_of_run(run: Run, plan: Planned | None) -> Model:
     best = _mark(run.best_path)
     saved = listing.newest_checkpoint(run)
@@ -197,7 +205,7 @@ def _model_of_run(run: Run, plan: Planned | None) -> Model:
     described = {
         **_description(run.path.name, run.settings),
         "trained": best is not None or newest is not None,
-        "state": _state(run, plan),
+        "state": _state(run, plan, listing.epochs_done(saved)),
         "options": run.options.as_dict(),
         "data": {"name": data.get("name"), "samples": data.get("samples")},
         "engine": run.manifest.get("engine"),
@@ -230,11 +238,11 @@ def _description(name: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _state(run: Run, plan: Planned | None) -> str:
+def _state(run: Run, plan: Planned | None, epochs: int) -> str:
     """Return ``complete``, ``running``, ``queued``, ``stopped`` or ``failed``."""
     if plan is not None and plan.state in ("queued", "running"):
         return plan.state
-    complete = run.result is not None and listing.epochs_done(run) >= run.settings.epochs
+    complete = run.result is not None and epochs >= run.settings.epochs
     if not complete and checkpoint.is_locked(run.path):
         return "running"
     if plan is not None:

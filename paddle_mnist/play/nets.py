@@ -192,6 +192,12 @@ class Nets:
             net.kept.pop(name, None)
 
 
+def warm_up() -> None:
+    """Import what nets are run and looked into with, so that the first request does not wait for it."""
+    cpu.tune()
+    from paddle_mnist.inspection import activations, saliency  # noqa: F401
+
+
 def _build(settings: Settings) -> Learner:
     cpu.tune()
     from paddle_mnist import learners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import logging
@@ -97,9 +98,17 @@ def _is_local(host: str) -> bool:
 
 def address_of(access: Access) -> str:
     """Return the address to open in a browser."""
-    name = access.host if access.host not in ("0.0.0.0", "::", "") else socket.gethostname()
+    name = access.host if access.host not in ("0.0.0.0", "::", "") else _own_address()
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{access.port}/" + (f"?token={access.token}" if access.token else "")
+
+
+def _own_address() -> str:
+    """Return the address by which other machines reach this one, or its name if it has none."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # chooses the way, and sends nothing
+        return str(probe.getsockname()[0])
+    return socket.gethostname()
 
 
 class Server(uvicorn.Server):

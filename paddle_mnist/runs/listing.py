@@ -44,8 +44,7 @@ def newest_checkpoint(run: Run) -> Path | None:
     return found[-1] if found else None
 
 
-def epochs_done(run: Run) -> int:
-    """Return how many epochs the newest checkpoint has complete."""
-    newest = newest_checkpoint(run)
+def epochs_done(newest: Path | None) -> int:
+    """Return how many epochs a run has complete, by its newest checkpoint."""
     match = re.search(r"epoch-(\d+)", newest.name) if newest else None
     return int(match[1]) if match else 0
