@@ -38,7 +38,8 @@ THREE = [
     (0.42, 0.86),
     (0.27, 0.76),
 ]
-RUN = "cnn-classify"  # shown in the tab Train, if there is one
+RUN = "cnn-classify"  # looked into and shown as it trained, if there is one
+SELECTS = {"inside": "#inside-net", "train": "#shown-run"}
 DOCS = Path(__file__).parents[1] / "docs"
 IN_README = {"play-inside.png": "inside-1440-light.png", "play-train.png": "train-1440-dark.png"}
 MAX_BYTES = 200_000
@@ -107,20 +108,22 @@ def take(page: Any, address: str, folder: Path, suffix: str, whole: bool) -> Non
     for tab, ready in TABS.items():
         page.click(f"#tab-{tab}")
         page.wait_for_selector(ready)
-        if tab == "train" and page.locator(f"#shown-run option:text-is('{RUN}')").count():
-            page.select_option("#shown-run", label=RUN)
-        page.wait_for_timeout(800)
+        if tab in SELECTS and page.locator(f"{SELECTS[tab]} option:text-is('{RUN}')").count():
+            page.select_option(SELECTS[tab], label=RUN)
+            page.wait_for_selector(ready)
+        page.wait_for_timeout(1500)
         page.screenshot(path=folder / f"{tab}-{suffix}.png", full_page=whole)
 
 
 def compress(source: Path, target: Path) -> None:
-    """Write a picture with a palette of as many colours as keep it under ``MAX_BYTES``."""
+    """Write a picture with as many colours as keep it under ``MAX_BYTES``."""
     picture = Image.open(source).convert("RGB")
-    for colours in (256, 128, 64, 32):
-        picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+    for colours in (None, 256, 128, 64):
+        reduced = picture.quantize(colours, dither=Image.Dither.NONE) if colours else picture
+        reduced.save(target, optimize=True)
         if target.stat().st_size < MAX_BYTES:
             return
-    raise SystemExit(f"{target} is larger than {MAX_BYTES:,} bytes")
+    raise SystemExit(f"{target} must be smaller than {MAX_BYTES:,} bytes, got {target.stat().st_size:,}")
 
 
 if __name__ == "__main__":

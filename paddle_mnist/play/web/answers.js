@@ -14,7 +14,8 @@ const REMOTE = {}; // stands for a net that is not loaded here
 const MOST_KEPT = 8; // nets on a page that is kept
 const QUIET_MS = 700; // without a change, before a screen reader hears the answers
 const cards = new Map();
-let timer = null, heard = {};
+let timer = null,
+  heard = {};
 
 export function startAnswers() {
   on("models", showModels);
@@ -48,7 +49,11 @@ function build(ids) {
   for (const id of ids) {
     const card = cards.get(id) ?? makeCard(id);
     byId("answers").append(card.place);
-    if (isLocal(id)) load(id).then((net) => ready(card, net), (error) => card.fail(error.message));
+    if (isLocal(id))
+      load(id).then(
+        (net) => ready(card, net),
+        (error) => card.fail(error.message),
+      );
     else ready(card, REMOTE);
   }
   update(digitsNow());
@@ -67,14 +72,19 @@ function ready(card, net) {
 
 function makeCard(id) {
   const text = make("p", { className: "quiet" }, t("loading"));
-  const place = make("div", { className: "slot" }, make("section", { className: "card answer" }, make("h2", {}, modelOf(id).name), text));
+  const place = make(
+    "div",
+    { className: "slot" },
+    make("section", { className: "card answer" }, make("h2", {}, modelOf(id).name), text),
+  );
   const card = { id, place, fail: (message) => (text.textContent = message) };
   cards.set(id, card);
   return card;
 }
 
 function update({ digits, current, reason, answer: numbers, isNumber }) {
-  const digit = digits[current], isRead = Boolean(isNumber && numbers && digits.length);
+  const digit = digits[current],
+    isRead = Boolean(isNumber && numbers && digits.length);
   cancel();
   remote.cancel();
   clearTimeout(timer);
@@ -92,7 +102,11 @@ function update({ digits, current, reason, answer: numbers, isNumber }) {
   answer(ids.filter(isLocal), digit, showOne);
   const others = ids.filter((id) => !isLocal(id));
   if (others.length) remote.request({ ids: others, digit });
-  say(() => Object.entries(heard).map(([id, read]) => `${modelOf(id)?.name}: ${read}`).join("; "));
+  say(() =>
+    Object.entries(heard)
+      .map(([id, read]) => `${modelOf(id)?.name}: ${read}`)
+      .join("; "),
+  );
 }
 
 function showOne(id, one) {

@@ -42,7 +42,9 @@ export const modelPath = (id, rest) => `/api/models/${encodeURIComponent(id)}/${
 // Wraps a function that takes time, so that it works on one thing at a time and always on the newest: what comes while
 // it works waits, and replaces what waits already. A result is handed on only if nothing newer has come.
 export function newest(work, show, showError) {
-  let number = 0, busy = false, waiting = null;
+  let number = 0,
+    busy = false,
+    waiting = null;
   async function next() {
     const { mine, value } = waiting;
     [busy, waiting] = [true, null];

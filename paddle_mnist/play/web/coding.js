@@ -1,13 +1,17 @@
 // Drawings and pictures as short texts for the address.
 
 const toText = (bytes) =>
-  btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
 const toBytes = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
 
 // Encodes strokes, as pad.js has them: the number of points of each, and the differences from point to point.
 export function encodeStrokes(strokes) {
-  const bytes = [], last = [0, 0];
+  const bytes = [],
+    last = [0, 0];
   for (const stroke of strokes) {
     push(bytes, stroke.length / 2);
     stroke.forEach((value, i) => {
@@ -28,10 +32,14 @@ function push(bytes, number) {
 // Returns the strokes of a text, or none if it is damaged.
 export function decodeStrokes(text) {
   try {
-    const bytes = toBytes(text), strokes = [], last = [0, 0];
+    const bytes = toBytes(text),
+      strokes = [],
+      last = [0, 0];
     let place = 0;
     const next = () => {
-      let number = 0, factor = 1, byte;
+      let number = 0,
+        factor = 1,
+        byte;
       do {
         if (place >= bytes.length || factor > 2 ** 28) throw new RangeError("the drawing ends early");
         byte = bytes[place++];
@@ -43,7 +51,8 @@ export function decodeStrokes(text) {
     while (place < bytes.length) {
       const stroke = [];
       for (let count = 2 * next(); count > 0; count--) {
-        const number = next(), axis = stroke.length % 2;
+        const number = next(),
+          axis = stroke.length % 2;
         stroke.push((last[axis] += number % 2 ? -(number + 1) / 2 : number / 2));
       }
       strokes.push(stroke);
@@ -70,7 +79,8 @@ export function encodePicture(picture) {
 // Returns the picture of a text, or null if it is damaged.
 export function decodePicture(text) {
   try {
-    const picture = [], bytes = toBytes(text);
+    const picture = [],
+      bytes = toBytes(text);
     for (let i = 0; i < bytes.length && picture.length <= 784; i++) {
       if (bytes[i]) picture.push(bytes[i]);
       else picture.push(...Array(bytes[++i] ?? 0).fill(0));

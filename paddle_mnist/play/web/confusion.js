@@ -13,11 +13,25 @@ import { shownTab } from "./tabs.js";
 const COUNT = 60;
 
 export function startConfusion(place) {
-  const select = make("select", { id: "confusion-net" }), note = make("p", { className: "quiet", role: "status" });
-  const table = make("table", { id: "confusion-table" }), behind = make("div", { className: "thumbs" }), title = make("h3", { hidden: true });
-  const scroll = make("div", { className: "scroll", role: "region", tabIndex: 0, "aria-label": t("confusionTitle") }, table);
+  const select = make("select", { id: "confusion-net" }),
+    note = make("p", { className: "quiet", role: "status" });
+  const table = make("table", { id: "confusion-table" }),
+    behind = make("div", { className: "thumbs" }),
+    title = make("h3", { hidden: true });
+  const scroll = make(
+    "div",
+    { className: "scroll", role: "region", tabIndex: 0, "aria-label": t("confusionTitle") },
+    table,
+  );
   let drawn = null;
-  place.append(make("h2", {}, t("confusionTitle")), make("p", { className: "row" }, make("label", { for: "confusion-net" }, t("net")), select), note, scroll, title, behind);
+  place.append(
+    make("h2", {}, t("confusionTitle")),
+    make("p", { className: "row" }, make("label", { for: "confusion-net" }, t("net")), select),
+    note,
+    scroll,
+    title,
+    behind,
+  );
 
   function fill() {
     const before = select.value;
@@ -27,7 +41,8 @@ export function startConfusion(place) {
   }
 
   async function draw() {
-    const model = modelOf(select.value), key = model && `${model.id} ${model.weights}`;
+    const model = modelOf(select.value),
+      key = model && `${model.id} ${model.weights}`;
     if (shownTab() !== "runs" || !model || key === drawn) return;
     drawn = key;
     note.textContent = t("measuring");
@@ -53,7 +68,13 @@ export function startConfusion(place) {
         if (!count) return cell;
         colourCell(cell, truth === read ? (0.25 * count) / Math.max(...row) : -count / largest);
         const label = t("cellLabel", { truth, read, count });
-        cell.append(make("button", { type: "button", "aria-label": label, title: label, onclick: () => showBehind(id, truth, read) }, String(count)));
+        cell.append(
+          make(
+            "button",
+            { type: "button", "aria-label": label, title: label, onclick: () => showBehind(id, truth, read) },
+            String(count),
+          ),
+        );
         return cell;
       });
       return make("tr", {}, make("th", { scope: "row" }, String(truth)), ...cells);
@@ -66,7 +87,9 @@ export function startConfusion(place) {
       title.hidden = false;
       const found = await ask(modelPath(id, `confusion/${truth}/${read}?start=0&count=${COUNT}`));
       title.textContent = t("behind", { truth, read, shown: found.indices.length, total: found.total });
-      behind.replaceChildren(...digitButtons(found, truth, (index, picture) => putPicture({ picture, split: "eval", index })));
+      behind.replaceChildren(
+        ...digitButtons(found, truth, (index, picture) => putPicture({ picture, split: "eval", index })),
+      );
     } catch (error) {
       title.textContent = error.message;
     }

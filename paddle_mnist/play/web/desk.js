@@ -16,7 +16,8 @@ import { listenForPhotos, showPhoto } from "/shared/photo.js";
 import { prepare } from "/shared/prepare.js";
 import { drawDigit, drawSeen, measure } from "/shared/seen.js";
 
-const SHARP = 4, NUMBER_WIDTH = 3; // pixels shown for one of the pad; a pad for numbers, in widths of one for a digit
+const SHARP = 4,
+  NUMBER_WIDTH = 3; // pixels shown for one of the pad; a pad for numbers, in widths of one for a digit
 const MAX_PHOTO = 20 * 2 ** 20; // bytes
 const SETTLED_MS = 250; // without a change, before the address is written
 
@@ -24,7 +25,10 @@ const SETTLED_MS = 250; // without a change, before the address is written
 // {file, bitmap} of a photo; otherwise null.
 let put = null;
 let asked = ""; // the nets that the server was asked for last
-let isNumber = false, requested = false, timer = null, pad = null;
+let isNumber = false,
+  requested = false,
+  timer = null,
+  pad = null;
 let result = { digits: [], current: 0, reason: null };
 
 export const current = () => result.digits[result.current] ?? null;
@@ -42,7 +46,8 @@ export function startDesk() {
     event.preventDefault();
     byId("undo").click();
   });
-  for (const radio of document.querySelectorAll("[name=mode]")) radio.addEventListener("change", () => setMode(radio.value));
+  for (const radio of document.querySelectorAll("[name=mode]"))
+    radio.addEventListener("change", () => setMode(radio.value));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (put ? showPut() : pad.redraw()));
   on("address", open);
   on("models", () => (isNumber || put?.file) && asked !== chosen().map(encodeURIComponent).join(",") && update());
@@ -62,7 +67,8 @@ function setMode(mode) {
   isNumber = mode === "number";
   document.body.classList.toggle("number", isNumber);
   document.querySelector(`[name=mode][value=${mode}]`).checked = true;
-  const width = isNumber ? NUMBER_WIDTH * SIDE : SIDE, photo = put?.file ? put : null;
+  const width = isNumber ? NUMBER_WIDTH * SIDE : SIDE,
+    photo = put?.file ? put : null;
   [byId("pad").width, byId("pad").height] = [SHARP * width, SHARP * SIDE];
   pad.resize(width, SIDE);
   if (photo) putPhotoAgain(photo);
@@ -111,8 +117,11 @@ const server = newest(
 );
 
 function show({ digits, reason, answer = null }) {
-  const same = digits.length === result.digits.length && digits.every((one, i) => one.every((value, j) => value === result.digits[i][j]));
-  const index = same ? result.current : 0, isNews = !same || isNumber || reason !== result.reason;
+  const same =
+    digits.length === result.digits.length &&
+    digits.every((one, i) => one.every((value, j) => value === result.digits[i][j]));
+  const index = same ? result.current : 0,
+    isNews = !same || isNumber || reason !== result.reason;
   result = { digits, current: index, reason, answer: isNumber ? answer : null, isNumber };
   showBoxes(byId("boxes"), isNumber || put?.file ? answer : null, pad, put?.file ? byId("pad") : null);
   showCurrent();
@@ -128,7 +137,8 @@ export function choose(index) {
 }
 
 function showCurrent() {
-  const digit = current(), marks = digit && measure(digit);
+  const digit = current(),
+    marks = digit && measure(digit);
   drawSeen(byId("seen"), digit);
   byId("facts").textContent = marks
     ? t("facts", {

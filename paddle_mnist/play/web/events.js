@@ -5,8 +5,13 @@ import { byId } from "./dom.js";
 import { t } from "./language.js";
 
 const KINDS = ["models", "training", "history", "weights", "state"];
-const RETRY_MS = 1500, MOST_RUNS = 8, FOUND_MS = 4000;
-let source = null, watched = null, timer = null, isLost = false;
+const RETRY_MS = 1500,
+  MOST_RUNS = 8,
+  FOUND_MS = 4000;
+let source = null,
+  watched = null,
+  timer = null,
+  isLost = false;
 
 // Emits "server" with {kind, data} for every event about some runs, and reopens what was closed.
 export function watch(ids) {
@@ -20,7 +25,8 @@ function open() {
   clearTimeout(timer);
   source?.close();
   source = new EventSource(`/api/events?runs=${watched.map(encodeURIComponent).join(",")}`);
-  for (const kind of KINDS) source.addEventListener(kind, ({ data }) => emit("server", { kind, data: JSON.parse(data) }));
+  for (const kind of KINDS)
+    source.addEventListener(kind, ({ data }) => emit("server", { kind, data: JSON.parse(data) }));
   source.addEventListener("open", found);
   source.addEventListener("error", lost);
 }

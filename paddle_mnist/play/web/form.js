@@ -7,8 +7,10 @@ const FIRST = ["net", "task", "data", "epochs", "batch_size", "lr", "optimizer",
 
 // Fills a form. Returns {values}: a function that gives what differs from the defaults of the chosen net and task.
 export function fillForm(form, description) {
-  const inputs = new Map(), touched = new Set();
-  const first = make("div", { className: "fields" }), more = make("div", { className: "fields" });
+  const inputs = new Map(),
+    touched = new Set();
+  const first = make("div", { className: "fields" }),
+    more = make("div", { className: "fields" });
   const fields = [...description.fields].sort((a, b) => rank(a) - rank(b));
   for (const field of fields) {
     const { place, input } = makeField(field);
@@ -20,10 +22,16 @@ export function fillForm(form, description) {
     });
   }
   const start = make("button", { type: "submit", className: "primary" }, t("start"));
-  form.replaceChildren(first, make("details", {}, make("summary", {}, t("moreSettings")), more), make("div", { className: "row" }, start, make("p", { id: "form-error", role: "alert" })));
+  form.replaceChildren(
+    first,
+    make("details", {}, make("summary", {}, t("moreSettings")), more),
+    make("div", { className: "row" }, start, make("p", { id: "form-error", role: "alert" })),
+  );
 
   const chosen = () => {
-    const net = inputs.get("net").value, { tasks } = description.nets[net], task = inputs.get("task").value;
+    const net = inputs.get("net").value,
+      { tasks } = description.nets[net],
+      task = inputs.get("task").value;
     return { net, task: tasks.includes(task) ? task : tasks[0], tasks };
   };
 
@@ -33,7 +41,8 @@ export function fillForm(form, description) {
   }
 
   function setDefaults() {
-    const { task, tasks } = chosen(), select = inputs.get("task");
+    const { task, tasks } = chosen(),
+      select = inputs.get("task");
     for (const option of select.options) option.disabled = !tasks.includes(option.value);
     select.value = task;
     for (const field of fields) {
@@ -47,7 +56,8 @@ export function fillForm(form, description) {
   setDefaults();
   return {
     values() {
-      const { net, task } = chosen(), changed = { net, task };
+      const { net, task } = chosen(),
+        changed = { net, task };
       for (const field of fields) {
         const value = readValue(inputs.get(field.name), field);
         // Left out, the epochs would depend on the size of the data: what the form says holds.
@@ -61,14 +71,28 @@ export function fillForm(form, description) {
 const rank = ({ name }) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
 
 function makeField({ name, type, choices, meaning }) {
-  const id = `field-${name}`, input = choices
-    ? make("select", { id }, ...choices.map((value) => make("option", { value: String(value) }, maybe(`choice_${value}`, String(value)))))
-    : make("input", { id, type: type === "boolean" ? "checkbox" : type === "text" ? "text" : "number" });
+  const id = `field-${name}`,
+    input = choices
+      ? make(
+          "select",
+          { id },
+          ...choices.map((value) => make("option", { value: String(value) }, maybe(`choice_${value}`, String(value)))),
+        )
+      : make("input", { id, type: type === "boolean" ? "checkbox" : type === "text" ? "text" : "number" });
   if (type === "integer") input.step = "1";
   if (type === "number") input.step = "any";
   input.setAttribute("aria-describedby", `${id}-meaning`);
   const label = make("label", { for: id }, maybe(`field_${name}`, name), " ", make("code", {}, name));
-  return { input, place: make("div", { className: "field" }, label, input, make("p", { id: `${id}-meaning`, className: "quiet" }, maybe(`meaning_${name}`, meaning))) };
+  return {
+    input,
+    place: make(
+      "div",
+      { className: "field" },
+      label,
+      input,
+      make("p", { id: `${id}-meaning`, className: "quiet" }, maybe(`meaning_${name}`, meaning)),
+    ),
+  };
 }
 
 function write(input, { type }, value) {

@@ -14,8 +14,13 @@ const METHODS = ["gradient", "occlusion"];
 
 export function startInfluence(place, netId) {
   const canvas = make("canvas", { className: "pixels", role: "img", "aria-label": t("saliency") });
-  const method = make("select", { id: "saliency-method" }, ...METHODS.map((value) => make("option", { value }, t(`method_${value}`))));
-  const saliencyNote = make("p", { className: "quiet", role: "status" }), nearNote = make("p", { className: "quiet", role: "status" });
+  const method = make(
+    "select",
+    { id: "saliency-method" },
+    ...METHODS.map((value) => make("option", { value }, t(`method_${value}`))),
+  );
+  const saliencyNote = make("p", { className: "quiet", role: "status" }),
+    nearNote = make("p", { className: "quiet", role: "status" });
   const list = make("ol", { className: "neighbours" });
   place.append(
     make("h2", {}, t("influenceTitle")),
@@ -26,7 +31,8 @@ export function startInfluence(place, netId) {
     nearNote,
     list,
   );
-  let values = null, timer = null;
+  let values = null,
+    timer = null;
 
   function paint() {
     canvas.hidden = !values;
@@ -53,7 +59,11 @@ export function startInfluence(place, netId) {
     },
     (found) => {
       const images = decode(found.images);
-      nearNote.textContent = t("nearNote", { layer: found.layer_label ?? found.layer, features: found.features, searched: found.searched });
+      nearNote.textContent = t("nearNote", {
+        layer: found.layer_label ?? found.layer,
+        features: found.features,
+        searched: found.searched,
+      });
       list.replaceChildren(...found.neighbours.map((one, i) => neighbour(one, part(images, i))));
     },
     (error) => {
@@ -66,7 +76,8 @@ export function startInfluence(place, netId) {
     clearTimeout(timer);
     saliency.cancel();
     neighbours.cancel();
-    const digit = current(), id = netId();
+    const digit = current(),
+      id = netId();
     if (digit && id && shownTab() === "inside") {
       timer = setTimeout(() => {
         saliency.request({ id, digit });
@@ -86,7 +97,18 @@ export function startInfluence(place, netId) {
 }
 
 function neighbour({ index, label, distance }, image) {
-  const canvas = make("canvas", { width: 56, height: 56, role: "img", "aria-label": t("digitNumber", { label, index }) });
+  const canvas = make("canvas", {
+    width: 56,
+    height: 56,
+    role: "img",
+    "aria-label": t("digitNumber", { label, index }),
+  });
   drawDigit(canvas, image);
-  return make("li", {}, canvas, make("strong", {}, String(label)), make("span", { className: "quiet" }, distance.toFixed(1)));
+  return make(
+    "li",
+    {},
+    canvas,
+    make("strong", {}, String(label)),
+    make("span", { className: "quiet" }, distance.toFixed(1)),
+  );
 }

@@ -14,10 +14,20 @@ import { showUnit, unitName } from "./unit.js";
 import { paintWeights } from "./weights.js";
 
 const isNarrow = matchMedia("(max-width: 72rem)"); // then there is no room beside the layers
-const MARK = "#d55e00", QUIET_MS = 400;
+const MARK = "#d55e00",
+  QUIET_MS = 400;
 // The net that is shown, its values for the drawing, the layers on the page, and the unit: {node, index}.
-let net = null, shapes = {}, tensors = null, layers = [], unit = null, channel = null, netId = null, timer = null, width = 0;
-let busy = false, again = false;
+let net = null,
+  shapes = {},
+  tensors = null,
+  layers = [],
+  unit = null,
+  channel = null,
+  netId = null,
+  timer = null,
+  width = 0;
+let busy = false,
+  again = false;
 
 export function startInside() {
   const select = make("select", { id: "inside-net" });
@@ -25,10 +35,30 @@ export function startInside() {
     setState({ net: select.value, layer: null, unit: null });
     update();
   });
-  const head = make("div", { className: "row" }, make("label", { for: "inside-net" }, t("net")), select, make("span", { id: "inside-note", className: "quiet", role: "status" }));
+  const head = make(
+    "div",
+    { className: "row" },
+    make("label", { for: "inside-net" }, t("net")),
+    select,
+    make("span", { id: "inside-note", className: "quiet", role: "status" }),
+  );
   const unitCard = make("section", { id: "unit", className: "card", "aria-label": t("unitTitle") });
   const stack = make("div", { id: "layers" });
-  byId("panel-inside").append(head, make("p", { className: "quiet" }, t("insideHint")), make("div", { id: "inside" }, stack, make("div", { id: "side" }, unitCard, make("section", { id: "influence", className: "card", "aria-label": t("influenceTitle") }))));
+  byId("panel-inside").append(
+    head,
+    make("p", { className: "quiet" }, t("insideHint")),
+    make(
+      "div",
+      { id: "inside" },
+      stack,
+      make(
+        "div",
+        { id: "side" },
+        unitCard,
+        make("section", { id: "influence", className: "card", "aria-label": t("influenceTitle") }),
+      ),
+    ),
+  );
   startInfluence(byId("influence"), () => netId);
   on("models", fillSelect);
   on("models", update);
@@ -95,7 +125,9 @@ function build(id, fetched) {
   shapes = { images: net.graph.inputShape };
   for (const node of net.graph.nodes) shapes[node.name] = node.shape;
   const input = { name: "images", operation: "images", shape: net.graph.inputShape, parameters: {}, inputs: [] };
-  const same = layers.length === net.graph.nodes.length + 1 && layers.every(({ node }, i) => i === 0 || node.name === net.graph.nodes[i - 1].name);
+  const same =
+    layers.length === net.graph.nodes.length + 1 &&
+    layers.every(({ node }, i) => i === 0 || node.name === net.graph.nodes[i - 1].name);
   if (same && unit) {
     layers.forEach((layer, i) => (layer.node = i ? net.graph.nodes[i - 1] : input));
     unit.node = layers.find(({ node }) => node.name === unit.node.name).node;
@@ -107,47 +139,91 @@ function build(id, fetched) {
 }
 
 function sizeText({ shape }) {
-  return shape.length === 3 ? t("maps", { count: shape[0], height: shape[1], width: shape[2] }) : t("row", { count: shape[0] });
+  return shape.length === 3
+    ? t("maps", { count: shape[0], height: shape[1], width: shape[2] })
+    : t("row", { count: shape[0] });
 }
 
 function makeLayer(node) {
-  const label = labelOf(node.name), size = sizeText(node);
-  const canvas = make("canvas", { className: "pixels", tabIndex: 0, role: "application", "aria-label": t("layerLabel", { label, size }) });
-  const heading = make("h2", {}, label, make("span", { className: "quiet" }, ` ${[label, "images", "reshape"].includes(node.operation) ? "" : node.operation} · ${size}`));
+  const label = labelOf(node.name),
+    size = sizeText(node);
+  const canvas = make("canvas", {
+    className: "pixels",
+    tabIndex: 0,
+    role: "application",
+    "aria-label": t("layerLabel", { label, size }),
+  });
+  const heading = make(
+    "h2",
+    {},
+    label,
+    make(
+      "span",
+      { className: "quiet" },
+      ` ${[label, "images", "reshape"].includes(node.operation) ? "" : node.operation} · ${size}`,
+    ),
+  );
   const section = make("div", { className: "layer" }, heading, canvas);
   const layer = { node, canvas, section, layout: null, weights: null };
   canvas.addEventListener("click", (event) => {
-    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+    const box = canvas.getBoundingClientRect(),
+      scale = canvas.width / box.width;
     const place = hit(layer.layout, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
     if (place) choose(layer, layer.node.shape.length === 3 ? indexOf(layer.node.shape, place) : place[0]);
   });
   canvas.addEventListener("pointermove", (event) => {
-    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+    const box = canvas.getBoundingClientRect(),
+      scale = canvas.width / box.width;
     const place = tensors && hit(layer.layout, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
     if (!place) return void (canvas.title = "");
     const index = layer.node.shape.length === 3 ? indexOf(layer.node.shape, place) : place[0];
     canvas.title = `${unitName(label, layer.node.shape, index)}: ${tensors[layer.node.name][index].toFixed(3)}`;
   });
   canvas.addEventListener("keydown", (event) => moveUnit(layer, event));
-  canvas.addEventListener("focus", () => canvas.matches(":focus-visible") && unit?.node !== layer.node && choose(layer, 0));
+  canvas.addEventListener(
+    "focus",
+    () => canvas.matches(":focus-visible") && unit?.node !== layer.node && choose(layer, 0),
+  );
   if (["convolution", "linear"].includes(node.operation)) {
     layer.weights = make("canvas", { className: "pixels", role: "img", "aria-label": t("weightsOf", { label }) });
     const isFirst = node.inputs[0] === "images" && node.operation === "convolution";
-    section.append(make("details", { open: isFirst, ontoggle: () => requestAnimationFrame(paint) }, make("summary", {}, t("weightsOf", { label })), layer.weights));
+    section.append(
+      make(
+        "details",
+        { open: isFirst, ontoggle: () => requestAnimationFrame(paint) },
+        make("summary", {}, t("weightsOf", { label })),
+        layer.weights,
+      ),
+    );
   }
   return layer;
 }
 
 function moveUnit(layer, event) {
-  const { shape } = layer.node, index = unit?.node === layer.node ? unit.index : 0, place = placeOf(shape, index);
-  const steps = { ArrowLeft: [0, 0, -1], ArrowRight: [0, 0, 1], ArrowUp: [0, -1, 0], ArrowDown: [0, 1, 0], PageUp: [-1, 0, 0], PageDown: [1, 0, 0] };
+  const { shape } = layer.node,
+    index = unit?.node === layer.node ? unit.index : 0,
+    place = placeOf(shape, index);
+  const steps = {
+    ArrowLeft: [0, 0, -1],
+    ArrowRight: [0, 0, 1],
+    ArrowUp: [0, -1, 0],
+    ArrowDown: [0, 1, 0],
+    PageUp: [-1, 0, 0],
+    PageDown: [1, 0, 0],
+  };
   const step = steps[event.key];
-  if (event.key === "Home" && !event.ctrlKey) return event.preventDefault(), choose(layer, 0);
+  if (event.key === "Home" && !event.ctrlKey) return (event.preventDefault(), choose(layer, 0));
   if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   const clip = (value, size) => Math.min(Math.max(value, 0), size - 1);
   if (shape.length !== 3) return choose(layer, clip(index + step[0] + step[1] + step[2], shape[0]));
-  choose(layer, indexOf(shape, place.map((value, axis) => clip(value + step[axis], shape[axis]))));
+  choose(
+    layer,
+    indexOf(
+      shape,
+      place.map((value, axis) => clip(value + step[axis], shape[axis])),
+    ),
+  );
 }
 
 function choose(layer, index) {
@@ -158,20 +234,28 @@ function choose(layer, index) {
 }
 
 function selectFromAddress() {
-  const found = layers.find(({ node }) => node.name === state.layer) ?? layers[1], index = Number(state.unit ?? -1);
-  const size = found.node.shape.reduce((a, b) => a * b, 1), values = tensors[found.node.name];
+  const found = layers.find(({ node }) => node.name === state.layer) ?? layers[1],
+    index = Number(state.unit ?? -1);
+  const size = found.node.shape.reduce((a, b) => a * b, 1),
+    values = tensors[found.node.name];
   const strongest = values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
   unit = { node: found.node, index: Number.isInteger(index) && index >= 0 && index < size ? index : strongest };
 }
 
 function showTheUnit() {
   if (!unit || !tensors) return;
-  const card = byId("unit"), { section } = layers.find(({ node }) => node === unit.node);
+  const card = byId("unit"),
+    { section } = layers.find(({ node }) => node === unit.node);
   if (!isNarrow.matches && card.parentElement !== byId("side")) byId("side").prepend(card);
   if (isNarrow.matches && section.nextElementSibling !== card) section.after(card);
   if (unit.node.name === "images") {
-    const value = tensors.images[unit.index], title = unitName(t("images"), unit.node.shape, unit.index);
-    card.replaceChildren(make("h2", {}, title), make("p", { className: "unit-value" }, make("output", {}, value.toFixed(3))), make("p", {}, t("imagesUnit")));
+    const value = tensors.images[unit.index],
+      title = unitName(t("images"), unit.node.shape, unit.index);
+    card.replaceChildren(
+      make("h2", {}, title),
+      make("p", { className: "unit-value" }, make("output", {}, value.toFixed(3))),
+      make("p", {}, t("imagesUnit")),
+    );
     return tell(`${title}: ${value.toFixed(3)}`);
   }
   const explained = explain(net, tensors, shapes, unit.node, unit.index);
@@ -193,9 +277,13 @@ function paint() {
   if (!tensors || shownTab() !== "inside") return;
   const available = Math.max(byId("layers").clientWidth - 2, 100);
   for (const layer of layers) {
-    const { shape, name } = layer.node, values = tensors[name];
+    const { shape, name } = layer.node,
+      values = tensors[name];
     const [count, height, wide] = shape.length === 3 ? shape : [shape[0], 1, 1];
-    const options = shape.length === 3 ? { target: count === 1 ? 112 : 56 } : { target: count <= 20 ? 36 : count <= 128 ? 16 : 8, gap: 2 };
+    const options =
+      shape.length === 3
+        ? { target: count === 1 ? 112 : 56 }
+        : { target: count <= 20 ? 36 : count <= 128 ? 16 : 8, gap: 2 };
     layer.layout = layoutOf({ count, height, width: wide }, available, options);
     paintMaps(layer.canvas, values, layer.layout, largestOf(values));
     if (layer.layout.scale >= 24) numberUnits(layer.canvas, layer.layout, values);
@@ -212,9 +300,16 @@ function paint() {
 // Frames the unit, and its window in the layer before.
 function paintMarks() {
   if (!unit) return;
-  const layer = layers.find(({ node }) => node === unit.node), { shape } = unit.node;
+  const layer = layers.find(({ node }) => node === unit.node),
+    { shape } = unit.node;
   const [map, row = 0, column = 0] = placeOf(shape, unit.index);
-  frame(layer.canvas, layer.layout, { map, top: row, left: column, height: 1, width: 1 }, MARK, shape.length === 3 ? 3 : 2);
+  frame(
+    layer.canvas,
+    layer.layout,
+    { map, top: row, left: column, height: 1, width: 1 },
+    MARK,
+    shape.length === 3 ? 3 : 2,
+  );
   if (unit.node.name === "images") return;
   const { window, source } = explain(net, tensors, shapes, unit.node, unit.index);
   const before = layers.find(({ node }) => node.name === source);

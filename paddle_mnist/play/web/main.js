@@ -46,7 +46,8 @@ const saveCanvas = (canvas, name) => canvas.toBlob((blob) => save(blob, name));
 
 // The pad is transparent: saved, it gets the paper that is behind it on the page.
 function onPaper(canvas) {
-  const copy = document.createElement("canvas"), context = copy.getContext("2d");
+  const copy = document.createElement("canvas"),
+    context = copy.getContext("2d");
   [copy.width, copy.height] = [canvas.width, canvas.height];
   context.fillStyle = getComputedStyle(byId("frame")).backgroundColor;
   context.fillRect(0, 0, copy.width, copy.height);

@@ -9,7 +9,8 @@ const isDark = matchMedia("(prefers-color-scheme: dark)");
 // Returns [red, green, blue] for a share from -1 to 1 of the largest value.
 export function colourOf(share) {
   const { zero, above, below } = COLOURS[isDark.matches ? "dark" : "light"];
-  const end = share < 0 ? below : above, amount = Math.min(Math.abs(share), 1) ** 0.8;
+  const end = share < 0 ? below : above,
+    amount = Math.min(Math.abs(share), 1) ** 0.8;
   return zero.map((value, i) => Math.round(value + (end[i] - value) * amount));
 }
 
@@ -34,19 +35,34 @@ export function largestOf(values) {
 // Returns how to lay out maps of height × width in a given width: {columns, scale, gap, …}.
 export function layoutOf({ count, height, width }, available, { target = 56, columns = null, gap = 6 } = {}) {
   const scale = Math.max(1, Math.floor(target / Math.max(height, width)));
-  const stepX = width * scale + gap, stepY = height * scale + gap;
+  const stepX = width * scale + gap,
+    stepY = height * scale + gap;
   const fit = columns ?? Math.max(1, Math.min(count, Math.floor((available + gap) / stepX)));
   const rows = Math.ceil(count / fit);
-  return { count, height, width, scale, stepX, stepY, columns: fit, rows, fullWidth: fit * stepX - gap, fullHeight: rows * stepY - gap };
+  return {
+    count,
+    height,
+    width,
+    scale,
+    stepX,
+    stepY,
+    columns: fit,
+    rows,
+    fullWidth: fit * stepX - gap,
+    fullHeight: rows * stepY - gap,
+  };
 }
 
 // Paints maps that lie in values one after the other.
 export function paintMaps(canvas, values, layout, largest = largestOf(values)) {
-  const { count, height, width, scale, stepX, stepY, columns } = layout, context = canvas.getContext("2d");
+  const { count, height, width, scale, stepX, stepY, columns } = layout,
+    context = canvas.getContext("2d");
   [canvas.width, canvas.height] = [layout.fullWidth, layout.fullHeight];
-  const image = context.createImageData(canvas.width, canvas.height), pixels = new Uint32Array(image.data.buffer);
+  const image = context.createImageData(canvas.width, canvas.height),
+    pixels = new Uint32Array(image.data.buffer);
   for (let i = 0; i < count; i++) {
-    const left = (i % columns) * stepX, top = Math.floor(i / columns) * stepY;
+    const left = (i % columns) * stepX,
+      top = Math.floor(i / columns) * stepY;
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const [red, green, blue] = colourOf(values[(i * height + y) * width + x] / largest);
@@ -63,7 +79,8 @@ export function paintMaps(canvas, values, layout, largest = largestOf(values)) {
 
 // Writes the number of each unit of a row of features into its square.
 export function numberUnits(canvas, { count, scale, stepX, stepY, columns }, values) {
-  const context = canvas.getContext("2d"), largest = largestOf(values);
+  const context = canvas.getContext("2d"),
+    largest = largestOf(values);
   context.font = `600 ${Math.round(scale * 0.4)}px sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
@@ -75,18 +92,27 @@ export function numberUnits(canvas, { count, scale, stepX, stepY, columns }, val
 
 // Frames part of a map: {map, top, left, height, width} in its own pixels, clipped at its border.
 export function frame(canvas, layout, { map, top, left, height, width }, colour, lineWidth = 2) {
-  const { scale, stepX, stepY, columns } = layout, context = canvas.getContext("2d");
+  const { scale, stepX, stepY, columns } = layout,
+    context = canvas.getContext("2d");
   const [t, l] = [Math.max(top, 0), Math.max(left, 0)];
   const [b, r] = [Math.min(top + height, layout.height), Math.min(left + width, layout.width)];
   context.strokeStyle = colour;
   context.lineWidth = lineWidth;
-  context.strokeRect((map % columns) * stepX + l * scale, Math.floor(map / columns) * stepY + t * scale, (r - l) * scale, (b - t) * scale);
+  context.strokeRect(
+    (map % columns) * stepX + l * scale,
+    Math.floor(map / columns) * stepY + t * scale,
+    (r - l) * scale,
+    (b - t) * scale,
+  );
 }
 
 // Returns the [map, row, column] at a point of the canvas, in its own pixels, or null in a gap.
 export function hit({ count, height, width, scale, stepX, stepY, columns }, x, y) {
-  const across = Math.floor(x / stepX), down = Math.floor(y / stepY), map = down * columns + across;
-  const column = Math.floor((x - across * stepX) / scale), row = Math.floor((y - down * stepY) / scale);
+  const across = Math.floor(x / stepX),
+    down = Math.floor(y / stepY),
+    map = down * columns + across;
+  const column = Math.floor((x - across * stepX) / scale),
+    row = Math.floor((y - down * stepY) / scale);
   if (across < 0 || across >= columns || map < 0 || map >= count || row < 0 || column < 0) return null;
   return row < height && column < width ? [map, row, column] : null;
 }

@@ -6,8 +6,12 @@ import { state } from "./state.js";
 
 const MOST_ANSWERS = 6; // unless more are chosen
 const worker = new Worker("/web/worker.js", { type: "module" });
-const loaded = new Map(), tracing = new Map();
-let number = 0, listing = { models: [], default: null, note: null }, asked = false, again = false;
+const loaded = new Map(),
+  tracing = new Map();
+let number = 0,
+  listing = { models: [], default: null, note: null },
+  asked = false,
+  again = false;
 
 export const models = () => listing.models;
 export const modelOf = (id) => listing.models.find((model) => model.id === id);
@@ -21,8 +25,12 @@ export const note = () => listing.note;
 export function chosen() {
   const named = (state.nets ?? "").split(",").filter((id) => modelOf(id)?.trained);
   if (named.length) return named;
-  const others = trained().filter(({ id }) => id !== listing.default).sort((a, b) => (b.started ?? 0) - (a.started ?? 0));
-  return [...trained().filter(({ id }) => id === listing.default), ...others].slice(0, MOST_ANSWERS).map(({ id }) => id);
+  const others = trained()
+    .filter(({ id }) => id !== listing.default)
+    .sort((a, b) => (b.started ?? 0) - (a.started ?? 0));
+  return [...trained().filter(({ id }) => id === listing.default), ...others]
+    .slice(0, MOST_ANSWERS)
+    .map(({ id }) => id);
 }
 
 // Fetches the list of models; requests that come meanwhile are made once, afterwards.
@@ -41,7 +49,8 @@ export async function refresh() {
 // Returns {graph, parameters, shapes of the parameters, layers} of a net, once it is ready to answer. It is fetched
 // once for each state of its weights.
 export function load(id) {
-  const model = modelOf(id), have = loaded.get(id);
+  const model = modelOf(id),
+    have = loaded.get(id);
   if (have && have.weights === model.weights) return have.promise;
   const promise = fetchNet(model, have?.promise);
   loaded.set(id, { weights: model.weights, promise });
@@ -55,7 +64,8 @@ async function fetchNet(model, before) {
     before?.catch(() => null).then((net) => net ?? fetchGraph(model.id, which)) ?? fetchGraph(model.id, which),
     ask(modelPath(model.id, `weights?${which}`)),
   ]);
-  const parameters = {}, shapes = {};
+  const parameters = {},
+    shapes = {};
   for (const [name, array] of Object.entries(fetched.parameters)) {
     ({ shape: shapes[name], values: parameters[name] } = decode(array));
   }

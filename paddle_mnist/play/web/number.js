@@ -10,7 +10,7 @@ import { drawDigit } from "/shared/seen.js";
 // Returns a card with a net's answer to the digits, as the server gives it.
 export function showNumber({ model, read, digits, values, probabilities, error }, pictures, current) {
   const card = make("section", { className: "card answer number-card" }, make("h2", {}, modelOf(model)?.name ?? model));
-  if (error) return card.append(make("p", { className: "quiet" }, error)), card;
+  if (error) return (card.append(make("p", { className: "quiet" }, error)), card);
   card.append(make("p", { className: "read" }, make("output", { className: "digit" }, read)));
   const list = make("ol", { className: "readings" });
   pictures.forEach((picture, i) => {
@@ -19,7 +19,12 @@ export function showNumber({ model, read, digits, values, probabilities, error }
     const detail = probabilities ? percent(Math.max(...probabilities[i])) : values[i].toFixed(2);
     const button = make(
       "button",
-      { type: "button", "aria-pressed": i === current, "aria-label": t("readingOf", { place: i + 1, digit: digits[i] ?? t("noDigit"), detail }), onclick: () => choose(i) },
+      {
+        type: "button",
+        "aria-pressed": i === current,
+        "aria-label": t("readingOf", { place: i + 1, digit: digits[i] ?? t("noDigit"), detail }),
+        onclick: () => choose(i),
+      },
       canvas,
       make("strong", {}, String(digits[i] ?? "?")),
       make("span", { className: "quiet" }, detail),

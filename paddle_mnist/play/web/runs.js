@@ -17,15 +17,38 @@ const runs = () => models().filter(({ kind }) => kind === "run");
 
 // The runs whose curves are shown: those that the address names, else the newest.
 export function compared() {
-  if (state.runs !== undefined) return state.runs.split(",").filter((id) => modelOf(id)).slice(0, MOST);
-  return [...runs()].sort((a, b) => (b.started ?? 0) - (a.started ?? 0)).slice(0, 3).map(({ id }) => id);
+  if (state.runs !== undefined)
+    return state.runs
+      .split(",")
+      .filter((id) => modelOf(id))
+      .slice(0, MOST);
+  return [...runs()]
+    .sort((a, b) => (b.started ?? 0) - (a.started ?? 0))
+    .slice(0, 3)
+    .map(({ id }) => id);
 }
 
 export function startRuns() {
-  const scroll = make("div", { className: "scroll", role: "region", tabIndex: 0, "aria-label": t("settingsTitle") }, make("table", { id: "settings-table" }));
+  const scroll = make(
+    "div",
+    { className: "scroll", role: "region", tabIndex: 0, "aria-label": t("settingsTitle") },
+    make("table", { id: "settings-table" }),
+  );
   byId("panel-runs").append(
-    make("section", { className: "card" }, make("h2", {}, t("curvesTitle")), make("figure", { id: "compared-chart", className: "chart" }), make("figure", { id: "compared-accuracy", className: "chart" })),
-    make("section", { className: "card" }, make("h2", {}, t("settingsTitle")), make("p", { className: "quiet" }, t("settingsHint")), scroll),
+    make(
+      "section",
+      { className: "card" },
+      make("h2", {}, t("curvesTitle")),
+      make("figure", { id: "compared-chart", className: "chart" }),
+      make("figure", { id: "compared-accuracy", className: "chart" }),
+    ),
+    make(
+      "section",
+      { className: "card" },
+      make("h2", {}, t("settingsTitle")),
+      make("p", { className: "quiet" }, t("settingsHint")),
+      scroll,
+    ),
     make("section", { id: "confusion", className: "card" }),
   );
   startConfusion(byId("confusion"));
@@ -59,14 +82,33 @@ function drawCurves() {
 }
 
 function drawTable() {
-  const all = runs(), shown = compared(), focused = document.activeElement?.value;
+  const all = runs(),
+    shown = compared(),
+    focused = document.activeElement?.value;
   const names = [...new Set(all.flatMap(({ settings }) => Object.keys(settings ?? {})))];
-  const differs = new Set(names.filter((name) => new Set(all.filter(({ id }) => shown.includes(id)).map(({ settings }) => settings?.[name])).size > 1));
+  const differs = new Set(
+    names.filter(
+      (name) => new Set(all.filter(({ id }) => shown.includes(id)).map(({ settings }) => settings?.[name])).size > 1,
+    ),
+  );
   const heads = [t("shown"), t("run"), t("state"), t("result"), ...names];
   const body = make("tbody");
   for (const run of all) {
-    const box = make("input", { type: "checkbox", value: run.id, checked: shown.includes(run.id), "aria-label": t("showRun", { name: run.name }), onchange: toggle });
-    const row = make("tr", {}, make("td", {}, box), make("th", { scope: "row" }, run.name), make("td", {}, t(`state_${run.state}`)), make("td", {}, resultText(run)));
+    const box = make("input", {
+      type: "checkbox",
+      value: run.id,
+      checked: shown.includes(run.id),
+      "aria-label": t("showRun", { name: run.name }),
+      onchange: toggle,
+    });
+    const row = make(
+      "tr",
+      {},
+      make("td", {}, box),
+      make("th", { scope: "row" }, run.name),
+      make("td", {}, t(`state_${run.state}`)),
+      make("td", {}, resultText(run)),
+    );
     for (const name of names) {
       const value = run.settings?.[name] ?? "–";
       row.append(make("td", { className: differs.has(name) ? "differs" : "" }, String(value)));

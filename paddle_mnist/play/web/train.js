@@ -14,7 +14,10 @@ import { shownTab } from "./tabs.js";
 import { paintWeights } from "./weights.js";
 import { createAnswer } from "/shared/answer.js";
 
-let shown = null, requested = false, answerCard = null, training = { running: null, queued: [] };
+let shown = null,
+  requested = false,
+  answerCard = null,
+  training = { running: null, queued: [] };
 
 // The run that is shown: the one chosen, the one in training, or the newest.
 export const shownRun = () => {
@@ -30,12 +33,40 @@ export async function startTrain() {
   const view = make(
     "section",
     { id: "live", className: "card", "aria-label": t("liveTitle") },
-    make("div", { className: "row" }, make("label", { for: "shown-run" }, t("run")), select, make("span", { id: "run-state", className: "badge" })),
+    make(
+      "div",
+      { className: "row" },
+      make("label", { for: "shown-run" }, t("run")),
+      select,
+      make("span", { id: "run-state", className: "badge" }),
+    ),
     make("p", { id: "run-facts", className: "quiet" }),
-    make("div", { className: "row" }, button("stop"), button("resume"), make("label", { for: "resume-epochs" }, t("resumeEpochs")), make("input", { id: "resume-epochs", type: "number", min: 1, step: 1 })),
+    make(
+      "div",
+      { className: "row" },
+      button("stop"),
+      button("resume"),
+      make("label", { for: "resume-epochs" }, t("resumeEpochs")),
+      make("input", { id: "resume-epochs", type: "number", min: 1, step: 1 }),
+    ),
     make("p", { id: "run-error", role: "alert" }),
-    make("div", { id: "live-charts" }, make("figure", { id: "loss-chart", className: "chart" }), make("figure", { id: "accuracy-chart", className: "chart" })),
-    make("div", { id: "live-net" }, make("div", { id: "live-answer" }), make("figure", { id: "live-kernels" }, make("figcaption", { className: "quiet" }), make("canvas", { className: "pixels", role: "img" }))),
+    make(
+      "div",
+      { id: "live-charts" },
+      make("figure", { id: "loss-chart", className: "chart" }),
+      make("figure", { id: "accuracy-chart", className: "chart" }),
+    ),
+    make(
+      "div",
+      { id: "live-net" },
+      make("div", { id: "live-answer" }),
+      make(
+        "figure",
+        { id: "live-kernels" },
+        make("figcaption", { className: "quiet" }),
+        make("canvas", { className: "pixels", role: "img" }),
+      ),
+    ),
   );
   byId("panel-train").append(make("div", { id: "train" }, form, view));
   on("models", update);
@@ -73,7 +104,8 @@ async function begin(values) {
 }
 
 async function act(name) {
-  const run = shownRun(), epochs = Number(byId("resume-epochs").value) || null;
+  const run = shownRun(),
+    epochs = Number(byId("resume-epochs").value) || null;
   byId("run-error").textContent = "";
   try {
     await post(modelPath(run.id, name), name === "resume" ? { epochs } : {});
@@ -112,10 +144,13 @@ function update() {
 }
 
 function draw() {
-  const runs = models().filter(({ kind }) => kind === "run"), run = shownRun();
+  const runs = models().filter(({ kind }) => kind === "run"),
+    run = shownRun();
   byId("live").hidden = !run;
   if (!run) return;
-  byId("shown-run").replaceChildren(...runs.map(({ id, name }) => make("option", { value: id, selected: id === run.id }, name)));
+  byId("shown-run").replaceChildren(
+    ...runs.map(({ id, name }) => make("option", { value: id, selected: id === run.id }, name)),
+  );
   byId("run-state").textContent = t(`state_${run.state}`);
   byId("run-state").dataset.state = run.state;
   byId("stop-run").disabled = run.state !== "running" && run.state !== "queued";
@@ -127,7 +162,9 @@ function draw() {
 }
 
 function facts(run) {
-  const epochs = recordsOf(run.id).filter(isEpoch), last = epochs[epochs.length - 1], known = [];
+  const epochs = recordsOf(run.id).filter(isEpoch),
+    last = epochs[epochs.length - 1],
+    known = [];
   if (run.settings) known.push(t("factEpochs", { done: epochs.length, epochs: run.settings.epochs }));
   if (last) known.push(t("factValid", { loss: last.valid_loss.toPrecision(3) }));
   if (Number.isFinite(last?.accuracy)) known.push(t("factAccuracy", { accuracy: (100 * last.accuracy).toFixed(2) }));
@@ -144,7 +181,12 @@ function drawCurves(run) {
     ],
     { title: t("loss"), x: t("epochs"), y: "" },
   );
-  drawChart(byId("accuracy-chart"), [{ name: t("accuracyValid"), points: accuracy, index: 2, kind: "marked" }], { title: t("accuracy"), x: t("epochs"), y: "", percent: true });
+  drawChart(byId("accuracy-chart"), [{ name: t("accuracyValid"), points: accuracy, index: 2, kind: "marked" }], {
+    title: t("accuracy"),
+    x: t("epochs"),
+    y: "",
+    percent: true,
+  });
 }
 
 // Shows the first layer's weights, and what the net answers to the drawing by now.
@@ -152,7 +194,8 @@ async function drawNet(run) {
   byId("live-net").hidden = !run.trained;
   if (!run.trained) return;
   try {
-    const net = await load(run.id), digit = current();
+    const net = await load(run.id),
+      digit = current();
     const { answer } = await trace(run.id, digit ?? new Uint8Array(784));
     if (shownRun()?.id !== run.id) return;
     if (answerCard?.id !== run.id) {
@@ -160,8 +203,12 @@ async function drawNet(run) {
       answerCard = { id: run.id, show: createAnswer(byId("live-answer"), run.name, run.task === "regress" ? 1 : 10) };
     }
     answerCard.show(digit ? answer : null, t("nothing"));
-    const node = net.graph.nodes.find(({ parameters }) => parameters.weight), [caption, canvas] = byId("live-kernels").children;
-    const shapes = Object.fromEntries([["images", net.graph.inputShape], ...net.graph.nodes.map(({ name, shape }) => [name, shape])]);
+    const node = net.graph.nodes.find(({ parameters }) => parameters.weight),
+      [caption, canvas] = byId("live-kernels").children;
+    const shapes = Object.fromEntries([
+      ["images", net.graph.inputShape],
+      ...net.graph.nodes.map(({ name, shape }) => [name, shape]),
+    ]);
     caption.textContent = t("weightsOf", { label: node.layer ?? node.parameters.weight.replace(/\.weight$/, "") });
     canvas.setAttribute("aria-label", caption.textContent);
     paintWeights(canvas, net, shapes, node, Math.max(byId("live-kernels").clientWidth - 2, 200));

@@ -51,7 +51,8 @@ export default {
   loading: "Loading…",
   readingOf: "Digit {place}: {digit}, {detail}. Look at this digit",
   net: "Net",
-  insideHint: "Click a unit to see how it is computed. On the keyboard, Tab goes from layer to layer, arrows move within a map, Page Up and Page Down change the map. Blue is above zero, orange below.",
+  insideHint:
+    "Click a unit to see how it is computed. On the keyboard, Tab goes from layer to layer, arrows move within a map, Page Up and Page Down change the map. Blue is above zero, orange below.",
   insideBlank: "Draw a digit to see the values for it.",
   images: "input",
   imagesUnit: "A pixel, as the net gets it.",

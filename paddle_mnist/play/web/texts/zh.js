@@ -51,7 +51,8 @@ export default {
   loading: "正在加载……",
   readingOf: "第 {place} 位：{digit}，{detail}。查看这一位",
   net: "网络",
-  insideHint: "点击一个单元，查看它是怎样算出来的。键盘：Tab 在各层之间移动，方向键在特征图内移动，Page Up 和 Page Down 切换特征图。蓝色大于零，橙色小于零。",
+  insideHint:
+    "点击一个单元，查看它是怎样算出来的。键盘：Tab 在各层之间移动，方向键在特征图内移动，Page Up 和 Page Down 切换特征图。蓝色大于零，橙色小于零。",
   insideBlank: "写一个数字，即可看到对应的数值。",
   images: "输入",
   imagesUnit: "网络收到的一个像素。",
