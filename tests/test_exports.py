@@ -12,10 +12,10 @@ import paddle
 import pytest
 import random_nets
 
-from paddle_mnist import console, export, learners, nets
+from paddle_mnist import console, export, exports, learners, nets
 from paddle_mnist.engine import predicted_digits
 from paddle_mnist.errors import UserError
-from paddle_mnist.exports import DifferentError, to_onnx, to_paddle, verify
+from paddle_mnist.exports import DifferentError, quantize, to_onnx, to_paddle, verify
 from paddle_mnist.exports import export as write
 from paddle_mnist.exports.model import load_model
 from paddle_mnist.loader import to_input
@@ -59,7 +59,7 @@ def test_onnx_files_of_every_net_give_its_answers(onnx, data_file, net, task):
         outputs = model.raw_outputs(PIXELS[:n]) if n else np.zeros((0, model.num_outputs))
         assert answers.digits.dtype == np.int64
         assert (answers.digits == predicted_digits(outputs)).all()
-        assert close(answers.outputs, verify.expected(model, outputs) if n else answers.outputs[:0])
+        assert close(answers.outputs, verify.expected(model.answer, outputs) if n else answers.outputs[:0])
 
 
 @pytest.mark.parametrize(("net", "task"), [("cnn", "regress"), ("mlp", "classify"), ("nielsen", "classify")])
@@ -73,7 +73,7 @@ def test_paddle_programs_give_the_answers_of_their_net(data_file, net, task):
             answers = run(PIXELS[:n])
             outputs = model.raw_outputs(PIXELS[:n]) if n else np.zeros((0, model.num_outputs))
             assert (answers.digits == predicted_digits(outputs)).all()
-            assert close(answers.outputs, verify.expected(model, outputs) if n else answers.outputs[:0])
+            assert close(answers.outputs, verify.expected(model.answer, outputs) if n else answers.outputs[:0])
         with pytest.raises(ValueError, match="InvalidArgument"):
             run(PIXELS[:2, :27])
 
@@ -150,6 +150,19 @@ def test_adaptive_pools_and_layer_norms_are_written(onnx):
     assert close(to_onnx.runner(to_onnx.onnx_model(model, raw=True))(images).outputs, model.reference(images))
 
 
+@pytest.mark.parametrize("task", ["regress", "classify"])
+def test_onnx_file_gives_what_that_of_paddle2onnx_gives(onnx, task):
+    paddle2onnx = pytest.importorskip("paddle2onnx", reason="the other exporter, paddle2onnx, is not installed")
+    model = load_model(weights_of("cnn", task))
+    to_paddle.write_paddle(model, Path("net"), raw=True)
+    paddle2onnx.export("net.json", "net.pdiparams", "net.onnx", opset_version=17)
+    images = to_input(PIXELS[:7], "01")
+    ours, theirs = (
+        to_onnx.runner(data)(images) for data in (to_onnx.onnx_model(model, True), Path("net.onnx").read_bytes())
+    )
+    assert np.abs(ours.outputs - theirs.outputs).max() <= 1e-5 * np.abs(theirs.outputs).max()
+
+
 def test_onnx_files_refuse_other_shapes_and_dtypes(onnx):
     run = to_onnx.runner(to_onnx.onnx_model(load_model(nets.CNN(10))))
     for wrong in (PIXELS[:2].astype(np.float32), PIXELS[:2, :27], PIXELS[:2, np.newaxis], PIXELS[:2].astype(np.int64)):
@@ -183,10 +196,99 @@ def test_onnx_file_of_a_run_holds_its_settings_figures_and_data(onnx, trained):
 def test_int8_file_is_a_third_of_the_size_and_keeps_the_answers(onnx, trained):
     exported = write(trained, "onnx", int8=True)
     assert exported.paths == [trained / "model-int8.onnx"]
-    assert exported.size < 30_000
+    assert exported.size < 27_000
     comparison = exported.comparisons["ONNX Runtime"]
     assert comparison.changed <= 1
     assert 0 < comparison.difference < 0.05
+    assert exported.remarks == ("cnn, classification: int8 weights, uint8 activations",)
+    run = to_onnx.runner(exported.paths[0].read_bytes())
+    assert [run(PIXELS[:n]).digits.shape for n in (0, 1, 7, 1000)] == [(0,), (1,), (7,), (1000,)]
+
+
+@pytest.mark.parametrize("scheme", quantize.SCHEMES, ids=lambda scheme: scheme.name)
+@pytest.mark.parametrize(("net", "task"), [("fc", "regress"), ("cnn", "classify"), ("nielsen", "classify")])
+def test_int8_files_compute_what_the_quantized_net_computes(onnx, splits, net, task, scheme):
+    model = load_model(weights_of(net, task))
+    images = np.ascontiguousarray(splits.train.images)
+    net = quantize.quantize(model, images, scheme)
+    outputs = to_onnx.runner(to_onnx.onnx_model(net, raw=True))(to_input(images, "01")).outputs
+    wanted = model.raw_outputs(images)
+    assert np.abs(outputs - wanted).max() <= (1e-4 if scheme.parts == 2 else 0.02) * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("scheme", quantize.SCHEMES, ids=lambda scheme: scheme.name)
+@pytest.mark.parametrize("seed", range(4))
+def test_random_nets_in_int8_stay_close(onnx, seed, scheme):
+    choices = random.Random(seed)
+    paddle.seed(seed)
+    model = load_model(random_nets.random_net(lambda options: choices.choice(list(options)), 10))
+    images = np.rint(255 * random_nets.digits(20, seed)[:, 0]).astype(np.uint8)
+    net = quantize.quantize(model, images, scheme)
+    outputs = to_onnx.runner(to_onnx.onnx_model(net, raw=True))(to_input(images, "01")).outputs
+    wanted = model.raw_outputs(images)
+    spread = np.abs(wanted - wanted.mean(axis=0)).max()
+    assert np.abs(outputs - wanted).max() <= (0.01 if scheme.parts == 2 else 0.3) * spread, str(model.graph)
+
+
+def test_rounded_weights_make_up_for_each_other():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 8)) @ rng.normal(size=(8, 40)) + 0.1 * rng.normal(size=(500, 40))  # 40 inputs, related
+    rows = rng.normal(size=(3, 40))
+    scales = np.abs(rows).max(axis=1) / quantize.LEVELS
+    q = quantize.round_rows(rows, scales, x.T @ x / len(x))
+    steps = scales[:, np.newaxis]
+    error, of_nearest = (np.square(x @ (values * steps - rows).T).mean() for values in (q, np.rint(rows / steps)))
+    assert (q == np.rint(q)).all()
+    assert np.abs(q).max() <= quantize.LEVELS
+    assert error < 0.5 * of_nearest
+
+
+def test_range_clips_rare_values_to_round_the_others_better():
+    x = np.random.default_rng(0).random(10_000, dtype=np.float32)
+    whole = quantize.best_range(x)
+    assert (whole.scale, whole.zero_point) == (pytest.approx(x.max() / 255), 0)
+    x = np.append(np.random.default_rng(0).normal(size=100_000), 20).astype(np.float32)
+    assert quantize.best_range(x).scale < 0.95 * (20 - x.min()) / 255
+
+
+def test_net_that_int8_changes_is_stored_more_exactly(onnx, data_file):
+    exported = write(Brightest(0.5, -4), "onnx", out="exact.onnx", int8=True, data=data_file, pixel_range="raw")
+    assert exported.comparisons["ONNX Runtime"].changed == 0
+
+
+def test_int8_that_changes_too_many_answers_is_refused_in_every_scheme(onnx, trained, monkeypatch):
+    def damaged(model, images, scheme):
+        weights = {**model.weights, "fc.bias": np.eye(10, dtype=np.float32)[3] * 100}
+        return quantize.Int8Net(dataclasses.replace(model, weights=weights), scheme, {}, {})
+
+    monkeypatch.setattr(exports.write, "quantize", damaged)
+    with pytest.raises(DifferentError, match=r"in int8, \d+ of 50 answers change .* evaluation digit \d+ is 3 instead"):
+        write(trained, "onnx", out="damaged.onnx", int8=True)
+    assert not Path("damaged.onnx").exists()
+
+
+def test_batch_norms_are_folded_into_the_layer_before_them(onnx):
+    paddle.seed(0)
+    layers = paddle.nn
+    net = layers.Sequential(
+        layers.Conv2D(1, 4, 3, bias_attr=False),
+        layers.BatchNorm2D(4),
+        layers.ReLU(),
+        layers.MaxPool2D(4),
+        layers.BatchNorm2D(4),
+        layers.Flatten(),
+        layers.Linear(144, 10),
+        layers.BatchNorm1D(10),
+    )
+    rng = np.random.default_rng(0)
+    for norm in (net[1], net[4], net[7]):
+        for tensor in (norm.weight, norm.bias, norm._mean, norm._variance):
+            tensor.set_value(rng.uniform(0.5, 2, tensor.shape).astype(np.float32))
+    model = load_model(net)
+    operations = [node.operation for node in model.graph.nodes]
+    assert operations == ["convolution", "max_pool", "relu", "batch_norm", "reshape", "linear"]
+    images = random_nets.digits(5, 0)
+    assert close(to_onnx.runner(to_onnx.onnx_model(model, raw=True))(images).outputs, model.reference(images))
 
 
 def test_different_export_is_refused_and_not_written(onnx, trained, monkeypatch):
@@ -229,8 +331,8 @@ def test_wrong_arguments_are_refused(onnx, data_file, arguments, message):
         write(*arguments, data=data_file)
 
 
-def test_int8_needs_onnx(data_file):
-    with pytest.raises(UserError, match="int8 must be used with onnx, got paddle"):
+def test_int8_needs_onnx_or_html(data_file):
+    with pytest.raises(UserError, match="int8 must be used with onnx or html, got paddle"):
         write(weights_of("fc"), "paddle", int8=True, data=data_file)
 
 

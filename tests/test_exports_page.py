@@ -21,7 +21,7 @@ from paddle_mnist import nets
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.engine import predicted_digits
 from paddle_mnist.errors import UserError
-from paddle_mnist.exports import export, to_html, verify
+from paddle_mnist.exports import export, page_twin, quantize, to_html, verify
 from paddle_mnist.exports.model import load_model
 from paddle_mnist.pictures.preprocess import find_ink, prepare_digit
 from paddle_mnist.recipes import settings_for
@@ -96,7 +96,36 @@ def test_random_nets_give_what_paddle_gives(seed):
     answers = to_html.node_runner(to_html.html_page([model]), model)(images)
     raw_outputs = model.raw_outputs(images)
     tolerance = 3e-5 * max(1, np.abs(raw_outputs).max())
-    assert np.abs(answers.outputs - verify.expected(model, raw_outputs)).max() <= tolerance, str(model.graph)
+    assert np.abs(answers.outputs - verify.expected(model.answer, raw_outputs)).max() <= tolerance, str(model.graph)
+
+
+@needs_node
+@pytest.mark.parametrize("scheme", [None, *quantize.SCHEMES_OF_WEIGHTS], ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_twin_of_a_page_gives_what_its_javascript_gives(seed, scheme):
+    choices = random.Random(200 + seed)
+    paddle.seed(seed)
+    model = load_model(random_nets.random_net(lambda options: choices.choice(list(options)), 10))
+    images = np.rint(255 * random_nets.digits(5, seed)[:, 0]).astype(np.uint8)
+    page = to_html.html_page([quantize.quantize(model, images, scheme) if scheme else model])
+    found, wanted = page_twin.runner(page)(images), to_html.node_runner(page, model)(images)
+    assert (found.digits == wanted.digits).all()
+    assert np.abs(found.outputs - wanted.outputs).max() <= 3e-5, str(model.graph)
+
+
+def test_page_without_node_is_checked_by_its_twin_and_says_so(data_file, monkeypatch):
+    monkeypatch.setattr(to_html, "find_node", lambda: None)
+    exported = export(nets.CNN(1), "html", "page.html", data=data_file)
+    assert exported.comparisons["the page's twin in Python"].changed == 0
+    assert "its JavaScript was not run" in exported.remarks[0]
+    assert "the page's twin in Python" in exported.paths[0].read_text("utf-8")
+
+
+def test_page_in_int8_is_below_100_kb(data_file):
+    exported = export(nets.CNN(10), "html", "page.html", int8=True, data=data_file)
+    assert exported.size < 100_000
+    assert all(comparison.changed <= 1 for comparison in exported.comparisons.values())
+    assert exported.remarks[0].startswith("CNN: ")
 
 
 def test_page_is_one_file_without_addresses_and_below_300_kb(data_file):
@@ -106,7 +135,7 @@ def test_page_is_one_file_without_addresses_and_below_300_kb(data_file):
     assert "http://" not in page
     assert "https://" not in page
     assert "import " not in page.split('id="program"')[1]
-    assert bool(exported.comparisons) != bool(exported.remarks)
+    assert len(exported.comparisons) == 1
 
 
 def test_names_cannot_end_the_data_of_a_page():

@@ -15,6 +15,7 @@ import paddle
 from paddle_mnist import __version__
 from paddle_mnist.engine import Learner
 from paddle_mnist.errors import UserError
+from paddle_mnist.exports.fold import fold_batch_norms
 from paddle_mnist.learners import PaddleLearner
 from paddle_mnist.loader import to_input
 from paddle_mnist.program import Graph, NotCoveredError, capture, rewrite
@@ -32,7 +33,7 @@ class Model:
     Attributes:
         name: of the net, for people.
         layer: the net as a ``paddle.nn.Layer`` in evaluation mode: float32 [n, 1, 28, 28] in, raw outputs [n, k] out.
-        graph: what the layer computes.
+        graph: what the layer computes, with batch norms folded into the layers before them.
         weights: the parameters and buffers that the graph names, float32.
         pixel_range: what the net was trained on: ``"01"``, ``"pm1"`` or ``"raw"``.
         answer: ``"probabilities"``: the softmax of the raw outputs; or ``"value"``: the largest raw output, where a net
@@ -111,6 +112,7 @@ def _model(
         )
     tensors = {**dict(layer.named_parameters()), **dict(layer.named_buffers())}
     weights = {key: np.ascontiguousarray(tensors[key].numpy(), dtype=np.float32) for key in graph.parameters}
+    graph, weights = fold_batch_norms(graph, weights)
     for key, array in weights.items():
         if not np.isfinite(array).all():
             raise UserError(f"{name} cannot be exported: {key} must be finite, got NaN or infinity")

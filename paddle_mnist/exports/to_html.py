@@ -11,7 +11,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ import numpy as np
 
 from paddle_mnist.errors import UserError, quote
 from paddle_mnist.exports.model import Model
+from paddle_mnist.exports.quantize import Int8Net, Int8Weight
 from paddle_mnist.exports.verify import Answers, Run
+from paddle_mnist.program import Graph, Node
 
 # A module comes after those that it imports.
 MODULES = ("net.js", "prepare.js", "pad.js", "photo.js", "seen.js", "answer.js", "page.js")
@@ -28,9 +30,9 @@ STYLES = ("base.css", "page.css")
 SECONDS_PER_IMAGE = 0.5  # after which Node.js is stopped
 
 
-def html_page(models: Sequence[Model]) -> str:
+def html_page(nets: Sequence[Model | Int8Net]) -> str:
     """Return the page of some nets, which answer side by side."""
-    described = json.dumps([_describe(model) for model in models], separators=(",", ":"))
+    described = json.dumps([_describe(net) for net in nets], separators=(",", ":"))
     page = _web("page.html").replace("/*STYLE*/", "".join(map(_web, STYLES)))
     page = page.replace("/*PROGRAM*/", f'"use strict";\n(() => {{\n{_program()}}})();\n')
     return page.replace("/*MODELS*/", described.replace("<", "\\u003c"))  # no text in it can end the element
@@ -68,36 +70,48 @@ def node_runner(page: str, model: Model, index: int = 0) -> Run:
     return run
 
 
-def _describe(model: Model) -> dict[str, Any]:
+def _describe(net: Model | Int8Net) -> dict[str, Any]:
     """Return a net as JSON can hold it."""
-    graph = model.graph
-    nodes = []
-    for node in graph.nodes:
-        described: dict[str, Any] = {
-            "name": node.name,
-            "operation": node.operation,
-            "inputs": node.inputs,
-            "shape": node.shape,
-            "parameters": dict(node.parameters),
-            "attributes": dict(node.attributes),
-        }
-        if node.operation == "convolution":
-            described["kernel"] = graph.parameters[node.parameters["weight"]][2:]
-        nodes.append(described)
-    flat = [model.weights[name].astype("<f4").ravel() for name in graph.parameters]
-    weights = np.concatenate(flat) if flat else np.zeros(0, "<f4")
+    model, int8 = (net.model, net.weights) if isinstance(net, Int8Net) else (net, {})
+    parameters: list[tuple[str | int, ...]] = []
+    arrays: list[np.ndarray] = []
+    for name in model.graph.parameters:
+        size = int(model.weights[name].size)
+        if name not in int8:
+            parameters.append((name, size))
+            arrays.append(model.weights[name].astype("<f4"))
+            continue
+        stored = int8[name]
+        parameters.append((name, size, len(stored.scales), len(stored.parts)))
+        arrays += [stored.scales.astype("<f4"), *(np.moveaxis(part, stored.axis, 0) for part in stored.parts)]
     return {
         "name": model.name,
         "metadata": model.metadata,
         "pixelRange": model.pixel_range,
         "answer": model.answer,
         "graph": {
-            "inputShape": graph.input_shape,
-            "parameters": [[name, int(model.weights[name].size)] for name in graph.parameters],
-            "nodes": nodes,
+            "inputShape": model.graph.input_shape,
+            "parameters": parameters,
+            "nodes": [_describe_node(node, model.graph, int8) for node in model.graph.nodes],
         },
-        "weights": base64.b64encode(weights.tobytes()).decode(),
+        "weights": base64.b64encode(b"".join(array.tobytes() for array in arrays)).decode(),
     }
+
+
+def _describe_node(node: Node, graph: Graph, int8: Mapping[str, Int8Weight]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": node.name,
+        "operation": node.operation,
+        "inputs": node.inputs,
+        "shape": node.shape,
+        "parameters": dict(node.parameters),
+        "attributes": dict(node.attributes),
+    }
+    if node.operation == "convolution":
+        described["kernel"] = graph.parameters[node.parameters["weight"]][2:]
+    if node.operation == "linear" and node.parameters["weight"] in int8:
+        described["attributes"]["transposed"] = True  # int8 is stored output by output
+    return described
 
 
 def _program() -> str:

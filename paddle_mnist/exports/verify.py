@@ -74,17 +74,17 @@ def compare(model: Model, run: Run, split: Split, raw: bool = False, int8: bool 
     raw_outputs = np.concatenate([model.raw_outputs(images) for images in _chunks(split.images)])
     answers = [run(to_input(images, model.pixel_range) if raw else images) for images in _chunks(split.images)]
     outputs = np.concatenate([answer.outputs for answer in answers]).astype(np.float64)
-    wanted = raw_outputs.astype(np.float64) if raw else expected(model, raw_outputs)
+    wanted = raw_outputs.astype(np.float64) if raw else expected(model.answer, raw_outputs)
     if outputs.shape != wanted.shape:
         raise DifferentError(f"the export gives outputs of the shape {outputs.shape}, where {wanted.shape} is right")
     digits = predicted_digits(outputs) if raw else np.concatenate([answer.digits for answer in answers])
     return _judged(predicted_digits(raw_outputs), digits, _distances(wanted, outputs, raw_outputs), split.labels, int8)
 
 
-def expected(model: Model, raw_outputs: np.ndarray) -> np.ndarray:
+def expected(answer: str, raw_outputs: np.ndarray) -> np.ndarray:
     """Return what a complete export should give for raw outputs [n, k]: probabilities [n, 10] or values [n]."""
     outputs = raw_outputs.astype(np.float64)
-    if model.answer == "value":
+    if answer == "value":
         return outputs.max(axis=1)
     powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

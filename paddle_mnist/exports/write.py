@@ -14,14 +14,17 @@ import paddle
 
 from paddle_mnist.dataset import Dataset, open_dataset
 from paddle_mnist.errors import UserError
-from paddle_mnist.exports import to_html, to_onnx
+from paddle_mnist.exports import page_twin, to_html, to_onnx
 from paddle_mnist.exports.model import Model, load_model
-from paddle_mnist.exports.verify import Comparison, compare
+from paddle_mnist.exports.quantize import SCHEMES, SCHEMES_OF_WEIGHTS, Int8Net, Scheme, quantize
+from paddle_mnist.exports.verify import Comparison, DifferentError, Run, compare
 from paddle_mnist.recipes import check_choice
+from paddle_mnist.splits import Split
 from paddle_mnist.storage.files import atomic_write, os_errors_as
 
 FORMATS = ("paddle", "onnx", "html")
-CALIBRATION = 500  # training digits that the ranges for int8 are measured on
+CALIBRATION = 500  # training digits that int8 is measured on
+UNSEEN = 5000  # further training digits that it must get right
 
 Log = Callable[[str], None]
 
@@ -66,7 +69,8 @@ def export(
         out: the file to write; for ``"paddle"``, what the names of the files begin with. ``None`` writes
             ``model.onnx``, ``model.html``, or ``model.json`` and ``model.pdiparams``, into the run folder, or beside a
             file of weights under its name.
-        int8: quantize an ONNX file to 8 bits, with ranges measured on 500 training digits.
+        int8: store weights in 8 bits, in the first way of ``quantize.SCHEMES`` that keeps the answers. What is measured
+            for that is measured on 500 training digits.
         raw: write the net alone: float32 [n, 1, 28, 28] in the net's own pixel range in, raw outputs [n, k] out.
             Otherwise pixels uint8 [n, 28, 28] go in, and digits and probabilities or values come out.
         data: the digits to verify with, as ``open_dataset`` takes them; ``None`` takes those of the run.
@@ -79,8 +83,8 @@ def export(
         UserError: an argument is not one of the above, or the net computes something that cannot be exported.
     """
     check_choice("to", to, FORMATS)
-    if int8 and to != "onnx":
-        raise UserError(f"int8 must be used with onnx, got {to}")
+    if int8 and to == "paddle":
+        raise UserError("int8 must be used with onnx or html, got paddle")
     if raw and to == "html":
         raise UserError("raw must be used with onnx or paddle, got html")
     if beside and to != "html":
@@ -93,7 +97,7 @@ def export(
     models = [replace(one, metadata={**one.metadata, "verified_on_sha256": dataset.sha256}) for one in models]
     with os_errors_as(f"cannot write {path}"):
         if to == "html":
-            return _write_html(models, path, dataset)
+            return _write_html(models, path, dataset, int8)
         if to == "onnx":
             return _write_onnx(models[0], path, dataset, raw, int8)
         return _write_paddle(models[0], path, dataset, raw)
@@ -103,7 +107,7 @@ def _path(
     source: str | os.PathLike[str] | paddle.nn.Layer, to: str, out: str | os.PathLike[str] | None, int8: bool
 ) -> Path:
     """Return the file to write, or what the names of the files begin with."""
-    suffix = {"onnx": "-int8.onnx" if int8 else ".onnx", "html": ".html", "paddle": ""}[to]
+    suffix = "" if to == "paddle" else f"{'-int8' if int8 else ''}.{to}"
     if out is not None:
         path = Path(out)
         if path.is_dir():
@@ -116,14 +120,44 @@ def _path(
 
 
 def _write_onnx(model: Model, path: Path, dataset: Dataset, raw: bool, int8: bool) -> Exported:
-    if int8:
-        content = to_onnx.quantized(model, np.ascontiguousarray(dataset.train.images[:CALIBRATION]), raw)
-    else:
-        content = to_onnx.onnx_model(model, raw)
-    comparison = compare(model, to_onnx.runner(content), dataset.eval, raw, int8)
+    def run(net: Model | Int8Net) -> Run:
+        return to_onnx.runner(to_onnx.onnx_model(net, raw))
+
+    net = _in_int8(model, dataset, run, SCHEMES, raw) if int8 else model
+    comparison = compare(model, run(net), dataset.eval, raw, int8)
     with atomic_write(path) as file:
-        file.write(content)
-    return Exported([path], {"ONNX Runtime": comparison})
+        file.write(to_onnx.onnx_model(net, raw))
+    return Exported([path], {"ONNX Runtime": comparison}, _stored_as([net]))
+
+
+def _in_int8(
+    model: Model, dataset: Dataset, run: Callable[[Int8Net], Run], schemes: Sequence[Scheme], raw: bool = False
+) -> Int8Net:
+    """Return a net in the first of some schemes that keeps its answers, or in the last one if none does.
+
+    Args:
+        model: the net.
+        dataset: the digits.
+        run: returns what runs the export of a net in int8.
+        schemes: to choose from.
+        raw: whether the export is.
+    """
+    images = np.ascontiguousarray(dataset.train.images[:CALIBRATION])
+    first = CALIBRATION if len(dataset.train.labels) > CALIBRATION else 0
+    unseen = Split(*(array[first : first + UNSEEN] for array in dataset.train))
+    for scheme in schemes:
+        net = quantize(model, images, scheme)
+        try:
+            for split in (unseen, dataset.eval):
+                compare(model, run(net), split, raw, int8=True)
+        except DifferentError:
+            continue
+        break
+    return net
+
+
+def _stored_as(nets: Sequence[Model | Int8Net]) -> tuple[str, ...]:
+    return tuple(f"{net.model.name}: {net.scheme.name}" for net in nets if isinstance(net, Int8Net))
 
 
 def _write_paddle(model: Model, path: Path, dataset: Dataset, raw: bool) -> Exported:
@@ -139,16 +173,23 @@ def _write_paddle(model: Model, path: Path, dataset: Dataset, raw: bool) -> Expo
     return Exported(paths, comparisons)
 
 
-def _write_html(models: list[Model], path: Path, dataset: Dataset) -> Exported:
-    page = to_html.html_page(models)
+def _write_html(models: list[Model], path: Path, dataset: Dataset, int8: bool) -> Exported:
+    def run(net: Model | Int8Net) -> Run:
+        return page_twin.runner(to_html.html_page([net]))
+
+    by_node = to_html.find_node() is not None
+    verified_by = "Node.js" if by_node else "the page's twin in Python"
+    models = [replace(model, metadata={**model.metadata, "verified_by": verified_by}) for model in models]
+    nets = [_in_int8(model, dataset, run, SCHEMES_OF_WEIGHTS) if int8 else model for model in models]
+    page = to_html.html_page(nets)
     comparisons: dict[str, Comparison] = {}
-    remarks: tuple[str, ...] = ()
-    if to_html.find_node():
-        for index, model in enumerate(models):
-            name = "Node.js" if len(models) == 1 else f"Node.js, net {index + 1} ({model.name})"
-            comparisons[name] = compare(model, to_html.node_runner(page, model, index), dataset.eval)
-    else:
-        remarks = ("the page was not verified: Node.js, which runs it for that, was not found",)
+    for index, model in enumerate(models):
+        name = verified_by if len(models) == 1 else f"{verified_by}, net {index + 1} ({model.name})"
+        runner = to_html.node_runner(page, model, index) if by_node else page_twin.runner(page, index)
+        comparisons[name] = compare(model, runner, dataset.eval, int8=int8)
+    remarks = _stored_as(nets)
+    if not by_node:
+        remarks += ("Node.js was not found: the nets in the page were run in Python, its JavaScript was not run",)
     with atomic_write(path, "w") as file:
         file.write(page)
     return Exported([path], comparisons, remarks)

@@ -27,19 +27,22 @@ export function createNet({ graph, weights, parameters, pixelRange, answer }) {
   return { run: (pixels) => trace(pixels).answer, trace, parameters, shapes };
 }
 
-// Parameters are described as [name, size], for float32, or as [name, size, rows]: so many float32 scales, each for an
-// equal share of the int8 values that follow.
+// Parameters are described as [name, size], for float32, or as [name, size, rows, parts]: so many float32 scales, each for
+// an equal share of the int8 values that follow. A second part of values, with steps of 1/254, is added to the first.
 function readParameters(described, weights) {
   const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0)), parameters = {};
   let place = 0;
   const floats = (count) => new Float32Array(bytes.slice(place, (place += 4 * count)).buffer);
-  for (const [name, size, rows] of described) {
+  for (const [name, size, rows, parts] of described) {
     if (rows === undefined) {
       parameters[name] = floats(size);
       continue;
     }
-    const scales = floats(rows), values = new Int8Array(bytes.slice(place, (place += size)).buffer);
-    parameters[name] = Float32Array.from(values, (value, i) => value * scales[Math.floor((i * rows) / size)]);
+    const scales = floats(rows), sum = (parameters[name] = new Float32Array(size));
+    for (let part = 0; part < parts; part++) {
+      const values = new Int8Array(bytes.slice(place, (place += size)).buffer);
+      values.forEach((value, i) => (sum[i] += (value * scales[Math.floor((i * rows) / size)]) / 254 ** part));
+    }
   }
   return parameters;
 }
