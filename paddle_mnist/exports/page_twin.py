@@ -72,5 +72,7 @@ def _values(described: list[list[Any]], data: bytes) -> dict[str, np.ndarray]:
             continue
         rows, parts = in_int8
         scales = np.repeat(take(rows, "<f4"), size // rows)
-        found[name] = sum(take(size, "i1") * (scales / np.float32(FINER**part)) for part in range(parts))
+        found[name] = np.zeros(size, np.float32)
+        for part in range(parts):
+            found[name] += take(size, "i1") * (scales / np.float32(FINER**part))
     return found

@@ -71,8 +71,10 @@ class Int8Weight:
     def values(self) -> np.ndarray:
         """Return the weight, float32."""
         shape = [-1 if axis == self.axis else 1 for axis in range(self.parts[0].ndim)]
-        steps = (self.scales / np.float32(FINER**number) for number in range(len(self.parts)))
-        return sum(part * step.reshape(shape) for part, step in zip(self.parts, steps, strict=True))
+        total = np.zeros(self.parts[0].shape, np.float32)
+        for number, part in enumerate(self.parts):
+            total += part * (self.scales / np.float32(FINER**number)).reshape(shape)
+        return total
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from paddle_mnist.labs.exercises.base import Answer, Exercise, Wrong, call, expect
@@ -54,7 +56,7 @@ def _check_varint(answer: Answer) -> None:
         found = call(answer, value, on=on)
         if isinstance(found, bytearray):
             found = bytes(found)
-        slips = [
+        slips: list[tuple[Any, str]] = [
             (b"", "0 takes one byte too"),
             (bytes(byte & 127 for byte in wanted), "set the top bit (add 128) of every byte but the last"),
             (bytes(byte | 128 for byte in wanted), "the last byte has no top bit: nothing follows it"),
