@@ -3,10 +3,11 @@
 import { emit, on } from "./bus.js";
 import { current } from "./desk.js";
 import { announce, byId, make } from "./dom.js";
-import { explain, indexOf, placeOf } from "./explain.js";
+import { explain, placeOf } from "./explain.js";
 import { startInfluence } from "./influence.js";
 import { t } from "./language.js";
-import { frame, hit, largestOf, layoutOf, numberUnits, onColours, paintMaps } from "./maps.js";
+import { makeLayer, markUnit, markWindow, paintLayer } from "./layers.js";
+import { onColours } from "./maps.js";
 import { defaultModel, load, trace, trained } from "./nets.js";
 import { setState, state } from "./state.js";
 import { shownTab } from "./tabs.js";
@@ -14,8 +15,7 @@ import { showUnit, unitName } from "./unit.js";
 import { paintWeights } from "./weights.js";
 
 const isNarrow = matchMedia("(max-width: 72rem)"); // then there is no room beside the layers
-const MARK = "#d55e00",
-  QUIET_MS = 400;
+const QUIET_MS = 400; // without a change, before a screen reader hears the unit
 // The net that is shown, its values for the drawing, the layers on the page, and the unit: {node, index}.
 let net = null,
   shapes = {},
@@ -64,7 +64,10 @@ export function startInside() {
   on("models", update);
   on("digits", update);
   on("tab", update);
-  on("address", update);
+  on("address", () => {
+    unit = null;
+    update();
+  });
   onColours(paint);
   isNarrow.addEventListener("change", showTheUnit);
   new ResizeObserver(() => {
@@ -133,98 +136,18 @@ function build(id, fetched) {
     unit.node = layers.find(({ node }) => node.name === unit.node.name).node;
     return;
   }
-  layers = [input, ...net.graph.nodes].map(makeLayer);
+  layers = [input, ...net.graph.nodes].map((node) => makeLayer(node, labelOf(node.name), actions));
   byId("side").prepend(byId("unit"));
   byId("layers").replaceChildren(...layers.map(({ section }) => section));
 }
 
-function sizeText({ shape }) {
-  return shape.length === 3
-    ? t("maps", { count: shape[0], height: shape[1], width: shape[2] })
-    : t("row", { count: shape[0] });
-}
-
-function makeLayer(node) {
-  const label = labelOf(node.name),
-    size = sizeText(node);
-  const canvas = make("canvas", {
-    className: "pixels",
-    tabIndex: 0,
-    role: "application",
-    "aria-label": t("layerLabel", { label, size }),
-  });
-  const heading = make(
-    "h2",
-    {},
-    label,
-    make(
-      "span",
-      { className: "quiet" },
-      ` ${[label, "images", "reshape"].includes(node.operation) ? "" : node.operation} · ${size}`,
-    ),
-  );
-  const section = make("div", { className: "layer" }, heading, canvas);
-  const layer = { node, canvas, section, layout: null, weights: null };
-  canvas.addEventListener("click", (event) => {
-    const box = canvas.getBoundingClientRect(),
-      scale = canvas.width / box.width;
-    const place = hit(layer.layout, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
-    if (place) choose(layer, layer.node.shape.length === 3 ? indexOf(layer.node.shape, place) : place[0]);
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const box = canvas.getBoundingClientRect(),
-      scale = canvas.width / box.width;
-    const place = tensors && hit(layer.layout, (event.clientX - box.left) * scale, (event.clientY - box.top) * scale);
-    if (!place) return void (canvas.title = "");
-    const index = layer.node.shape.length === 3 ? indexOf(layer.node.shape, place) : place[0];
-    canvas.title = `${unitName(label, layer.node.shape, index)}: ${tensors[layer.node.name][index].toFixed(3)}`;
-  });
-  canvas.addEventListener("keydown", (event) => moveUnit(layer, event));
-  canvas.addEventListener(
-    "focus",
-    () => canvas.matches(":focus-visible") && unit?.node !== layer.node && choose(layer, 0),
-  );
-  if (["convolution", "linear"].includes(node.operation)) {
-    layer.weights = make("canvas", { className: "pixels", role: "img", "aria-label": t("weightsOf", { label }) });
-    const isFirst = node.inputs[0] === "images" && node.operation === "convolution";
-    section.append(
-      make(
-        "details",
-        { open: isFirst, ontoggle: () => requestAnimationFrame(paint) },
-        make("summary", {}, t("weightsOf", { label })),
-        layer.weights,
-      ),
-    );
-  }
-  return layer;
-}
-
-function moveUnit(layer, event) {
-  const { shape } = layer.node,
-    index = unit?.node === layer.node ? unit.index : 0,
-    place = placeOf(shape, index);
-  const steps = {
-    ArrowLeft: [0, 0, -1],
-    ArrowRight: [0, 0, 1],
-    ArrowUp: [0, -1, 0],
-    ArrowDown: [0, 1, 0],
-    PageUp: [-1, 0, 0],
-    PageDown: [1, 0, 0],
-  };
-  const step = steps[event.key];
-  if (event.key === "Home" && !event.ctrlKey) return (event.preventDefault(), choose(layer, 0));
-  if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
-  event.preventDefault();
-  const clip = (value, size) => Math.min(Math.max(value, 0), size - 1);
-  if (shape.length !== 3) return choose(layer, clip(index + step[0] + step[1] + step[2], shape[0]));
-  choose(
-    layer,
-    indexOf(
-      shape,
-      place.map((value, axis) => clip(value + step[axis], shape[axis])),
-    ),
-  );
-}
+// What a layer asks for.
+const actions = {
+  choose,
+  chosen: (layer) => (unit?.node === layer.node ? unit.index : null),
+  valueOf: (layer, index) => tensors[layer.node.name][index],
+  repaint: paint,
+};
 
 function choose(layer, index) {
   [unit, channel] = [{ node: layer.node, index }, null];
@@ -277,20 +200,11 @@ function paint() {
   if (!tensors || shownTab() !== "inside") return;
   const available = Math.max(byId("layers").clientWidth - 2, 100);
   for (const layer of layers) {
-    const { shape, name } = layer.node,
-      values = tensors[name];
-    const [count, height, wide] = shape.length === 3 ? shape : [shape[0], 1, 1];
-    const options =
-      shape.length === 3
-        ? { target: count === 1 ? 112 : 56 }
-        : { target: count <= 20 ? 36 : count <= 128 ? 16 : 8, gap: 2 };
-    layer.layout = layoutOf({ count, height, width: wide }, available, options);
-    paintMaps(layer.canvas, values, layer.layout, largestOf(values));
-    if (layer.layout.scale >= 24) numberUnits(layer.canvas, layer.layout, values);
+    paintLayer(layer, tensors[layer.node.name], available);
     layer.section.classList.toggle("chosen", unit?.node === layer.node);
     const details = layer.weights?.parentElement;
     if (details?.open) {
-      const chosen = unit?.node === layer.node ? placeOf(shape, unit.index)[0] : null;
+      const chosen = unit?.node === layer.node ? placeOf(layer.node.shape, unit.index)[0] : null;
       details.hidden = !paintWeights(layer.weights, net, shapes, layer.node, available, chosen);
     }
   }
@@ -300,20 +214,12 @@ function paint() {
 // Frames the unit, and its window in the layer before.
 function paintMarks() {
   if (!unit) return;
-  const layer = layers.find(({ node }) => node === unit.node),
-    { shape } = unit.node;
-  const [map, row = 0, column = 0] = placeOf(shape, unit.index);
-  frame(
-    layer.canvas,
-    layer.layout,
-    { map, top: row, left: column, height: 1, width: 1 },
-    MARK,
-    shape.length === 3 ? 3 : 2,
+  markUnit(
+    layers.find(({ node }) => node === unit.node),
+    unit.index,
   );
   if (unit.node.name === "images") return;
   const { window, source } = explain(net, tensors, shapes, unit.node, unit.index);
   const before = layers.find(({ node }) => node.name === source);
-  if (!window || !before) return;
-  const maps = window.channel === undefined ? [...Array(before.node.shape[0]).keys()] : [window.channel];
-  for (const one of maps) frame(before.canvas, before.layout, { map: one, ...window }, MARK, 1.5);
+  if (window && before) markWindow(before, window);
 }
