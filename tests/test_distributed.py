@@ -20,6 +20,7 @@ from paddle_mnist.distributed import channel, launch
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch
 from paddle_mnist.distributed.local import Launcher
+from paddle_mnist.distributed.workers import Launched
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs import checkpoint
@@ -242,6 +243,26 @@ def test_channel_says_who_has_not_connected(monkeypatch):
         Channel(places[2], pytest.fail)
 
 
+def test_workers_refuse_differences_by_name():
+    facts = [{"the version of paddle": "3.3.1", "--lr": 0.1}, {"the version of paddle": "3.3.1", "--lr": 0.2}]
+    places, told = launches(2), [""] * 2
+
+    def one(rank: int) -> None:
+        workers = Launched(places[rank])
+        with pytest.raises(UserError) as error:
+            workers.agree_on(facts[rank])
+        told[rank] = str(error.value)
+        workers.channel.exchange(None, last=True)
+        workers.channel.close()
+
+    threads = [threading.Thread(target=one, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert told == ["--lr must be the same for all workers, got 0.1 in rank 0 and 0.2 in rank 1"] * 2
+
+
 def test_channel_ignores_strangers():
     places = launches(2)
     results: list = []
@@ -267,7 +288,7 @@ def test_channel_ignores_strangers():
     assert results == [[0, 1]] * 2
 
 
-# Two nodes: network namespaces with addresses of their own.
+# Two nodes: network namespaces with addresses of their own, on a slow link.
 
 
 @linux

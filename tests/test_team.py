@@ -12,7 +12,7 @@ import pytest
 from paddle_mnist import fast, nets
 from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, gather_rows
 
-BATCHES = (100, 100, 37, 23)
+BATCHES = (100, 64, 37, 32, 64, 100, 23)
 
 
 class Members:

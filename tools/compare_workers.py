@@ -67,7 +67,7 @@ RECIPES = {
     "cnn, Adam": ("cnn", "classify", {"optimizer": "adam", "lr": 0.001, "batch_size": 250}, False),
     "mlp, RMSProp": ("mlp", "classify", {"train_on": "train"}, False),
     "student, SGD": ("student", "classify", {"batch_size": 64}, False),
-    "student, Adam": ("student", "classify", {"optimizer": "adam", "lr": 0.001, "batch_size": 37}, False),
+    "student, Adam": ("student", "classify", {"optimizer": "adam", "lr": 0.001, "batch_size": 137}, False),
     "fc, SGD, plain": ("fc", "regress", {}, True),
     "cnn, Momentum, plain": ("cnn", "classify", {"optimizer": "momentum", "lr": 0.01, "batch_size": 64}, True),
     "student, Adam, plain": ("student", "classify", {"optimizer": "adam", "lr": 0.001}, True),

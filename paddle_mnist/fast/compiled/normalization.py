@@ -108,7 +108,7 @@ class _BatchNorm:
             parameters = numbers.mean, numbers.factor, numbers.slope, numbers.constant
             self.go_back = step("norm_pool_backward", *arrays, x_gradient, *parameters, *self.sizes)
 
-    def _store(self, gradients: Sequence[np.ndarray]) -> None:
+    def _store(self, gradients: Sequence[np.ndarray | float]) -> None:
         for slot, gradient in zip(self.slots, gradients, strict=True):
             slot[:] = gradient
 
@@ -171,8 +171,8 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
     def combine_backward(self, kernels: list[BatchNormTraining], division: Division) -> None:
         own = np.array([kernel.sums for kernel in kernels]).reshape(len(kernels), 2, self.channels)
         gradients = self.numbers.gradients(division.gather_blocks(own).sum(axis=0))
-        if kernels and division.blocks.start == 0:  # the whole batch's; those of all other blocks stay zero
-            kernels[0]._store(gradients)
+        for i, kernel in enumerate(kernels):  # the first block of all has the whole batch's, the others have nothing
+            kernel._store(gradients if i == division.blocks.start == 0 else (0.0, 0.0))
         for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
             numbers.use_gradients(*gradients, self.batch_count)
 
