@@ -267,7 +267,28 @@ def test_int8_that_changes_too_many_answers_is_refused_in_every_scheme(onnx, tra
     assert not Path("damaged.onnx").exists()
 
 
-def test_batch_norms_are_folded_into_the_layer_before_them(onnx):
+@pytest.mark.parametrize(
+    ("negative", "operations"),
+    [
+        (False, ["convolution", "max_pool", "relu", "batch_norm", "convolution", "max_pool", "reshape", "linear"]),
+        # a pooling keeps the largest value, which a negative factor makes the smallest
+        (
+            True,
+            [
+                "convolution",
+                "max_pool",
+                "relu",
+                "batch_norm",
+                "convolution",
+                "max_pool",
+                "batch_norm",
+                "reshape",
+                "linear",
+            ],
+        ),
+    ],
+)
+def test_batch_norms_are_folded_into_the_layer_before_them(onnx, negative, operations):
     paddle.seed(0)
     layers = paddle.nn
     net = layers.Sequential(
@@ -276,17 +297,21 @@ def test_batch_norms_are_folded_into_the_layer_before_them(onnx):
         layers.ReLU(),
         layers.MaxPool2D(4),
         layers.BatchNorm2D(4),
+        layers.Conv2D(4, 4, 3),
+        layers.MaxPool2D(2),
+        layers.BatchNorm2D(4),
         layers.Flatten(),
-        layers.Linear(144, 10),
+        layers.Linear(16, 10),
         layers.BatchNorm1D(10),
     )
     rng = np.random.default_rng(0)
-    for norm in (net[1], net[4], net[7]):
+    for norm in (net[1], net[4], net[7], net[10]):
         for tensor in (norm.weight, norm.bias, norm._mean, norm._variance):
             tensor.set_value(rng.uniform(0.5, 2, tensor.shape).astype(np.float32))
+    if negative:
+        net[7].weight.set_value(-net[7].weight)
     model = load_model(net)
-    operations = [node.operation for node in model.graph.nodes]
-    assert operations == ["convolution", "max_pool", "relu", "batch_norm", "reshape", "linear"]
+    assert [node.operation for node in model.graph.nodes] == operations
     images = random_nets.digits(5, 0)
     assert close(to_onnx.runner(to_onnx.onnx_model(model, raw=True))(images).outputs, model.reference(images))
 

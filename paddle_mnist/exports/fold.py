@@ -13,10 +13,11 @@ Weights = dict[str, np.ndarray]
 
 
 def fold_batch_norms(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
-    """Return a graph and its weights without the batch norms that directly follow a layer with weights of its own.
+    """Return a graph and its weights without the batch norms that follow a layer with weights of its own.
 
     In evaluation a batch norm multiplies each channel by a constant and adds another, which the weights and the bias of
-    the layer before it can do as well: the same result but for rounding.
+    the layer before it can do as well: the same result but for rounding. A max pooling may stand between them, if no
+    constant is negative: then the maximum stays the maximum.
 
     Args:
         graph: in evaluation mode.
@@ -24,19 +25,22 @@ def fold_batch_norms(graph: Graph, weights: Weights) -> tuple[Graph, Weights]:
     """
     nodes, weights, uses = {node.name: node for node in graph.nodes}, dict(weights), graph.uses
     owners = Counter(name for node in graph.nodes for name in node.parameters.values())
-    for norm in graph.nodes:
-        layer = nodes.get(norm.inputs[0])
-        if norm.operation != "batch_norm" or layer is None or uses[layer.name] != 1 or not _is_foldable(layer):
+    for norm in [node for node in graph.nodes if node.operation == "batch_norm"]:
+        previous = nodes.get(norm.inputs[0])
+        layer = nodes.get(previous.inputs[0]) if previous and previous.operation == "max_pool" else previous
+        if previous is None or layer is None or not _is_foldable(layer):
             continue
-        if any(owners[name] != 1 for name in layer.parameters.values()):
+        if uses[previous.name] != 1 or uses[layer.name] != 1 or any(owners[n] != 1 for n in layer.parameters.values()):
             continue
-        del nodes[layer.name]
-        nodes[norm.name] = _folded(layer, norm, weights)
+        if layer is not previous and (weights[norm.parameters["weight"]] < 0).any():
+            continue
+        nodes[layer.name] = _folded(layer, norm, weights)
+        last = nodes.pop(previous.name)
+        nodes[norm.name] = dataclasses.replace(last, name=norm.name)
     named = [name for node in nodes.values() for name in node.parameters.values()]
     shapes = {name: weights[name].shape for name in dict.fromkeys(named)}
-    return dataclasses.replace(graph, nodes=tuple(nodes.values()), parameters=shapes), {
-        name: weights[name] for name in shapes
-    }
+    folded = dataclasses.replace(graph, nodes=tuple(nodes.values()), parameters=shapes)
+    return folded, {name: weights[name] for name in shapes}
 
 
 def _is_foldable(layer: Node) -> bool:
@@ -58,6 +62,4 @@ def _folded(layer: Node, norm: Node, weights: Weights) -> Node:
     factors = scale.reshape(-1, *[1] * (weight.ndim - 1)) if outputs_first else scale
     weights[name] = (weight * factors).astype(np.float32)
     weights[bias_name] = ((bias - mean) * scale + shift).astype(np.float32)
-    return dataclasses.replace(
-        layer, name=norm.name, parameters={**layer.parameters, "bias": bias_name}, attributes=layer.attributes
-    )
+    return dataclasses.replace(layer, parameters={**layer.parameters, "bias": bias_name})

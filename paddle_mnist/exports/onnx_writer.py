@@ -251,6 +251,9 @@ def _pool(writer: Writer, node: Node, inputs: list[str], output: str) -> None:
 @_writes("adaptive_max_pool", "adaptive_average_pool")
 def _adaptive_pool(writer: Writer, node: Node, inputs: list[str], output: str) -> None:
     """Pool along rows, then along columns: each window is a slice of its own."""
+    if node.shape[1:] == (1, 1):
+        writer.add("GlobalMaxPool" if node.operation == "adaptive_max_pool" else "GlobalAveragePool", inputs, output)
+        return
     operation = "ReduceMax" if node.operation == "adaptive_max_pool" else "ReduceMean"
     x = inputs[0]
     for i, last in ((0, False), (1, True)):
