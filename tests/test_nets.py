@@ -39,7 +39,17 @@ def test_nets_have_the_courses_parameters(name):
 
 @pytest.mark.parametrize(
     ("name", "outputs"),
-    [("fc", 1), ("fc", 10), ("cnn", 1), ("cnn", 10), ("mlp", 10), ("quick", 10), ("strong", 10), ("tiny", 10)],
+    [
+        ("fc", 1),
+        ("fc", 10),
+        ("cnn", 1),
+        ("cnn", 10),
+        ("mlp", 10),
+        ("quick", 10),
+        ("strong", 10),
+        ("stronger", 10),
+        ("tiny", 10),
+    ],
 )
 def test_nets_have_the_outputs_of_their_head(name, outputs):
     import paddle
@@ -53,14 +63,14 @@ def test_tiny_has_fewer_than_six_thousand_parameters():
     assert sum(value.size for value in net_class("tiny")().state_dict().values()) < 6000
 
 
-@pytest.mark.parametrize("name", ["quick", "strong", "tiny"])
+@pytest.mark.parametrize("name", ["quick", "strong", "stronger", "tiny"])
 def test_nets_of_normalized_convolutions_run_on_the_fast_engine(name):
     from paddle_mnist import fast
 
     assert fast.engine_name(net_class(name)()).startswith("fast: ")
 
 
-@pytest.mark.parametrize("name", ["fc", "cnn", "mlp", "quick", "strong", "tiny"])
+@pytest.mark.parametrize("name", ["fc", "cnn", "mlp", "quick", "strong", "stronger", "tiny"])
 def test_nets_return_raw_outputs(name):
     """Doubling the last layer doubles the outputs, which a softmax or sigmoid at the end would prevent."""
     import paddle

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "paddle_mnist"
 # Every public function and class of these modules, and the constants that are meant for use elsewhere.
 PUBLIC = {
     # The tour.
-    "nets": "CNN FC MLP Quick Strong Tiny conv_block",
+    "nets": "CNN FC MLP Quick Strong Stronger Tiny conv_block",
     "loader": "Batch MODES batches check_batches load_data prefetched shuffled to_input to_target",
     "learners": "PaddleLearner build make_optimizer",
     "engine": "EVAL_BATCH Learner Metrics NotFiniteError Progress Step close_epoch epoch_batches evaluate"

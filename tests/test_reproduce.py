@@ -45,3 +45,12 @@ def test_reproduce_takes_the_best_epoch_if_the_source_does(splits, monkeypatch):
     monkeypatch.setattr(console, "note", watched.append)
     made = reproduce.train_recipe("nielsen", 0, splits)
     assert f"{made['measured']:.2%}" == max((line.split()[-1] for line in watched), key=lambda text: float(text[:-1]))
+
+
+def test_reproduce_trains_long_recipes_only_when_they_are_named(data_file, monkeypatch):
+    trained = []
+    monkeypatch.setattr(reproduce, "train_recipe", lambda name, *_, **__: trained.append(name) or row(name, 0, 1.0))
+    reproduce.main(["--data", str(data_file)])
+    assert "strong" in trained and "stronger" not in trained
+    reproduce.main(["stronger", "--data", str(data_file)])
+    assert trained[-1] == "stronger"
