@@ -30,7 +30,7 @@ PUBLIC = {
     # What has its own folder.
     "exports": "DifferentError Exported export",
     "fast": "Forward TrainStep accelerate engine_name train_step",
-    "program": "Graph IMAGES Node NotCoveredError OPERATIONS capture operations rewrite",
+    "program": "Graph IMAGES Node NotCoveredError OPERATIONS capture join_biases operations rewrite",
     "sources.mnist_json": "ENCODINGS pixel_values read write",
     "storage.weights": "StateDict check_optimizer_state check_state_dict dump_optimizer_state dump_state_dict"
     " load_state_dict parse_optimizer_state parse_state_dict save_state_dict",
