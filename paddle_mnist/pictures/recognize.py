@@ -10,11 +10,12 @@ import numpy as np
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures.picture import Picture, from_pixels, open_picture
-from paddle_mnist.pictures.reader import Predictor, bundled_reader
+from paddle_mnist.pictures.reader import Predictor, bundled_reader, with_prior
 from paddle_mnist.pictures.segment import Digit, split_digits, whole_digit
 
 SURE = 0.9  # from this probability on an answer counts as sure
 _FIELD = 28  # pixels of a side of MNIST's own pictures, which are centred already
+SELDOM = 0.1  # times as often as in training a picture that is said to show a digit shows none
 UNREADABLE = "?"  # stands in text for what is no digit
 
 
@@ -113,6 +114,7 @@ def recognize(
     for index, (place, value) in enumerate(zip(found, prediction.digits.tolist(), strict=True)):
         row = None if prediction.probabilities is None else prediction.probabilities[index]
         if row is not None and kind == "digit":
+            row = with_prior(row[np.newaxis], SELDOM)[0]
             value = int(row.argmax())
         digits.append(
             RecognizedDigit(

@@ -25,7 +25,7 @@ from paddle_mnist.pictures.components import (
 from paddle_mnist.pictures.lines import find_lines
 from paddle_mnist.pictures.picture import Picture
 from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_digit
-from paddle_mnist.pictures.reader import bundled_reader
+from paddle_mnist.pictures.reader import bundled_reader, with_prior
 
 MAX_COMPONENTS = 300  # of the size of writing
 SMALL = 40  # pixels: lower digits are smoothed less, since their strokes are thin
@@ -42,6 +42,7 @@ TALL = 1.4  # no digit is higher
 LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
 
+PARTS = 20.0  # times as many of the parts that cuts leave are no digits as of the pictures that the reader learned from
 LEAST = 1e-9  # probability: what is less likely is as unlikely
 
 # The probability that each of images uint8 [n, 28, 28] is some single digit, namely the likeliest one, float [n].
@@ -122,10 +123,10 @@ def _scaled(box: tuple[int, int, int, int], scale: float) -> tuple[int, int, int
 
 
 def by_bundled_reader(images: np.ndarray) -> np.ndarray:
-    """Return the probability of the likeliest digit by the bundled reader; see ``Confidence``."""
+    """Return the probability of the likeliest digit by the bundled reader, if ``PARTS`` as much shows no digit."""
     probabilities = bundled_reader(images).probabilities
     assert probabilities is not None
-    return probabilities.max(axis=1)
+    return with_prior(probabilities, PARTS).max(axis=1)
 
 
 def find_digits(
