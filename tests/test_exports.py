@@ -230,6 +230,17 @@ def test_random_nets_in_int8_stay_close(onnx, seed, scheme):
     assert np.abs(outputs - wanted).max() <= (0.01 if scheme.parts == 2 else 0.3) * spread, str(model.graph)
 
 
+def test_layers_that_compute_in_integers_have_unsigned_weights(onnx, splits):
+    net = quantize.quantize(load_model(nets.CNN(10)), np.ascontiguousarray(splits.train.images), quantize.SCHEMES[0])
+    graph = onnx.load_from_string(to_onnx.onnx_model(net)).graph
+    stored = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    large = [array for array in stored.values() if array.ndim > 1]
+    assert [array.dtype for array in large] == [np.uint8] * 3
+    assert all(array.min() >= 1 for array in large)
+    middles = [stored[one.input[2]] for one in graph.node if one.op_type == "DequantizeLinear" and len(one.input) == 3]
+    assert [int(middle.max()) for middle in middles if middle.ndim == 1] == [128] * 3
+
+
 def test_rounded_weights_make_up_for_each_other():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 8)) @ rng.normal(size=(8, 40)) + 0.1 * rng.normal(size=(500, 40))  # 40 inputs, related

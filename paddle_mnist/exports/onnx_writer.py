@@ -49,7 +49,7 @@ class Writer:
         from onnx import numpy_helper
 
         name = self._unused(name)
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype=dtype), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(values, dtype=dtype, order="C"), name))
         return name
 
     def parameter(self, node: Node, role: str, shape: Sequence[int] | None = None) -> str:
