@@ -140,9 +140,12 @@ def on_nodes(nodes: _nodes.Nodes, batches: list[int]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as logs:
         folders = [Path(logs, str(node)) for node in (0, 1)]
         command = [__file__, "--measure", *map(str, batches)]
+        cores = sorted(os.sched_getaffinity(0))
+        # A core for each node, so that each worker has one thread.
+        prefixes = [[*nodes.prefix(node), "taskset", "-c", str(cores[node % len(cores)])] for node in (0, 1)]
         with (
-            Launcher(1, command, folders[0], nodes.options(0), nodes.prefix(0)) as first,
-            Launcher(1, command, folders[1], nodes.options(1), nodes.prefix(1)) as second,
+            Launcher(1, command, folders[0], nodes.options(0), prefixes[0]) as first,
+            Launcher(1, command, folders[1], nodes.options(1), prefixes[1]) as second,
         ):
             if first.wait(600) or second.wait(600):
                 raise SystemExit(first.output() + second.output())

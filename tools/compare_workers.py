@@ -68,12 +68,12 @@ RECIPES = {
     "mlp, RMSProp": ("mlp", "classify", {"train_on": "train"}, False),
     "student, SGD": ("student", "classify", {"batch_size": 64}, False),
     "student, Adam": ("student", "classify", {"optimizer": "adam", "lr": 0.001, "batch_size": 137}, False),
+    "quick": ("quick", "classify", {}, False),
+    "tiny, augmented": ("tiny", "classify", {}, False),
     "fc, SGD, plain": ("fc", "regress", {}, True),
     "cnn, Momentum, plain": ("cnn", "classify", {"optimizer": "momentum", "lr": 0.01, "batch_size": 64}, True),
     "student, Adam, plain": ("student", "classify", {"optimizer": "adam", "lr": 0.001}, True),
 }
-if "quick" in recipes.NETS:
-    RECIPES["quick"] = ("quick", "classify", {}, False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
