@@ -36,6 +36,7 @@ class Nodes:
     def __init__(self, name: str) -> None:
         self.names = (f"{name}a", f"{name}b")
         self.links = (f"{name}0", f"{name}1")
+        self.bridge = f"{name}br"
 
     def prefix(self, node: int) -> list[str]:
         """Return the command that runs another one on a node."""
@@ -82,6 +83,9 @@ class Nodes:
                 thread.join()
             for sock in sockets:
                 sock.close()
+            for link in self.links:
+                with contextlib.suppress(subprocess.CalledProcessError):
+                    run("ip", "link", "set", link, "master", self.bridge)
 
 
 def _relay(source: socket.socket, target: socket.socket, delay: float, loss: float, done: threading.Event) -> None:
@@ -105,7 +109,7 @@ def _relay(source: socket.socket, target: socket.socket, delay: float, loss: flo
 def nodes() -> Iterator[Nodes]:
     """Make two nodes and remove them afterwards."""
     found = Nodes(f"pm{os.getpid() % 100000}")
-    bridge = f"{found.links[0][:-1]}br"
+    bridge = found.bridge
     try:
         run("ip", "link", "add", bridge, "type", "bridge")
         run("ip", "link", "set", bridge, "up")

@@ -13,6 +13,7 @@ namespaces on this machine whose link is limited, and predicts 2 to 64 machines 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -36,7 +37,7 @@ EPOCH = 50_000
 BATCHES = (100, 1000, 10_000)
 MACHINES = (1, 2, 4, 8, 16, 32, 64)
 NETWORKS = {"1 Gbit/s": (1e9, 1e-4), "10 Gbit/s": (1e10, 3e-5)}  # bit/s, and seconds for a packet through one switch
-LIMITS = (100.0, 1000.0)  # Mbit/s of the namespaces' link
+LINKS = ((1000.0, 0.0), (100.0, 0.0), (100.0, 0.002))  # of the namespaces: Mbit/s, and seconds of delay by a relay
 BLOCK = 10  # images of the CNN in a block
 GRADIENTS = 11_541  # numbers in the CNN's gradient, with one output
 ROUNDS = 15
@@ -216,14 +217,15 @@ def in_namespaces(model: Model) -> dict[str, Any]:
         return {"skipped": reason}
     found: dict[str, Any] = {}
     with _nodes.nodes() as nodes:
-        for megabits in LIMITS:
+        for megabits, delay in LINKS:
             nodes.limit(megabits)
-            measured = on_nodes(nodes, [100, 1000])["steps"]
+            with nodes.relay(delay) if delay else contextlib.nullcontext():
+                measured = on_nodes(nodes, [100, 1000])["steps"]
             for batch, each in measured.items():
-                predicted = model.step_ms(batch, 2, megabits * 1e6)
-                name = f"{megabits:.0f} Mbit/s, batches of {batch}"
+                predicted = model.step_ms(batch, 2, megabits * 1e6, delay)
+                name = f"{megabits:.0f} Mbit/s, {1000 * delay:g} ms away, batches of {batch}"
                 found[name] = {"measured_ms": each["median_ms"], "predicted_ms": predicted}
-                print(f"{name:<28} measured {each['median_ms']:7.2f} ms   predicted {predicted:7.2f} ms", flush=True)
+                print(f"{name:<42} measured {each['median_ms']:7.2f} ms   predicted {predicted:7.2f} ms", flush=True)
     return found
 
 

@@ -109,10 +109,10 @@ def _check_ordered(answer: Answer) -> None:
         [1e8, -1e8, 1.0, 1.0, 1e8, 1.0, -1e8],
         [1, 1e8, 1, -1e8, 1],
     ):
-        blocks = [np.float32([number, 2 * number]) for number in numbers]
+        blocks = [np.array([number, 2 * number], np.float32) for number in numbers]
         on = f"blocks that begin with {', '.join(f'{number:g}' for number in numbers)}"
         found = call(answer, blocks, on=on)
-        exact = np.sum(np.float64(blocks), axis=0).astype(np.float32)
+        exact = np.sum(np.array(blocks, np.float64), axis=0).astype(np.float32)
         slips: list[Slip] = [
             (_chain(blocks), "this adds one after the other: with several workers, each would need the one before"),
             (_chain(blocks[::-1]), "this adds one after the other, from the end"),
