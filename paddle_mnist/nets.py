@@ -78,10 +78,12 @@ class MLP(paddle.nn.Layer):
         return self.fc2(x)
 
 
-def conv_block(channels: int, outputs: int, kernel: int = 3, padding: int = 1, pool: bool = False) -> list:
+def conv_block(
+    channels: int, outputs: int, kernel: int = 3, padding: int = 1, pool: bool = False
+) -> list[paddle.nn.Layer]:
     """Return a convolution, 2×2 max pooling if asked for, batch norm and ReLU, as a list of layers.
 
-    Pooling comes first: it leaves a quarter of the values to normalize, and the largest value stays the largest.
+    Pooling comes first: it leaves a quarter of the values to normalize, and the largest stays it where the weight is positive.
     """
     conv = Conv2D(channels, outputs, kernel, padding=padding, bias_attr=False)  # batch norm adds a bias of its own
     return [conv, *([MaxPool2D(kernel_size=2, stride=2)] if pool else []), BatchNorm2D(outputs), ReLU()]
@@ -119,6 +121,6 @@ class Tiny(Sequential):
     """
 
     def __init__(self, num_outputs: int = 10) -> None:
-        widths = (1, 8, 10, 12, 14, 16)
-        blocks = [conv_block(*widths[i : i + 2], padding=0, pool=i == 1) for i in range(5)]
+        widths = itertools.pairwise((1, 8, 10, 12, 14, 16))
+        blocks = [conv_block(a, b, padding=0, pool=i == 1) for i, (a, b) in enumerate(widths)]
         super().__init__(*itertools.chain(*blocks), AdaptiveAvgPool2D(1), Flatten(), Linear(16, num_outputs))
