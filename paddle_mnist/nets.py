@@ -83,7 +83,7 @@ def conv_block(
 ) -> list[paddle.nn.Layer]:
     """Return a convolution, 2×2 max pooling if asked for, batch norm and ReLU, as a list of layers.
 
-    Pooling comes first: it leaves a quarter of the values to normalize, and the largest stays it where the weight is positive.
+    Pooling comes first, because it leaves a quarter of the values to normalize.
     """
     conv = Conv2D(channels, outputs, kernel, padding=padding, bias_attr=False)  # batch norm adds a bias of its own
     return [conv, *([MaxPool2D(kernel_size=2, stride=2)] if pool else []), BatchNorm2D(outputs), ReLU()]
