@@ -248,6 +248,21 @@ def test_units_are_the_sums_that_are_written_out(visit, place):
     visit.page.wait_for_selector(".neighbours li:nth-child(10)")
 
 
+def test_nets_are_chosen_and_kept_in_the_address(visit):
+    visit.draw(*SEVEN)
+    visit.wait_for_answers()
+    visit.page.click("#choose summary")
+    box = visit.page.get_by_role("checkbox", name="fc", exact=True)
+    box.focus()
+    box.press("Space")
+    visit.wait_until(lambda: "fc" not in visit.shown() and "cnn" in visit.shown())
+    assert box.evaluate("(element) => element === document.activeElement")
+    assert "nets=" in visit.page.url
+    visit.page.reload()
+    visit.wait_until(lambda: "cnn" in visit.shown())
+    assert "fc" not in visit.shown()
+
+
 def test_photos_and_test_digits_are_answered(visit):
     photo = Image.new("RGB", (400, 300), (225, 220, 210))
     ImageDraw.Draw(photo).line([(160, 60), (240, 60), (190, 240)], fill=(30, 30, 60), width=18)

@@ -14,7 +14,8 @@ const REMOTE = {}; // stands for a net that is not loaded here
 const MOST_KEPT = 8; // nets on a page that is kept
 const QUIET_MS = 700; // without a change, before a screen reader hears the answers
 const cards = new Map();
-let timer = null,
+let shown = null,
+  timer = null,
   heard = {};
 
 export function startAnswers() {
@@ -24,39 +25,60 @@ export function startAnswers() {
 
 function showModels() {
   const ids = chosen();
-  byId("which").replaceChildren(...trained().map(({ id, name }) => choice(id, name, ids.includes(id))));
+  showChoices(ids);
+  const key = JSON.stringify([ids, note()]);
+  if (key === shown) return refreshCards(ids);
+  shown = key;
   const kept = ids.filter(isLocal).slice(0, MOST_KEPT);
   byId("keep").href = `/api/page?models=${kept.map(encodeURIComponent).join(",")}`;
   byId("keep").hidden = !kept.length;
   build(ids);
 }
 
-function choice(id, name, checked) {
-  const box = make("input", { type: "checkbox", checked, value: id });
-  box.addEventListener("change", () => {
-    const boxes = [...byId("which").querySelectorAll("input")].filter((one) => one.checked);
-    setState({ nets: boxes.map((one) => one.value).join(",") });
-    showModels();
-  });
-  return make("label", { className: "chip" }, box, name);
+// Shows a checkbox for each net; those that are there stay, with the focus.
+function showChoices(ids) {
+  const able = trained(),
+    boxes = () => [...byId("which").querySelectorAll("input")];
+  if (
+    able.map(({ id }) => id).join() !==
+    boxes()
+      .map(({ value }) => value)
+      .join()
+  ) {
+    const choose = () => {
+      const checked = boxes().filter((box) => box.checked);
+      setState({ nets: checked.map(({ value }) => value).join(",") });
+      showModels();
+    };
+    const choices = able.map(({ id, name }) =>
+      make("label", { className: "chip" }, make("input", { type: "checkbox", value: id, onchange: choose }), name),
+    );
+    byId("which").replaceChildren(...choices);
+  }
+  for (const box of boxes()) box.checked = ids.includes(box.value);
 }
 
 // Makes a card for each net, keeping those that are there.
 function build(ids) {
   for (const id of [...cards.keys()]) if (!ids.includes(id)) cards.delete(id);
-  byId("answers").replaceChildren();
+  byId("answers").replaceChildren(...ids.map((id) => (cards.get(id) ?? makeCard(id)).place));
   if (!ids.length) byId("answers").append(make("p", { className: "card" }, note() ?? t("noNets")));
+  refreshCards(ids);
+  update(digitsNow());
+}
+
+// Lets each card answer with the newest weights of its net.
+function refreshCards(ids) {
   for (const id of ids) {
-    const card = cards.get(id) ?? makeCard(id);
-    byId("answers").append(card.place);
-    if (isLocal(id))
+    const card = cards.get(id);
+    if (!isLocal(id)) ready(card, REMOTE);
+    else {
       load(id).then(
         (net) => ready(card, net),
         (error) => card.fail(error.message),
       );
-    else ready(card, REMOTE);
+    }
   }
-  update(digitsNow());
 }
 
 function ready(card, net) {

@@ -3,7 +3,7 @@
 import { ask, modelPath } from "./api.js";
 import { on } from "./bus.js";
 import { putPicture } from "./desk.js";
-import { make } from "./dom.js";
+import { fillOptions, make } from "./dom.js";
 import { t } from "./language.js";
 import { colourCell } from "./maps.js";
 import { defaultModel, modelOf, trained } from "./nets.js";
@@ -34,9 +34,7 @@ export function startConfusion(place) {
   );
 
   function fill() {
-    const before = select.value;
-    select.replaceChildren(...trained().map(({ id, name }) => make("option", { value: id }, name)));
-    select.value = modelOf(before)?.trained ? before : (defaultModel()?.id ?? "");
+    fillOptions(select, trained(), modelOf(select.value)?.trained ? select.value : defaultModel()?.id);
     draw();
   }
 

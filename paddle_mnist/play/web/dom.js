@@ -23,6 +23,16 @@ export function makeSvg(kind, attributes = {}, ...children) {
   return element;
 }
 
+// Fills a select element with {id, name} and chooses one. Options that are the same stay, so that an open list stays open.
+export function fillOptions(select, options, chosen) {
+  const key = JSON.stringify(options.map(({ id, name }) => [id, name]));
+  if (select.dataset.filled !== key) {
+    select.replaceChildren(...options.map(({ id, name }) => make("option", { value: id }, name)));
+    select.dataset.filled = key;
+  }
+  select.value = chosen ?? "";
+}
+
 // Tells a screen reader something, without moving the focus.
 export function announce(text) {
   byId("told").textContent = text;

@@ -2,7 +2,7 @@
 
 import { emit, on } from "./bus.js";
 import { current } from "./desk.js";
-import { announce, byId, make } from "./dom.js";
+import { announce, byId, fillOptions, make } from "./dom.js";
 import { explain, placeOf } from "./explain.js";
 import { startInfluence } from "./influence.js";
 import { t } from "./language.js";
@@ -76,7 +76,7 @@ export function startInside() {
 }
 
 function fillSelect() {
-  byId("inside-net").replaceChildren(...trained().map(({ id, name }) => make("option", { value: id }, name)));
+  fillOptions(byId("inside-net"), trained(), wanted());
 }
 
 function wanted() {

@@ -11,7 +11,8 @@ import { setState, state } from "./state.js";
 import { shownTab } from "./tabs.js";
 
 const MOST = 8;
-let requested = false;
+let requested = false,
+  drawn = null;
 
 const runs = () => models().filter(({ kind }) => kind === "run");
 
@@ -85,6 +86,12 @@ function drawTable() {
   const all = runs(),
     shown = compared(),
     focused = document.activeElement?.value;
+  const key = JSON.stringify([
+    shown,
+    all.map(({ id, name, state, result, settings }) => [id, name, state, result, settings]),
+  ]);
+  if (key === drawn) return; // a table that is rebuilt under the pointer would lose its clicks
+  drawn = key;
   const names = [...new Set(all.flatMap(({ settings }) => Object.keys(settings ?? {})))];
   const differs = new Set(
     names.filter(

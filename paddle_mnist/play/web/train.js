@@ -4,7 +4,7 @@ import { ask, modelPath, post } from "./api.js";
 import { emit, on } from "./bus.js";
 import { drawChart } from "./chart.js";
 import { current } from "./desk.js";
-import { announce, byId, make } from "./dom.js";
+import { announce, byId, fillOptions, make } from "./dom.js";
 import { fillForm } from "./form.js";
 import { curvesOf, isEpoch, recordsOf } from "./histories.js";
 import { t } from "./language.js";
@@ -148,9 +148,7 @@ function draw() {
     run = shownRun();
   byId("live").hidden = !run;
   if (!run) return;
-  byId("shown-run").replaceChildren(
-    ...runs.map(({ id, name }) => make("option", { value: id, selected: id === run.id }, name)),
-  );
+  fillOptions(byId("shown-run"), runs, run.id);
   byId("run-state").textContent = t(`state_${run.state}`);
   byId("run-state").dataset.state = run.state;
   byId("stop-run").disabled = run.state !== "running" && run.state !== "queued";
