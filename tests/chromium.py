@@ -51,9 +51,13 @@ def watch(context: Any, allowed: tuple[str, ...]) -> list[str]:
     """
     complaints: list[str] = []
 
+    def add(complaint: str) -> None:
+        if "ERR_NETWORK_CHANGED" not in complaint:  # the machine's own networks came or went meanwhile
+            complaints.append(complaint)
+
     def watch_page(page: Any) -> None:
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: add(str(error)))
+        page.on("console", lambda message: add(f"{message.type}: {message.text}"))
 
     context.on("page", watch_page)
     context.on(

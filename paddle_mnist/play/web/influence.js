@@ -6,6 +6,7 @@ import { current } from "./desk.js";
 import { make } from "./dom.js";
 import { t } from "./language.js";
 import { layoutOf, onColours, paintMaps } from "./maps.js";
+import { modelOf } from "./nets.js";
 import { shownTab } from "./tabs.js";
 import { drawDigit } from "/shared/seen.js";
 
@@ -32,7 +33,8 @@ export function startInfluence(place, netId) {
     list,
   );
   let values = null,
-    timer = null;
+    timer = null,
+    done = null;
 
   function paint() {
     canvas.hidden = !values;
@@ -47,7 +49,7 @@ export function startInfluence(place, netId) {
       saliencyNote.textContent = t(`saliency_${found.method}`, { digit: found.digit ?? t("theNumber") });
     },
     (error) => {
-      values = null;
+      values = done = null;
       paint();
       saliencyNote.textContent = error.message;
     },
@@ -67,17 +69,21 @@ export function startInfluence(place, netId) {
       list.replaceChildren(...found.neighbours.map((one, i) => neighbour(one, part(images, i))));
     },
     (error) => {
+      done = null;
       list.replaceChildren();
       nearNote.textContent = error.message;
     },
   );
 
   function update() {
+    const digit = current(),
+      id = netId();
+    const key = digit && [id, modelOf(id)?.weights, method.value, shownTab(), digit.join()].join(" ");
+    if (key && key === done) return; // it is shown, or on its way
+    done = key;
     clearTimeout(timer);
     saliency.cancel();
     neighbours.cancel();
-    const digit = current(),
-      id = netId();
     if (digit && id && shownTab() === "inside") {
       timer = setTimeout(() => {
         saliency.request({ id, digit });
