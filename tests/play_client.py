@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from paddle_mnist.play.app import Playground
+from paddle_mnist.play.playground import Playground
 from paddle_mnist.play.server import access_to, address_of, bind, server_for
 
 RAW = {"content-type": "application/octet-stream"}

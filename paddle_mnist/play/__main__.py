@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from paddle_mnist.dataset import work_folder
-    from paddle_mnist.play.app import Playground
+    from paddle_mnist.play.playground import Playground
     from paddle_mnist.play.server import access_to, address_of, bind, server_for
 
     listener = bind(args.host, args.port)

@@ -15,8 +15,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from paddle_mnist.errors import UserError
-from paddle_mnist.play.app import Playground, create_app
+from paddle_mnist.play.app import create_app
 from paddle_mnist.play.guard import Access
+from paddle_mnist.play.playground import Playground
 
 PORT = 8765
 MAX_CONNECTIONS = 400
