@@ -154,7 +154,8 @@ class PaddleLearner:
 
     def load_optimizer_state(self, state: dict[str, Any], source: str) -> None:
         """Load what ``optimizer_state`` returned, after checking every name and shape."""
-        parameters = {parameter.name: parameter.numpy() for parameter in self.net.parameters()}
+        trained = [parameter for parameter in self.net.parameters() if not parameter.stop_gradient]  # no running means
+        parameters = {parameter.name: parameter.numpy() for parameter in trained}
         check_optimizer_state(state, parameters, ACCUMULATORS[self.optimizer_name], source)
         self.optimizer.set_state_dict(dict(state))
 

@@ -17,11 +17,12 @@ class Tiny(paddle.nn.Layer):
     def __init__(self, num_outputs: int = 10) -> None:
         super().__init__()
         self.hidden = paddle.nn.Linear(784, 16)
+        self.norm = paddle.nn.BatchNorm1D(16)
         self.dropout = paddle.nn.Dropout(0.2)
         self.out = paddle.nn.Linear(16, num_outputs)
 
     def forward(self, images):
-        return self.out(self.dropout(paddle.tanh(self.hidden(paddle.flatten(images, start_axis=1)))))
+        return self.out(self.dropout(paddle.tanh(self.norm(self.hidden(paddle.flatten(images, start_axis=1))))))
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def run(main, *arguments):
     assert console.run(main, [str(argument) for argument in arguments]) == 0
 
 
+@pytest.mark.filterwarnings("ignore:When training, we now always track global mean:UserWarning")
 @pytest.mark.parametrize("way", [[], ["--plain"]], ids=["fast", "plain"])
 def test_new_net_trains_resumes_evaluates_and_predicts(tiny, way, data_file, tmp_path, capfd):
     common = ("--net", "tiny", "--batch-size", 50, "--data", data_file, "--quiet", *way)

@@ -60,6 +60,7 @@ RECIPES = {
         "--net cnn --task classify --optimizer momentum --lr-decay 0.5 --epochs 3 --save-every 7"
     ),
     "mlp, RMSProp, decaying rate": "--net mlp --epochs 2 --save-every 10",
+    "quick, batch norm": "--net quick --epochs 2 --save-every 10",
     "quick, augmented": "--net quick --augment strong --epochs 3 --save-every 7",
 }
 NUMPY = ("three-layer", "nielsen", "two-layer")
