@@ -25,18 +25,19 @@ def start_chromium():
     """Yield a browser, or skip the tests where there is none (fail, where it is required)."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
-        _skip("pages are opened in Chromium, which is not installed")
+        skip("pages are opened in Chromium, which is not installed")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _skip("Chromium is driven by playwright, which is not installed")
+        skip("Chromium is driven by playwright, which is not installed")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium
         chromium.close()
 
 
-def _skip(reason: str) -> None:
+def skip(reason: str) -> None:
+    """Skip a test that needs a browser, or fail it where it is required."""
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(f"{reason}, and {REQUIRED} is 1")
     pytest.skip(reason)
