@@ -1,6 +1,6 @@
 """Compares the fast path with plain Paddle on random nets.
 
-    python tools/fuzz_nets.py [--nets 3000] [--seed 0] [--without-onednn]
+    python tools/fuzz_nets.py [--nets 3000] [--seed 0] [--without-onednn] [--without-compiled]
 
 Each net is drawn from the grammar in ``tests/random_nets.py``. Outputs, gradients, a training step and running
 statistics must equal plain Paddle's to rounding. It prints every net that does not, with its seed, and exits with 1 if
@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--nets", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0, help="of the first net; the others follow")
     parser.add_argument("--without-onednn", action="store_true", help="as where Paddle brings no oneDNN")
+    parser.add_argument("--without-compiled", action="store_true", help="as where there was no compiler")
     arguments = parser.parse_args()
 
     from paddle_mnist import cpu
@@ -33,9 +34,12 @@ def main() -> int:
     import random_nets
 
     from paddle_mnist.fast import onednn
+    from paddle_mnist.fast.compiled import library
 
     if arguments.without_onednn:
         onednn.library = lambda: None
+    if arguments.without_compiled:
+        library.MODULE = "paddle_mnist.fast.compiled.nothing"
     begun, failed = time.monotonic(), 0
     for seed in range(arguments.seed, arguments.seed + arguments.nets):
         try:

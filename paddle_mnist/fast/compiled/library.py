@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
+MODULE = "paddle_mnist.fast.compiled._kernels"
 # What the set of instructions is called in the functions' names, by the number that ``instructions`` returns.
 INSTRUCTIONS = ("any", "avx2", "avx512")
 LANES = (4, 8, 16)
@@ -111,8 +113,6 @@ def merged(calls: Sequence[Callable[[], None]]) -> list[Callable[[], None]]:
 def library() -> Library | None:
     """Return the compiled kernels, or ``None`` where the package was installed without them."""
     try:
-        from paddle_mnist.fast.compiled import _kernels
-
-        return Library(_kernels.__file__)
+        return Library(str(importlib.import_module(MODULE).__file__))
     except (ImportError, OSError, AttributeError):
         return None
