@@ -27,23 +27,12 @@ dnnl_format_tag_any = 1
 
 dnnl_forward_training = 64
 dnnl_forward_inference = 96
-dnnl_backward = 128
 
 dnnl_convolution_direct = 1
 dnnl_pooling_max = 0x1FF
-dnnl_pooling_avg_include_padding = 0x2FF
 dnnl_pooling_avg_exclude_padding = 0x3FF
 
-dnnl_binary_add = 0x1FFF0
-dnnl_binary_mul = 0x1FFF1
-dnnl_binary_sub = 0x1FFF5
 
-dnnl_use_global_stats = 1
-dnnl_use_scale = 2
-dnnl_use_shift = 4
-dnnl_fuse_norm_relu = 8
-
-dnnl_query_impl_info_str = 8
 dnnl_query_weights_md = 131
 dnnl_query_diff_weights_md = 132
 dnnl_query_workspace_md = 135
@@ -54,20 +43,12 @@ DNNL_ARG_SRC = 1
 DNNL_ARG_DST = 17
 DNNL_ARG_WEIGHTS = 33
 DNNL_ARG_BIAS = 41
-DNNL_ARG_SRC_1 = 2
-DNNL_ARG_MEAN = 49
-DNNL_ARG_VARIANCE = 50
-DNNL_ARG_SCALE = 51
-DNNL_ARG_SHIFT = 52
 DNNL_ARG_WORKSPACE = 64
 DNNL_ARG_SCRATCHPAD = 80
 DNNL_ARG_DIFF_SRC = 129
 DNNL_ARG_DIFF_DST = 145
 DNNL_ARG_DIFF_WEIGHTS = 161
 DNNL_ARG_DIFF_BIAS = 169
-DNNL_ARG_DIFF_SCALE = 255
-DNNL_ARG_DIFF_SHIFT = 256
-DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE = 32768
 
 Handle = ctypes.c_void_p
 
@@ -195,19 +176,6 @@ class Primitives:
         """Return the descriptor of a primitive, whose last argument has to be attributes of ours."""
         return self._create("primitive_desc", f"{primitive}_primitive_desc_create", self.engine, *arguments)
 
-    def binary_post_ops(self, operations: Sequence[tuple[int, Handle]]) -> Handle:
-        """Return attributes that make a primitive apply binary operations to its result, one after the other.
-
-        Args:
-            operations: each one's algorithm, and the layout of its second operand.
-        """
-        post_ops = self._create("post_ops", "post_ops_create")
-        attributes = self._attributes()
-        for algorithm, layout in operations:
-            self._check("post_ops_append_binary", post_ops, algorithm, layout)
-        self._check("primitive_attr_set_post_ops", attributes, post_ops)
-        return attributes
-
     def _attributes(self) -> Handle:
         attributes = self._create("primitive_attr", "primitive_attr_create")
         self._check("primitive_attr_set_scratchpad_mode", attributes, dnnl_scratchpad_mode_user)
@@ -226,12 +194,6 @@ class Primitives:
         status = getattr(self.library, f"dnnl_{function}")(*arguments)
         if status:
             raise OSError(f"oneDNN returned status {status} from {function}")
-
-    def implementation(self, descriptor: Handle) -> str:
-        """Return the name of the code that a primitive runs; it begins with "ref" where there is no fast one."""
-        name = ctypes.c_char_p()
-        self.library.dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, ctypes.byref(name))
-        return (name.value or b"").decode()
 
     def reorder(self, source: Handle, source_memory: Handle, to: Handle, to_memory: Handle) -> Callable[[], None]:
         """Return a function that copies from one layout to another."""

@@ -33,6 +33,7 @@ def update_for(optimizer: paddle.optimizer.Optimizer, parameters: Sequence[paddl
         state = paddle_private.state_of(optimizer)
         if state.rule is None or not _is_covered(state, parameters):
             return by_paddle
+        paddle_private.accumulators(optimizer, state.rule.state, parameters)
     except AttributeError:  # another version of Paddle
         return by_paddle
     if compiled is not None:
