@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+COLUMNS = 3  # panels of a picture side by side, at most
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -74,8 +75,13 @@ def draw(name: str, panels: dict[str, dict[str, dict[str, float]]], unit: str = 
     """Draw the medians as bars, one panel for each question, to ``results/NAME.png``; ours are the filled ones."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(panels), 3.2), layout="constrained")
-    for axes, (title, times) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    columns = min(len(panels), COLUMNS)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(5.2 * columns, 3.2 * rows), layout="constrained")
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (title, times) in zip(places, panels.items(), strict=False):
         names, values = list(times), [time["median_ms"] for time in times.values()]
         bars = axes.barh(names, values, color=["C0" if name.startswith("ours") else "0.75" for name in names])
         axes.bar_label(bars, fmt=lambda value: f"{value:.3g}" if value < 1000 else f"{value:,.0f}", padding=2)

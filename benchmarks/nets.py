@@ -1,12 +1,17 @@
-"""Eight nets against PyTorch: a training step and an evaluation, in turns.
+"""Nine nets against PyTorch: a training step and an evaluation, in turns.
 
-    python benchmarks/nets.py [--nets cnn lenet] [--no-compile] [--threads 1]
+    python benchmarks/nets.py [--nets cnn lenet] [--no-compile] [--no-evaluation] [--threads 1]
+    python benchmarks/nets.py --hide-onednn --nets cnn
 
-Batches of 100, float32, cross entropy, SGD; evaluation of 10,000 images in batches of 1,000. The peers are PyTorch as
-it comes, with ``channels_last``, and with ``torch.compile`` (warm); for FC also JAX, jitted. Beside each net stands the
-share of the machine's own peak that our step reaches: the multiplications of its convolutions and products against
-those of a large float32 matrix product by PyTorch on the same cores, in the same run. Figures go to
-``results/nets.json``.
+The first line takes less than ten minutes on two idle cores; compiling for ``torch.compile`` is a third of that.
+
+Batches of 100, float32, cross entropy, SGD (for ``quick``, Adam); evaluation of 10,000 images in batches of 1,000. The
+peers are PyTorch as it comes, with ``channels_last``, and with ``torch.compile`` (warm); for FC also JAX. Beside
+each net stand the time to capture it, the memory of a step beyond the parameters, and the share of the machine's own
+peak that the step reaches: the multiplications of its convolutions and products against those of a large float32 matrix
+product by PyTorch on the same cores, in the same run. ``--hide-onednn`` measures what serves where Paddle brings no
+oneDNN, beside plain Paddle; ``--hide-compiled``, what serves where there was no compiler at installation. Figures
+go to ``results/nets.json`` (``nets-without-onednn.json``), and the steps to a picture beside it.
 """
 
 from __future__ import annotations
@@ -15,12 +20,16 @@ import argparse
 import importlib.util
 import math
 import os
+import time
+import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 
 from paddle_mnist import cpu
 
-NETS = ("fc", "cnn", "mlp", "lenet", "batch-norm", "resnet", "vgg", "depthwise")
+NETS = ("fc", "cnn", "mlp", "lenet", "batch-norm", "resnet", "vgg", "depthwise", "quick")
+ADAM = ("quick",)
 PEAK_SIZE = 2048
 
 
@@ -45,14 +54,23 @@ class Layers:
         """Return layers one after the other."""
         return self.nn.Sequential(*layers)
 
-    def block(self, channels: int, outputs: int, stride: int = 1, kernel: int = 3, groups: int = 1) -> list:
-        """Return a convolution without bias, batch norm and ReLU."""
-        padding = kernel // 2
+    def block(
+        self,
+        channels: int,
+        outputs: int,
+        stride: int = 1,
+        kernel: int = 3,
+        groups: int = 1,
+        padding: int | None = None,
+        pool: bool = False,
+    ) -> list:
+        """Return a convolution without bias, perhaps 2×2 max pooling, batch norm and ReLU."""
+        padding = kernel // 2 if padding is None else padding
         if self.base.__module__.startswith("paddle"):
             conv = self.conv(channels, outputs, kernel, stride, padding, groups=groups, bias_attr=False)
         else:
             conv = self.conv(channels, outputs, kernel, stride, padding, groups=groups, bias=False)
-        return [conv, self.norm(outputs), self.nn.ReLU()]
+        return [conv, *([self.max_pool(2)] if pool else []), self.norm(outputs), self.nn.ReLU()]
 
     def residual(self, channels: int, outputs: int, stride: int):
         """Return two convolutions with batch norm and a shortcut (He et al. 2015)."""
@@ -98,6 +116,12 @@ def make_net(name: str, layers: Layers):
         first = [conv(1, 32, 3, padding=1), nn.ReLU(), conv(32, 32, 3, padding=1), nn.ReLU(), pool(2)]
         second = [conv(32, 64, 3, padding=1), nn.ReLU(), conv(64, 64, 3, padding=1), nn.ReLU(), pool(2)]
         return layers.chain(*first, *second, nn.Flatten(), linear(3136, 128), nn.ReLU(), linear(128, 10))
+    if name == "quick":
+        maps = [
+            *layers.block(1, 16, kernel=5, padding=0, pool=True),
+            *layers.block(16, 32, kernel=5, padding=0, pool=True),
+        ]
+        return layers.chain(*maps, nn.Flatten(), linear(512, 10))
     separable = []
     for channels, outputs, stride in ((16, 32, 2), (32, 64, 1), (64, 64, 2)):
         separable += [
@@ -122,7 +146,7 @@ def multiplications(net) -> int:
 
 
 def paddle_candidates(name: str, images: np.ndarray, labels: np.ndarray, many: np.ndarray, plain: bool) -> tuple:
-    """Return our step and evaluation (and plain Paddle's), and the step's multiplications."""
+    """Return our step and evaluation (and plain Paddle's), and facts about the step."""
     import paddle
 
     from paddle_mnist import fast
@@ -143,16 +167,45 @@ def paddle_candidates(name: str, images: np.ndarray, labels: np.ndarray, many: n
 
         return run
 
+    def optimizer_of(net):
+        kind = paddle.optimizer.Adam if name in ADAM else paddle.optimizer.SGD
+        return kind(0.001, parameters=net.parameters())
+
     net = make_net(name, Layers("paddle"))
-    step = fast.train_step(net, "classify", paddle.optimizer.SGD(0.001, parameters=net.parameters()))
+    step = fast.train_step(net, "classify", optimizer_of(net))
     steps = {"ours": training(net, step)}
     evaluations = {"ours": evaluation(net, fast.accelerate(net))}
     if plain:
         other = make_net(name, Layers("paddle"))
-        optimizer = paddle.optimizer.SGD(0.001, parameters=other.parameters())
-        steps["plain Paddle, tuned"] = training(other, fast.train_step(other, "classify", optimizer).plain)
-    print(f"{name}: {step.engine}", flush=True)
-    return steps, evaluations, 3 * multiplications(net) * len(images)
+        steps["plain Paddle, tuned"] = training(other, fast.train_step(other, "classify", optimizer_of(other)).plain)
+    begun = time.perf_counter()
+    engine = step.engine
+    facts = {"engine": engine, "capture_s": time.perf_counter() - begun, "memory_mb": step_memory(steps["ours"])}
+    facts["multiplications"] = 3 * multiplications(net) * len(images)
+    print(f"{name}: {engine}; captured in {facts['capture_s']:.2f} s, {facts['memory_mb']:.0f} MB", flush=True)
+    return steps, evaluations, facts
+
+
+def step_memory(step: Callable[[], float]) -> float:
+    """Return how many megabytes the first step and the second one take at most, beyond what there was before."""
+    tracemalloc.start()
+    try:
+        step()
+        step()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def hide(onednn: bool, compiled: bool) -> None:
+    """Let our engine do without oneDNN or the compiled kernels."""
+    from paddle_mnist.fast import onednn as libraries
+    from paddle_mnist.fast.compiled import library
+
+    if onednn:
+        libraries.library = lambda: None
+    if compiled:
+        library.MODULE = "paddle_mnist.fast.compiled.hidden"
 
 
 def torch_candidates(name: str, images: np.ndarray, labels: np.ndarray, many: np.ndarray, compiled: bool) -> tuple:
@@ -165,7 +218,7 @@ def torch_candidates(name: str, images: np.ndarray, labels: np.ndarray, many: np
         x, y, all_images = torch.from_numpy(images.copy()), torch.from_numpy(labels[:, 0]), torch.from_numpy(many)
         if kind == "channels_last":
             net, x, all_images = (what.to(memory_format=torch.channels_last) for what in (net, x, all_images))
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.001)
+        optimizer = (torch.optim.Adam if name in ADAM else torch.optim.SGD)(net.parameters(), lr=0.001)
         run = torch.compile(net) if kind == "compile" else net
 
         def step() -> float:
@@ -202,28 +255,31 @@ def peak(calls: int = 5) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each candidate")
+    parser.add_argument("--rounds", type=int, default=8, help="turns of each candidate")
     parser.add_argument("--threads", type=int, help="for all of them; by default the cores that may be used")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--no-evaluation", action="store_true", help="only training steps")
     parser.add_argument("--plain", action="store_true", help="measure plain Paddle as well")
+    parser.add_argument("--hide-onednn", action="store_true", help="as where Paddle brings no oneDNN; implies --plain")
+    parser.add_argument("--hide-compiled", action="store_true", help="as where there was no compiler")
     arguments = parser.parse_args()
     if arguments.threads:
         os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     cpu.tune()
     import torch
-    from _measure import in_turns, machine, ratio, save, show
+    from _measure import draw, in_turns, machine, ratio, save, show
 
     torch.set_num_threads(cpu.threads())
+    hide(arguments.hide_onednn, arguments.hide_compiled)
     figures: dict = {"machine": machine(), "threads": cpu.threads(), "peak_gflops": peak(), "nets": {}}
     print(f"a {PEAK_SIZE}³ product: {figures['peak_gflops']:.0f} GFLOP/s on {cpu.threads()} threads")
     rng = np.random.default_rng(0)
     images, many = rng.random((100, 1, 28, 28), np.float32), rng.random((10_000, 1, 28, 28), np.float32)
     labels = rng.integers(0, 10, (100, 1))
     for name in arguments.nets:
-        ours = paddle_candidates(name, images, labels, many, arguments.plain)
+        ours = paddle_candidates(name, images, labels, many, arguments.plain or arguments.hide_onednn)
         theirs = torch_candidates(name, images, labels, many, not arguments.no_compile)
-        entry = figures["nets"][name] = {}
+        entry = figures["nets"][name] = dict(ours[2])
         for i, question in enumerate(("step of 100", "evaluation of 10,000")):
             if i == 1 and arguments.no_evaluation:
                 continue
@@ -233,11 +289,11 @@ def main() -> None:
 
                 candidates["JAX, jitted"] = jax_fc_step(images, labels.astype(np.float32), clip=False)
             peers = [candidate for candidate in candidates if candidate.startswith(("PyTorch", "JAX"))]
-            times = in_turns(candidates, arguments.rounds if i == 0 else 3, 1 if i else 5)
+            times = in_turns(candidates, arguments.rounds if i == 0 else 2, 1 if i else 5)
             found = ratio(times, "ours", peers)
             show(f"{name}, {question}", times, found)
             entry[question] = {"times": times, "ours_over_best_peer": found}
-        flops = 2 * ours[2] / entry["step of 100"]["times"]["ours"]["min_ms"] / 1e6
+        flops = 2 * entry["multiplications"] / entry["step of 100"]["times"]["ours"]["min_ms"] / 1e6
         entry["share_of_peak"] = flops / figures["peak_gflops"]
         print(f"  {flops:.0f} GFLOP/s, {entry['share_of_peak']:.0%} of the peak", flush=True)
     for question in ("step of 100", "evaluation of 10,000"):
@@ -247,7 +303,11 @@ def main() -> None:
         if ratios:
             figures[f"geometric mean, {question}"] = float(np.exp(np.mean(np.log(ratios))))
             print(f"geometric mean, {question}: {figures[f'geometric mean, {question}']:.2f}")
-    print(save("nets", figures))
+    hidden = [what for what in ("onednn", "compiled") if getattr(arguments, f"hide_{what}")]
+    file = "-without-".join(["nets", *hidden])
+    print(save(file, figures))
+    panels = {name: entry["step of 100"]["times"] for name, entry in figures["nets"].items()}
+    print(draw(file, panels))
 
 
 if __name__ == "__main__":
