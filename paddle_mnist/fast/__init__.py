@@ -35,7 +35,7 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.fast import losses
 from paddle_mnist.fast.blocks import Runner
 from paddle_mnist.fast.engine import Engine, engine_of, suits
-from paddle_mnist.fast.optimizers import update_for
+from paddle_mnist.fast.optimizers import Update, update_for
 
 __all__ = ["Forward", "TrainStep", "accelerate", "engine_name", "train_step"]
 
@@ -184,7 +184,8 @@ class TrainStep:
         self.net, self.task, self.optimizer, self.smoothing = net, task, optimizer, label_smoothing
         self.seed, self.number, self.team = seed, 0, team
         self._engine = engine_of(net)
-        self._update, self._updated = None, []
+        self._update: Update | None = None
+        self._updated: list[paddle.Tensor] = []
 
     @property
     def engine(self) -> str:

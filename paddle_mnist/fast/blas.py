@@ -7,6 +7,7 @@ import ctypes
 import functools
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,8 @@ _before = 1
 def _functions() -> tuple | None:
     """Return OpenBLAS's functions that get and set the number of threads, if NumPy uses it."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
-        module = ctypes.CDLL(np._core._multiarray_umath.__file__)  # its dependencies are searched too
+        core: Any = np
+        module = ctypes.CDLL(core._core._multiarray_umath.__file__)  # its dependencies are searched too
         for prefix, suffix in (
             ("scipy_openblas", "64_"),
             ("openblas", "64_"),

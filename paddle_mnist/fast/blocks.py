@@ -92,7 +92,7 @@ class Runner:
     def _whole_batch_rows(self, n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return arrays for the inputs and the results' gradients of the layers with large weights."""
         if n not in self._rows:
-            self._rows = {n: {name: tuple(aligned(n, size) for size in shape) for name, shape in self._large.items()}}
+            self._rows = {n: {name: (aligned(n, ins), aligned(n, outs)) for name, (ins, outs) in self._large.items()}}
         return self._rows[n]
 
     def _whole_batch_gradients(self, n: int, division: Division) -> dict[str, np.ndarray]:
@@ -245,7 +245,8 @@ class Runner:
                     turn(workspaces[i], i)
 
             def combine() -> None:
-                lead, barriers = of(first).barrier, [phase.barrier for phase in own.values()]
+                lead = of(first).barrier
+                barriers = [phase.barrier for phase in own.values() if phase.barrier is not None]
                 if lead is not None:
                     (lead.combine if forward else lead.combine_backward)(barriers, division)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import paddle
@@ -40,13 +41,13 @@ class Engine:
     def __init__(self, net: paddle.nn.Layer) -> None:
         self._net = weakref.ref(net)
         self._states: list[_State] = []
-        self._memory: TensorMemory | None = None
+        self._memory = TensorMemory([])
         self.parameters: list[paddle.Tensor] = []
         self._names: list[str] = []
 
     def plain_reason(self) -> str:
         """Return why the net is left to Paddle whatever it computes, or an empty text. Nothing is captured."""
-        net = self._net()
+        net: Any = self._net()
         tensors = [*net.parameters(), *net.buffers()]
         try:
             if not paddle_private.trained_parameters(net):
@@ -71,7 +72,7 @@ class Engine:
             if state.input_shape == input_shape and state.watch.unchanged():
                 return state
         runner, reason = None, self.plain_reason()
-        net = self._net()
+        net: Any = self._net()
         if not reason:
             try:
                 if any(map(paddle_private.has_hooks, net.sublayers(include_self=True))):
@@ -106,7 +107,8 @@ class Engine:
         try:
             outputs = runner.outputs(arrays, images, seed)
         except (OSError, RuntimeError) as error:
-            return self._give_up(runner, error)
+            self._give_up(runner, error)
+            return None
         if not _all_finite([outputs]):
             return None
         self.store_statistics(runner, arrays)
@@ -133,7 +135,8 @@ class Engine:
         except (OSError, RuntimeError) as error:
             if team.size > 1:
                 raise
-            return self._give_up(runner, error)
+            self._give_up(runner, error)
+            return None
         return (arrays, gradients) if _all_finite(gradients) else None
 
     def _give_up(self, runner: Runner, error: Exception) -> None:

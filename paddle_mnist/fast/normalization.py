@@ -6,6 +6,8 @@ per channel are repeated along a row of pixels, which makes NumPy's inner loops 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from paddle_mnist.distributed.team import Division
@@ -110,6 +112,15 @@ class BatchStatistics(BatchKernel):
         values, names, statistics, momentum: of the plan and the node.
     """
 
+    count: int
+    own_mean: np.ndarray
+    own_squares: np.ndarray
+    slots: list[np.ndarray]
+    values: dict[str, np.ndarray]
+    names: Mapping[str, str]
+    statistics: dict[str, np.ndarray]
+    momentum: float
+
     def use_statistics(self, mean: np.ndarray, variance: np.ndarray) -> None:
         """Take over the batch's mean and variance, float64."""
 
@@ -118,7 +129,8 @@ class BatchStatistics(BatchKernel):
 
     def combine(self, kernels: list[BatchStatistics], division: Division) -> None:
         own = [(np.full_like(kernel.own_mean, kernel.count), kernel.own_mean, kernel.own_squares) for kernel in kernels]
-        count, mean, squares = 0, 0.0, 0.0
+        count = 0
+        mean = squares = np.zeros(self._channels)
         for counts, more_mean, more_squares in division.gather_blocks(_stack(own, 3, self._channels, np.float64)):
             more = int(counts[0])
             difference = more_mean - mean

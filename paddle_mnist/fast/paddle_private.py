@@ -83,7 +83,7 @@ def _rule_of(optimizer: paddle.optimizer.Optimizer) -> Rule | None:
         settings = optimizer._rho, optimizer._epsilon, optimizer._momentum, optimizer._centered
         return Rule("rmsprop", tuple(map(float, settings)), ("mean_square", "momentum", "mean_grad"))
     if type(optimizer) in (kinds.Adam, kinds.AdamW) and not optimizer._amsgrad:
-        settings = optimizer._beta1, optimizer._beta2, optimizer._epsilon
+        betas = optimizer._beta1, optimizer._beta2, optimizer._epsilon
         decoupled = 0.0
         if type(optimizer) is kinds.AdamW:
             if optimizer._apply_decay_param_fun is not None or optimizer._lr_ratio is not None:
@@ -91,10 +91,10 @@ def _rule_of(optimizer: paddle.optimizer.Optimizer) -> Rule | None:
             decoupled = optimizer._weight_decay
         elif optimizer._use_multi_tensor:
             return None
-        if not all(isinstance(number, (int, float)) for number in (*settings, decoupled)):
+        if not all(isinstance(number, (int, float)) for number in (*betas, decoupled)):
             return None
         state = "moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc"
-        return Rule("adam", (*map(float, settings), float(decoupled)), state)
+        return Rule("adam", (*map(float, betas), float(decoupled)), state)
     return None
 
 

@@ -102,7 +102,8 @@ class Plan:
             if node.operation == "linear" and len(node.shape) == 1 and not node.attributes["transposed"]:
                 weight = node.parameters["weight"]
                 if self.block_size is not None and self.sizes.get(weight, 0) >= LARGE_WEIGHT:
-                    found[weight] = self.graph.parameters[weight]
+                    inputs, outputs = self.graph.parameters[weight]
+                    found[weight] = inputs, outputs
         return found
 
     def _differentiable(self, trainable: set[str]) -> set[str]:

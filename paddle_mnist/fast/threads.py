@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddle_mnist.fast.compiled.library import library
+from paddle_mnist.fast.compiled.library import library, loaded
 
 # Threads are started when they are needed; this is more than any machine has cores.
 MOST_THREADS = 1024
@@ -142,7 +142,7 @@ class _SpinningCounter:
     """The same, in memory that waiting threads read without Python's lock."""
 
     def __init__(self) -> None:
-        compiled = library()
+        compiled = loaded()
         self._value = np.zeros(1, np.int64)
         self._address = self._value.ctypes.data
         self._add, self._wait = compiled.fetch_add, compiled.wait_for

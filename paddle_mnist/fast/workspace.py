@@ -104,13 +104,13 @@ class BatchKernel(Kernel):
     def collect(self) -> None:
         """Compute this block's sums."""
 
-    def combine(self, kernels: list[BatchKernel], division: Division) -> None:
+    def combine(self, kernels: list[Any], division: Division) -> None:
         """Give every kernel the sums over the batch; ``division`` gathers those of other processes' blocks."""
 
     def collect_backward(self) -> None:
         """Compute this block's sums for the way back."""
 
-    def combine_backward(self, kernels: list[BatchKernel], division: Division) -> None:
+    def combine_backward(self, kernels: list[Any], division: Division) -> None:
         """Give every kernel the sums over the batch for the way back."""
 
 
@@ -152,7 +152,7 @@ class Workspace:
 
     def __init__(self, plan: Decisions, n: int, train: bool) -> None:
         self.plan, self.n, self.train = plan, n, train
-        self.primitives = Primitives(plan.onednn) if plan.onednn else None
+        self._primitives = Primitives(plan.onednn) if plan.onednn else None
         sizes = plan.block_sizes if train else {}
         self.flat = aligned(sum(sizes.values()))
         self._slots = dict(zip(sizes, split(self.flat, [(size,) for size in sizes.values()]), strict=True))
@@ -203,6 +203,12 @@ class Workspace:
             self._version = self.plan.version
             for kernel in self.kernels:
                 kernel.load()
+
+    @property
+    def primitives(self) -> Primitives:
+        """What creates oneDNN's, for a plan with oneDNN."""
+        assert self._primitives is not None
+        return self._primitives
 
     # --- for kernels --------------------------------------------------------------------------------------------------
 
@@ -264,7 +270,7 @@ class Workspace:
         """Let nobody overwrite a tensor, since its kernel reads it on the way back."""
         self._tensors[name].kept = self.train
 
-    def output_gradient_of(self, node: Node) -> np.ndarray:
+    def output_gradient_of(self, node: Node) -> Any:
         """Return the gradient of the node's value, which its kernel may change."""
         return self._tensors[node.name].gradient
 
@@ -276,7 +282,7 @@ class Workspace:
         """Whether a reader later in the net has already given the tensor a gradient, to which others are added."""
         return self._tensors[name].gradient is not None
 
-    def input_gradient(self, node: Node, i: int = 0, shared: np.ndarray | None = None) -> np.ndarray | None:
+    def input_gradient(self, node: Node, i: int = 0, shared: np.ndarray | None = None) -> Any:
         """Return the array that the kernel's ``backward`` has to fill, or ``None`` if nobody needs this gradient.
 
         Args:

@@ -30,7 +30,8 @@ def join_biases(graph: Graph) -> Graph:
 
 def _renamed(graph: Graph) -> Graph:
     """Return the graph with nodes named after their operations, in order."""
-    names, counts, nodes = {IMAGES: IMAGES}, Counter(), []
+    names, nodes = {IMAGES: IMAGES}, []
+    counts: Counter[str] = Counter()
     for node in graph.nodes:
         counts[node.operation] += 1
         names[node.name] = f"{node.operation}_{counts[node.operation]}"

@@ -111,7 +111,7 @@ class Translator:
     def _add(self, operation) -> None:
         name, results = operation.name(), operation.results()
         if name == "builtin.parameter":
-            value = self._parameter(operation, results[0])
+            value: object = self._parameter(operation, results[0])
         elif name == "pd_op.data":
             value = Tensor(IMAGES, self.input_shape)
         else:

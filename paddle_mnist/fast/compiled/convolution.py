@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from paddle_mnist.fast.arrays import aligned, aligned_at
-from paddle_mnist.fast.compiled.library import Library, Step, library
+from paddle_mnist.fast.compiled.library import Library, Step, library, loaded
 from paddle_mnist.fast.compiled.pooling import halves, kind_of_result
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
@@ -83,7 +83,7 @@ class Convolution(Kernel):
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)
-        plan, self.compiled = workspace.plan, library()
+        plan, self.compiled = workspace.plan, loaded()
         self.geometry = sizes = _Geometry(node, plan, self.compiled)
         pool = workspace.follower(node, "max_pool")
         pool = pool if pool is not None and halves(pool, plan) else None
@@ -100,7 +100,15 @@ class Convolution(Kernel):
         self.planes = aligned((n if workspace.train else 1) * sizes.channels * sizes.plane + 2 * sizes.lanes)
         line = -(-(sizes.width // 2) // sizes.lanes) * sizes.lanes
         self.places = np.zeros(n * sizes.outputs * (sizes.height // 2) * line if pool is not None else 0, np.uint8)
-        self.sizes = (n, sizes.channels, sizes.outputs, sizes.kh, sizes.kw, sizes.x_height, sizes.x_width)
+        self.sizes: tuple[int, ...] = (
+            n,
+            sizes.channels,
+            sizes.outputs,
+            sizes.kh,
+            sizes.kw,
+            sizes.x_height,
+            sizes.x_width,
+        )
         self.sizes += (sizes.height, sizes.width)
         self.forward = self.compiled.step(
             "conv_forward",
@@ -136,7 +144,7 @@ class _Weights:
         turned = aligned(sizes.x_rows, outputs, *kernel)
         bias = aligned(sizes.rows)
         self.bias, self.arrays = bias[:outputs], (packed, turned, bias)
-        compiled = library()
+        compiled = loaded()
         order = (outputs, channels, *kernel)
         self.steps: list[Step] = [compiled.step("conv_pack", self.weight, packed, *order, 0)]
         if workspace.needs_gradient(node.inputs[0]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from paddle_mnist.fast import elementwise
-from paddle_mnist.fast.compiled.library import library
+from paddle_mnist.fast.compiled.library import loaded
 from paddle_mnist.fast.workspace import Workspace
 from paddle_mnist.program import Node
 
@@ -15,11 +17,11 @@ class Relu(elementwise.Unary):
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)
-        self.forward = library().step("relu_forward", self.x, self.y, self.y.size)
+        self.forward = loaded().step("relu_forward", self.x, self.y, self.y.size)
 
     def prepare(self, workspace: Workspace) -> None:
         super().prepare(workspace)
-        self.backward = library().step("relu_backward", self.y, self.gradient, self.y.size)
+        self.backward = loaded().step("relu_backward", self.y, self.gradient, self.y.size)
 
 
 class Add(elementwise.Add):
@@ -34,15 +36,15 @@ class Add(elementwise.Add):
         if self.relu is not None:
             workspace.absorb(self.relu)
             workspace.keep(node.name)
-        self.forward = library().step("add", self.a, self.b, self.y, self.y.size, int(self.relu is not None))
+        self.forward = loaded().step("add", self.a, self.b, self.y, self.y.size, int(self.relu is not None))
 
-    def backward_calls(self) -> list:
-        calls = []
+    def backward_calls(self) -> list[Callable[[], None]]:
+        calls: list[Callable[[], None]] = []
         if self.relu is not None:
-            calls.append(library().step("relu_backward", self.y, self.gradient, self.y.size))
+            calls.append(loaded().step("relu_backward", self.y, self.gradient, self.y.size))
         if self.copy is not None:
             if self.summed:
                 calls.append(self.backward)
             else:
-                calls.append(library().step("copy", self.gradient, self.copy, self.gradient.size))
+                calls.append(loaded().step("copy", self.gradient, self.copy, self.gradient.size))
         return calls

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import importlib
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Library:
         self.fetch_add = ctypes.PyDLL(path).fetch_add  # too short to release Python's lock
         self.fetch_add.argtypes, self.fetch_add.restype = [ctypes.c_void_p, ctypes.c_int64], ctypes.c_int64
 
-    def _function(self, name: str) -> Callable:
+    def _function(self, name: str) -> Any:
         function = getattr(self.library, name)
         function.restype = ctypes.c_int64
         return function
@@ -64,9 +64,7 @@ class Step:
         RuntimeError: the function returns another status than 0.
     """
 
-    def __init__(
-        self, library: Library, function: Callable, arguments: Sequence[Argument], keep: object = None
-    ) -> None:
+    def __init__(self, library: Library, function: Any, arguments: Sequence[Argument], keep: object = None) -> None:
         self.library, self._kept = library, (arguments, keep)
         self.arguments = integers(arguments)
         self.address = ctypes.cast(function, ctypes.c_void_p).value or 0
@@ -116,3 +114,10 @@ def library() -> Library | None:
         return Library(str(importlib.import_module(MODULE).__file__))
     except (ImportError, OSError, AttributeError):
         return None
+
+
+def loaded() -> Library:
+    """Return the compiled kernels for a plan that has chosen some."""
+    found = library()
+    assert found is not None
+    return found

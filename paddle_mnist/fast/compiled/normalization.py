@@ -8,7 +8,7 @@ import numpy as np
 
 from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned
-from paddle_mnist.fast.compiled.library import library
+from paddle_mnist.fast.compiled.library import loaded
 from paddle_mnist.fast.compiled.pooling import halves
 from paddle_mnist.fast.workspace import BatchKernel, Kernel, Workspace
 from paddle_mnist.program import Node
@@ -59,7 +59,7 @@ class _BatchNorm:
     """What both kinds of batch norm share."""
 
     def _setup(self, node: Node, workspace: Workspace) -> None:
-        plan, self.compiled = workspace.plan, library()
+        plan, self.compiled = workspace.plan, loaded()
         pool = workspace.follower(node, "max_pool") if len(node.shape) == 3 else None
         self.pool = pool if pool is not None and halves(pool, plan) else None
         relu = workspace.follower(self.pool or node, "relu")
@@ -97,16 +97,16 @@ class _BatchNorm:
             parameters = numbers.mean, numbers.factor, numbers.offset
             self.add_up = step("norm_sums", self.x, gradient, *parameters, *sums, *shape, self.channels, self.relu)
             x_gradient = workspace.input_gradient(node, shared=gradient)
-            arrays = self.x, gradient, x_gradient if x_gradient is not None else gradient
-            self.go_back = step("norm_backward", *arrays, *numbers.arrays, *shape, self.relu)
+            to = x_gradient if x_gradient is not None else gradient
+            self.go_back = step("norm_backward", self.x, gradient, to, *numbers.arrays, *shape, self.relu)
         else:
             arrays = self.x, self.y, self.places, gradient
             self.add_up = step("norm_pool_sums", *arrays, numbers.mean, *sums, *self.sizes)
             x_gradient = workspace.input_gradient(node)
             if x_gradient is None:
                 x_gradient = np.empty_like(self.x)
-            parameters = numbers.mean, numbers.factor, numbers.slope, numbers.constant
-            self.go_back = step("norm_pool_backward", *arrays, x_gradient, *parameters, *self.sizes)
+            more = numbers.mean, numbers.factor, numbers.slope, numbers.constant
+            self.go_back = step("norm_pool_backward", *arrays, x_gradient, *more, *self.sizes)
 
     def _store(self, gradients: Sequence[np.ndarray | float]) -> None:
         for slot, gradient in zip(self.slots, gradients, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from paddle_mnist.fast.arrays import aligned
-from paddle_mnist.fast.compiled.library import library
+from paddle_mnist.fast.compiled.library import loaded
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
@@ -38,7 +38,7 @@ class MaxPool(Kernel):
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)
         self.x, self.y = workspace.value(node.inputs[0]), workspace.new_output(node)
-        self.compiled, relu = library(), workspace.follower(node, "relu")
+        self.compiled, relu = loaded(), workspace.follower(node, "relu")
         if relu is not None:
             workspace.absorb(relu)
             workspace.keep(node.name)
@@ -58,7 +58,7 @@ class GlobalAveragePool(Kernel):
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)
         x, y = workspace.value(node.inputs[0]), workspace.new_output(node)
-        self.compiled, self.row, self.shape = library(), aligned(x.shape[-1]), x.shape
+        self.compiled, self.row, self.shape = loaded(), aligned(x.shape[-1]), x.shape
         self.forward = self.compiled.step("mean_forward", x, y, self.row, *x.shape)
 
     def prepare(self, workspace: Workspace) -> None:

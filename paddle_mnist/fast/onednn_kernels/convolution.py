@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +26,12 @@ class Convolution(Kernel):
         groups = node.attributes["groups"]
         self.shape = (groups, out // groups, per_group, *kernel) if groups > 1 else (out, per_group, *kernel)
         self.weight_layout = create.rows(*self.shape)
-        self.bias = None
+        self.bias: np.ndarray | None = None
         if "bias" in self.names:
             self.bias = self.plan.shared(
                 (node.name, "bias"), lambda: _Copy(self.plan, self.names["bias"], (out,))
             ).array
-        self.bias_layout = create.rows(out) if self.bias is not None else None
+        self.bias_layout: Any = create.rows(out) if self.bias is not None else None
         self.x_layout, self.y_layout = create.channels_last(*x.shape), create.channels_last(*y.shape)
         self.x_memory = create.memory(self.x_layout, x)
         top, bottom, left, right = node.attributes["paddings"]
@@ -58,7 +59,7 @@ class Convolution(Kernel):
             onednn.DNNL_ARG_WEIGHTS: self._weights(self.convolution),
             onednn.DNNL_ARG_DST: create.memory(self.y_layout, y),
         }
-        if self.bias is not None:
+        if self.bias_layout is not None:
             memories[onednn.DNNL_ARG_BIAS] = create.memory(self.bias_layout, self.bias)
         self.forward = create.function(self.convolution, memories)
 
@@ -90,9 +91,9 @@ class Convolution(Kernel):
             onednn.DNNL_ARG_DIFF_DST: gradient_memory,
             onednn.DNNL_ARG_DIFF_WEIGHTS: weight_gradient,
         }
-        if self.bias is not None:
-            slot = workspace.parameter_gradient(self.names["bias"])
-            memories[onednn.DNNL_ARG_DIFF_BIAS] = create.memory(self.bias_layout, slot)
+        if self.bias_layout is not None:
+            bias = workspace.parameter_gradient(self.names["bias"])
+            memories[onednn.DNNL_ARG_DIFF_BIAS] = create.memory(self.bias_layout, bias)
         slot = create.memory(self.weight_layout, workspace.parameter_gradient(self.names["weight"]))
         self.steps = [
             create.function(descriptor, memories),
