@@ -242,13 +242,13 @@ def torch_candidates(name: str, images: np.ndarray, labels: np.ndarray, many: np
     return tuple({kind: pair[i] for kind, pair in pairs.items()} for i in (0, 1))
 
 
-def peak(calls: int = 5) -> float:
+def peak(clock: Callable[[], float], calls: int = 5) -> float:
     """Return how many billion multiplications and additions a second a large matrix product reaches."""
     import torch
     from _measure import in_turns
 
     a = torch.rand(PEAK_SIZE, PEAK_SIZE)
-    least = in_turns({"product": lambda: a @ a}, 2, calls)["product"]["min_ms"]
+    least = in_turns({"product": lambda: a @ a}, 2, calls, clock)["product"]["min_ms"]
     return 2 * PEAK_SIZE**3 / least / 1e6
 
 
@@ -273,7 +273,7 @@ def main() -> None:
     torch.set_num_threads(cpu.threads())
     hide(arguments.hide_onednn, arguments.hide_compiled)
     clock = time.process_time if arguments.processor_time else time.perf_counter
-    figures: dict = {"machine": machine(), "threads": cpu.threads(), "peak_gflops": peak(), "nets": {}}
+    figures: dict = {"machine": machine(), "threads": cpu.threads(), "peak_gflops": peak(clock), "nets": {}}
     print(f"a {PEAK_SIZE}³ product: {figures['peak_gflops']:.0f} GFLOP/s on {cpu.threads()} threads")
     rng = np.random.default_rng(0)
     images, many = rng.random((100, 1, 28, 28), np.float32), rng.random((10_000, 1, 28, 28), np.float32)
