@@ -73,9 +73,8 @@ def serving(work: Path, host: str = "127.0.0.1", environment: dict[str, str] | N
     listener = bind(host, 0)
     access = access_to(host, listener)
     playground = Playground(work, access, environment or dict(os.environ))
-    server = server_for(playground)
     started = threading.Event()
-    server.on_start, server.on_stop = started.set, playground.hub.close
+    server = server_for(playground, started.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

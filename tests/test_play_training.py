@@ -186,6 +186,7 @@ def test_server_ends_at_ctrl_c_while_its_training_goes_on(own_folder, data_file,
         if sys.platform == "linux":
             assert client.post("/api/models/run:two-layer/stop", json={}).json()["state"] == "stopping"
             wait_for(lambda: client.state("run:two-layer") == "stopped")
+        process.send_signal(signal.SIGINT)  # pressed twice
         end(process)
     state = json.loads((run / "run.json").read_text())
     assert state["settings"]["epochs"] == 3000

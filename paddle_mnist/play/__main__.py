@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     access = access_to(args.host, listener)
     address = address_of(access)
     playground = Playground(work_folder().resolve(), access, environment)
-    server = server_for(playground)
 
     def on_start() -> None:
         console.show(f"{address}  (Ctrl-C stops)")
@@ -49,9 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.no_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    server.on_start, server.on_stop = on_start, playground.hub.close
     with listener:
-        server.run(sockets=[listener])
+        server_for(playground, on_start).run(sockets=[listener])
     return 0
 
 

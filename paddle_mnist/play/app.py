@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.applications import Starlette
@@ -15,7 +13,6 @@ from starlette.routing import Route
 from paddle_mnist import console
 from paddle_mnist.errors import UserError
 from paddle_mnist.play.guard import Guard
-from paddle_mnist.play.nets import warm_up
 from paddle_mnist.play.playground import Playground
 from paddle_mnist.play.replies import RefusedError, refusal
 from paddle_mnist.play.static import FOLDERS
@@ -51,21 +48,8 @@ def create_app(playground: Playground) -> Guard:
         (f"{model}/confusion/{{true}}/{{predicted}}", playground.cell, get),
     ]
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        playground.worker.quick(warm_up)
-        following = asyncio.create_task(playground.follow())
-        try:
-            yield
-        finally:
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
-            playground.close()
-
     app = Starlette(
         routes=[Route(path, _answering(handler), methods=methods) for path, handler, methods in [*api, *routes]],
-        lifespan=lifespan,
         exception_handlers={404: _not_found, 405: _wrong_method},
     )
     app.router.redirect_slashes = False

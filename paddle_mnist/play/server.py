@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import ipaddress
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from paddle_mnist.errors import UserError
 from paddle_mnist.play.app import create_app
 from paddle_mnist.play.guard import Access
+from paddle_mnist.play.nets import warm_up
 from paddle_mnist.play.playground import Playground
 
 PORT = 8765
@@ -113,45 +115,60 @@ def _own_address() -> str:
 
 
 class Server(uvicorn.Server):
-    """The server, which calls ``on_start`` once it can be asked, and ends its streams when it is told to stop."""
+    """The server of a playground, which lives and ends with it.
 
-    on_start: Callable[[], None] = staticmethod(lambda: None)
-    on_stop: Callable[[], None] = staticmethod(lambda: None)
+    Args:
+        config: of the server.
+        playground: what it serves.
+        on_start: called once the server can be asked.
+    """
+
+    def __init__(self, config: uvicorn.Config, playground: Playground, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.playground, self.on_start = playground, on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell so."""
+        self.playground.worker.quick(warm_up)
+        self.following = asyncio.create_task(self.playground.follow())
         await super().startup(sockets)
         if self.started:
             self.on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, which would go on forever, then stop."""
-        self.on_stop()
-        await super().shutdown(sockets)
+        """End the streams, which would go on forever, then stop; at once if Ctrl-C was pressed twice."""
+        self.playground.hub.close()
+        self.following.cancel()
+        await asyncio.wait([self.following])
+        try:
+            await super().shutdown(sockets)
+        finally:
+            self.playground.close()
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Tell whether a line of the log says more than that a client took no more of an answer."""
-    return "without completing response" not in record.getMessage()
+    """Tell whether a line of the log says more than that an answer was broken off, by the client or by Ctrl-C."""
+    cancelled = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cancelled and "without completing response" not in record.getMessage()
 
 
-def server_for(playground: Playground) -> Server:
-    """Return the server of a playground."""
+def server_for(playground: Playground, on_start: Callable[[], None]) -> Server:
+    """Return the server of a playground; ``on_start`` is called once it can be asked."""
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    return Server(
-        uvicorn.Config(
-            create_app(playground),
-            http=Protocol,
-            ws="none",
-            loop="asyncio",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=3,
-            h11_max_incomplete_event_size=32 << 10,
-        )
+    config = uvicorn.Config(
+        create_app(playground),
+        http=Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=32 << 10,
     )
+    return Server(config, playground, on_start)
