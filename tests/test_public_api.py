@@ -34,7 +34,7 @@ PUBLIC = {
     "sources.mnist_json": "ENCODINGS pixel_values read write",
     "storage.weights": "StateDict check_optimizer_state check_state_dict dump_optimizer_state dump_state_dict"
     " load_state_dict parse_optimizer_state parse_state_dict save_state_dict",
-    "pictures.recognize": "RecognizedDigit Recognition SELDOM SURE UNREADABLE recognize",
+    "pictures.recognize": "RecognizedDigit Recognition SELDOM SURE UNLIKELY UNREADABLE recognize",
     "scratch.layers": "Affine ReLU Sigmoid SoftmaxWithLoss cross_entropy sigmoid softmax",
     "scratch.network": "Network Samples",
     "scratch.three_layer_net": "ThreeLayerNet WalkThrough accuracy load_mnist load_weights predict walk_through",

@@ -40,7 +40,7 @@ def test_recognize_reads_arrays_of_pixels(digits):
 
 
 def always(digit, probability):
-    row = np.full(10, (1 - probability) / 20)
+    row = np.full(10, probability / 100)
     row[digit] = probability
     return lambda images: Prediction(
         np.full(len(images), digit if probability > 0.5 else -1), np.zeros(len(images)), np.tile(row, (len(images), 1))
@@ -56,7 +56,15 @@ def test_recognize_is_sure_of_what_is_likely_as_a_whole(digits):
 
 def test_recognize_marks_what_is_no_digit(digits):
     page = synthetic_page(*digits, np.random.default_rng(1), digits=4)
-    found = recognize(page.image, predictor=always(3, 0.2))
+    found = recognize(page.image, predictor=always(3, 0.1))
     assert found.text == "????" and not found.has_digits and not found.sure
-    (digit,) = recognize(page.image, "digit", always(3, 0.2)).digits
-    assert (digit.digit, digit.probability) == (3, pytest.approx(0.2 / (0.56 + 0.1 * 0.44)))
+    found = recognize(page.image, predictor=always(3, 0.4))
+    assert found.text == "3333" and not found.sure
+
+
+def test_recognize_gives_the_likeliest_digit_of_a_picture_that_is_said_to_show_one(digits):
+    images, _ = digits
+    (digit,) = recognize(np.pad(images[0], 10), "digit", always(3, 0.1)).digits
+    assert (digit.digit, digit.probability) == (3, pytest.approx(0.1 / (0.109 + 0.1 * 0.891)))
+    (digit,) = recognize(np.pad(images[0], 10), "digit", always(3, 0.001)).digits
+    assert digit.digit == 3 and digit.probability < 0.1

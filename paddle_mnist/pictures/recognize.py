@@ -15,6 +15,7 @@ from paddle_mnist.pictures.segment import Digit, split_digits, whole_digit
 
 SURE = 0.9  # from this probability on an answer counts as sure
 _FIELD = 28  # pixels of a side of MNIST's own pictures, which are centred already
+UNLIKELY = 0.8  # from this probability of no digit on it is called so; below, the likeliest digit is shown, not as sure
 SELDOM = 0.1  # times as often as in training a picture that is said to show a digit shows none
 UNREADABLE = "?"  # stands in text for what is no digit
 
@@ -113,9 +114,9 @@ def recognize(
     digits = []
     for index, (place, value) in enumerate(zip(found, prediction.digits.tolist(), strict=True)):
         row = None if prediction.probabilities is None else prediction.probabilities[index]
-        if row is not None and kind == "digit":
-            row = with_prior(row[np.newaxis], SELDOM)[0]
-            value = int(row.argmax())
+        if row is not None:
+            row = with_prior(row[np.newaxis], SELDOM)[0] if kind == "digit" else row
+            value = int(row.argmax()) if kind == "digit" or row.sum() > 1 - UNLIKELY else -1
         digits.append(
             RecognizedDigit(
                 None if value < 0 else value,

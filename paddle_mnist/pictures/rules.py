@@ -12,8 +12,7 @@ MIN_STRIPS = 8  # that a line must cross on the page
 MAX_SLOPE = 0.18  # of lines against the picture's edges: 10 degrees
 MIN_SIDE = 60  # pixels; a smaller picture shows no printed lines
 MIN_DEPTH = 3.0  # grey levels by which a line must differ from paper, and at least half the noise
-THICK = 9  # pixels that a line may be thick with its soft edges,
-MAX_THICK = 0.03  # or this share of the page's side; a thicker straight line is a stroke
+MAX_THICK = 0.03  # of the page's side: a thicker straight line is a stroke
 MAX_SHARE = 0.45  # of the page that lines cover; more is not paper
 MIN_UPRIGHT = 4  # fewer upright lines are no grid; they may be ones
 PEN = 1.6  # how far beyond the line's own depth ink must lie that crosses it
@@ -41,7 +40,7 @@ def _without_flat_rules(difference: np.ndarray, noise: float, at_least: int) -> 
     slope, depth = _find_rules(difference)
     depth = np.where(depth > max(MIN_DEPTH, 0.5 * noise), depth, 0)
     labels, count = ndimage.label(depth > 0)
-    thick = np.bincount(labels)[1:] > max(THICK, MAX_THICK * len(depth))
+    thick = np.bincount(labels)[1:] > max(6, MAX_THICK * len(depth))
     depth[np.isin(labels, np.flatnonzero(thick) + 1)] = 0
     if count - thick.sum() < at_least or (depth > 0).mean() > MAX_SHARE:
         return difference

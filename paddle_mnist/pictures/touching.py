@@ -32,6 +32,7 @@ BANDS = (0.1, 0.3)  # how far a cut may stray from its line to either side
 ROWS = 40  # rows of a digit in which cuts are sought; more find no better ones
 OUTSIDE = 1e3  # the cost of a pixel outside the band
 MAX_CUTS = 100
+SPLIT_COST = 0.5  # log probability: a wide shape is more often one digit than two
 BEAM = 2  # left parts that are tried where a component may hold more than two digits
 
 
@@ -75,7 +76,7 @@ def _best_split(
     """Return the highest score of all candidate splits, and its parts."""
     cuts = find_cuts(component, slant, height)
     values = score([component, *itertools.chain.from_iterable(cuts)])
-    whole, left, right = values[0], values[1::2], values[2::2]
+    whole, left, right = values[0], values[1::2] - SPLIT_COST, values[2::2]
     found: list[tuple[float, list[Component], int | None]] = [(float(whole), [component], None)]
     if cuts:
         best = int(np.argmax(left + right))
