@@ -16,10 +16,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_mnist.pictures.preprocess import EDGE, ink_box, prepare_digit
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 FIELD = 28
 CANVAS = 64  # pixels of the field that letters and scribbles are drawn on
@@ -140,7 +144,7 @@ def _written(text: str, rng: np.random.Generator, fonts: Sequence[str]) -> np.nd
 
 
 @functools.cache
-def _font(name: str):  # a PIL font
+def _font(name: str) -> FreeTypeFont:
     import matplotlib
     from PIL import ImageFont
 
