@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import contextlib
 import os
 from dataclasses import dataclass
@@ -69,11 +70,10 @@ class Recognition:
     @property
     def probability(self) -> float | None:
         """Return the probability that all of ``text`` is right, 0 if something is unreadable."""
-        if any(digit.probability is None for digit in self.digits):
+        known = [digit.probability for digit in self.digits if digit.probability is not None]
+        if len(known) < len(self.digits):
             return None
-        if any(digit.digit is None for digit in self.digits):
-            return 0.0
-        return float(np.prod([digit.probability for digit in self.digits]))
+        return 0.0 if any(digit.digit is None for digit in self.digits) else math.prod(known)
 
     @property
     def sure(self) -> bool:
