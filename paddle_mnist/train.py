@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddle_mnist import console
-from paddle_mnist.distributed.workers import joined
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import Settings, choices, settings_for
 
 if TYPE_CHECKING:
     from paddle_mnist.dataset import Dataset
+    from paddle_mnist.distributed.workers import Workers
     from paddle_mnist.runs.run import Run, RunOptions
 
 SETTINGS = [field.name for field in dataclasses.fields(Settings)]
@@ -40,8 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser().parse_args(argv))
     given = {name: value for name, value in arguments.items() if value is not None and value is not False}
     settings = {name: given.pop(name) for name in SETTINGS if name in given}
+    from paddle_mnist.distributed.workers import joined  # not before the arguments are parsed: it imports NumPy
+
     with joined() as workers:  # the others, if Paddle's launcher has started several
-        run = _resume(settings, given) if "resume" in given else _train(settings, given)
+        run = (_resume if "resume" in given else _train)(settings, given, workers)
     if run is not None and workers.is_first:
         from paddle_mnist.runs.report import summary
 
@@ -84,7 +86,7 @@ def parser() -> console.Parser:
     return parser
 
 
-def _train(changes: dict[str, Any], given: dict[str, Any]) -> Run | None:
+def _train(changes: dict[str, Any], given: dict[str, Any], workers: Workers) -> Run | None:
     """Train a new run and return it; a dry run returns ``None``."""
     settings = settings_for(changes.pop("net", "cnn"), changes.pop("task", None), **changes)
     _prepare(settings)
@@ -93,10 +95,9 @@ def _train(changes: dict[str, Any], given: dict[str, Any]) -> Run | None:
     from paddle_mnist.runs.run import RunOptions
     from paddle_mnist.runs.session import train
 
-    with joined() as workers:
-        quiet = "quiet" in given or not workers.is_first
-        log = None if quiet else print
-        dataset = workers.one_by_machine(lambda: open_dataset(given.get("data", "auto"), log))
+    quiet = "quiet" in given or not workers.is_first
+    log = None if quiet else print
+    dataset = workers.one_by_machine(lambda: open_dataset(given.get("data", "auto"), log))
     options = RunOptions(quiet=quiet, **{name: given[name] for name in OPTIONS if name in given})
     if "dry_run" in given:
         _dry_run(settings, dataset, options)
@@ -109,7 +110,7 @@ def _train(changes: dict[str, Any], given: dict[str, Any]) -> Run | None:
     return train(settings, dataset, given.get("out"), options)
 
 
-def _resume(changes: dict[str, Any], given: dict[str, Any]) -> Run:
+def _resume(changes: dict[str, Any], given: dict[str, Any], workers: Workers) -> Run:
     """Resume a run and return it; refuse by name whatever would change its result."""
     for name in ("out", "dry_run"):
         if name in given:
@@ -117,8 +118,7 @@ def _resume(changes: dict[str, Any], given: dict[str, Any]) -> Run:
             raise UserError(f"--{flag} cannot be combined with --resume, which continues in the run's own folder")
     from paddle_mnist.runs.session import open_shared, resume
 
-    with joined() as workers:
-        own = open_shared(given["resume"], workers).settings
+    own = open_shared(given["resume"], workers).settings
     for name, value in changes.items():
         if name != "epochs" and value != getattr(own, name):
             flag = "--" + name.replace("_", "-")

@@ -57,7 +57,9 @@ CHINESE = {
     "outputs": "输出",
     "patch size": "块的大小",
     "patches": "块",
+    "pixel": "像素",
     "rate": "学习率",
+    "scale": "比例",
     "smallest loss": "最小损失",
     "sum of all": "对全部求和",
     "sum of the squares of all gradients of all parameters": "所有参数的所有梯度的平方和",
@@ -77,7 +79,7 @@ _TOKEN = re.compile(
 _ROOT = re.compile(r"(?:√|\bsqrt)\(")
 _WORD = r"[A-Za-z]{2,}(?:-[A-Za-z]+)*"
 _PHRASE = re.compile(rf"(?:an? )?{_WORD}(?:,? +(?:an? )?{_WORD}(?![\[(_\w²ᵀ]))*")
-_CODE = re.compile(r"^(python|pip|git|\$|>>>) ?|(^| )--\w|divmod|//")
+_CODE = re.compile(r"^(python|pip|git|\$|>>>) ?|(^| )--\w|divmod|//|0b\d")
 
 
 def is_formula(lines: Sequence[str]) -> bool:

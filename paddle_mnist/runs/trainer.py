@@ -115,7 +115,7 @@ class Trainer:
                 )
             except engine.NotFiniteError as error:
                 self._flush()
-                raise Diverged(self.run.path, error) from None
+                raise diverged(self.run.path, error) from None
 
     def on_step(self, step: engine.Step) -> None:
         """Record a step; save a checkpoint if one is due, or if the run was asked to stop."""
@@ -216,7 +216,7 @@ class Follower:
                     on_epoch=self.on_epoch,
                 )
             except engine.NotFiniteError as error:
-                raise Diverged(self.path, error) from None
+                raise diverged(self.path, error) from None
 
     def on_step(self, step: engine.Step) -> None:
         """Stop where all workers stop."""
@@ -238,11 +238,13 @@ class Diverged(UserError):
 
     by_all_workers = True
 
-    def __init__(self, path: Path, error: engine.NotFiniteError) -> None:
-        super().__init__(
-            f"{path}: {error}; the run has diverged and was stopped, its last good checkpoint is kept: train again "
-            "with a smaller --lr, or with --clip-norm 5"
-        )
+
+def diverged(path: Path, error: engine.NotFiniteError) -> Diverged:
+    """Return the error of a run whose loss is not finite."""
+    return Diverged(
+        f"{path}: {error}; the run has diverged and was stopped, its last good checkpoint is kept: train again "
+        "with a smaller --lr, or with --clip-norm 5"
+    )
 
 
 def check_weights(workers: Workers, learner: engine.Learner, epoch: int) -> None:
