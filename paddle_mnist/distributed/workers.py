@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from paddle_mnist import console
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch, from_environment
-from paddle_mnist.errors import UserError
+from paddle_mnist.errors import UserError, printable
 
 FAILED = 1  # the exit status of a worker that stops because another one has
 T = TypeVar("T")
@@ -159,7 +159,8 @@ class Launched(Workers):
         # The main thread may wait in an operation of gloo's, which nothing else can interrupt.
         hint = f"; continue with any number of workers: {self.resume_with}" if self.resume_with else ""
         with contextlib.suppress(OSError, ValueError):
-            console.note(f"error: {sentence}{hint}")
+            sys.stderr.write(printable(f"paddle_mnist: error: {sentence}{hint}") + "\n")
+            sys.stderr.flush()
         os._exit(FAILED)
 
 
