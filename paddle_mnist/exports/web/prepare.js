@@ -20,31 +20,31 @@ export function findInk(gray, width, height) {
   if (Math.min(width, height) < 4) return null;
   const light = smooth(new Float32Array(gray), width, height);
   const paper = paperOf(light, width, height);
-  const difference = light.map((value, i) => value - paper[i]);
+  const n = light.length, difference = new Float32Array(n);
+  for (let i = 0; i < n; i++) difference[i] = light[i] - paper[i];
   let third = 0;
-  for (const value of difference) third += value * value * value;
+  for (let i = 0; i < n; i++) third += difference[i] * difference[i] * difference[i];
   if (third < 0) {
     const usual = median(paper);
-    for (let i = 0; i < difference.length; i++) {
+    for (let i = 0; i < n; i++) {
       const gain = Math.min(Math.max(f32(usual / Math.max(paper[i], 1)), 1), MAX_GAIN);
       difference[i] = -difference[i] * gain;
     }
   }
   const middle = median(difference);
-  const noise = 1.4826 * median(difference.map((value) => Math.abs(f32(value - middle))));
+  const distance = new Float32Array(n);
+  for (let i = 0; i < n; i++) distance[i] = Math.abs(f32(difference[i] - middle));
+  const noise = 1.4826 * median(distance);
   const level = inkLevel(difference);
   if (level < MIN_CONTRAST || level < MIN_CONTRAST_TO_NOISE * noise) return null;
-  const half = f32(level / 2);
-  if (count(difference, (value) => value > half) / difference.length > MAX_INK_SHARE) return null;
-  const floor = Math.max(2.5 * noise, 0.06 * level), low = f32(floor), range = f32(level - floor);
-  const ink = difference.map((value) => Math.min(Math.max(f32(f32(value - low) / range), 0), 1));
-  return withoutSpecks(ink, width, height);
-}
-
-function count(values, test) {
-  let found = 0;
-  for (const value of values) if (test(value)) found++;
-  return found;
+  const half = f32(level / 2), floor = Math.max(2.5 * noise, 0.06 * level), low = f32(floor), range = f32(level - floor);
+  const ink = new Float32Array(n);
+  let dark = 0;
+  for (let i = 0; i < n; i++) {
+    if (difference[i] > half) dark++;
+    ink[i] = Math.min(Math.max(f32(f32(difference[i] - low) / range), 0), 1);
+  }
+  return dark / n > MAX_INK_SHARE ? null : withoutSpecks(ink, width, height);
 }
 
 function smooth(light, width, height) {
@@ -254,13 +254,13 @@ function inkLevel(difference) {
 function otsu(values) {
   const bins = 256;
   let largest = 0;
-  for (const value of values) largest = Math.max(largest, value);
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, values[i]);
   if (largest <= 0) return Infinity;
   const edges = new Float32Array(bins + 1), step = f32(largest / bins), counts = new Float64Array(bins);
   for (let i = 0; i < bins; i++) edges[i] = i * step;
   edges[bins] = largest;
-  for (const value of values) {
-    const positive = Math.max(value, 0);
+  for (let i = 0; i < values.length; i++) {
+    const positive = Math.max(values[i], 0);
     let bin = Math.min(Math.trunc(f32(f32(positive / largest) * bins)), bins - 1);
     if (positive < edges[bin]) bin--;
     else if (positive >= edges[bin + 1] && bin !== bins - 1) bin++;
