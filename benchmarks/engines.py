@@ -65,10 +65,10 @@ def engines(run: str, data: str, folder: Path) -> dict[str, tuple[int, Callable[
     import paddle
 
     from paddle_mnist import fast
-    from paddle_mnist.engine import predicted_digits
     from paddle_mnist.exports import export, to_onnx, to_paddle
     from paddle_mnist.exports.model import load_model
     from paddle_mnist.loader import to_input
+    from paddle_mnist.metrics import predicted_digits
 
     model = load_model(run)
 

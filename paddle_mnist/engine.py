@@ -17,6 +17,7 @@ import numpy as np
 from paddle_mnist.augment import Augmentation
 from paddle_mnist.distributed.team import Team, gather_rows, share
 from paddle_mnist.loader import Batch, batches, prefetched, shuffled, to_target
+from paddle_mnist.metrics import Metrics, measure
 from paddle_mnist.recipes import Settings
 from paddle_mnist.splits import Split
 
@@ -90,25 +91,6 @@ class Step:
     loss: float
     lr: float
     ms: float
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """How well a net does on a split; every figure is averaged over samples.
-
-    Attributes:
-        samples: the number of digits.
-        loss: the mean loss.
-        mse: the mean squared error of the predicted number; ``None`` when classifying.
-        accuracy: the fraction predicted correctly; when regressing, outputs are rounded and clipped to 0..9.
-        constant_answer: the digit that the net answers for every image, or ``None`` if its answers vary.
-    """
-
-    samples: int
-    loss: float
-    mse: float | None
-    accuracy: float
-    constant_answer: int | None
 
 
 @dataclass
@@ -261,44 +243,6 @@ def evaluate_split(learner: Learner, split: Split, settings: Settings) -> Metric
     return measure(found, to_target(split.labels, settings.task), learner.loss)
 
 
-def measure(outputs: np.ndarray, labels: np.ndarray, loss: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Metrics:
-    """Compute the metrics of outputs [n, 1] or [n, 10] against labels [n, 1]; ``loss`` as in ``Learner``."""
-    regressing = outputs.shape[1] == 1
-    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is reported by the caller
-        squared = (outputs.astype(np.float64) - labels) ** 2
-        mean_loss = float(loss(outputs, labels).mean())
-    return Metrics(
-        samples=len(labels),
-        loss=mean_loss,
-        mse=float(squared.mean()) if regressing else None,
-        accuracy=float((predicted_digits(outputs) == labels.ravel()).mean()),
-        constant_answer=_constant_answer(outputs),
-    )
-
-
-def predicted_digits(outputs: np.ndarray) -> np.ndarray:
-    """Turn raw outputs into digits, int64 [n].
-
-    Args:
-        outputs: [n, 1], a number to be rounded and clipped to 0..9, or [n, 10], scores of which the largest wins.
-    """
-    if outputs.shape[1] == 1:
-        return np.clip(np.rint(np.nan_to_num(outputs[:, 0])), 0, 9).astype(np.int64)
-    return outputs.argmax(axis=1)
-
-
 def steps_per_epoch(train: Split, settings: Settings) -> int:
     """Return the number of batches in an epoch, the smaller last one included."""
     return math.ceil(len(train.labels) / settings.batch_size)
-
-
-def _constant_answer(outputs: np.ndarray) -> int | None:
-    """Return the digit answered for all of several images, if it is always the same.
-
-    A regression whose outputs differ by less than 0.01 has collapsed too, even if rounding happens to separate them.
-    """
-    digits = predicted_digits(outputs)
-    if len(digits) < 2:
-        return None
-    same = (digits == digits[0]).all() or (outputs.shape[1] == 1 and np.ptp(outputs) < 0.01)
-    return int(digits[0]) if same else None

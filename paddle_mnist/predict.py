@@ -86,8 +86,8 @@ def load_predictor(model: str | None = None, pixel_range: str | None = None, pla
         from paddle_mnist import cpu
 
         cpu.tune()
-    from paddle_mnist import engine
     from paddle_mnist.loader import to_input
+    from paddle_mnist.metrics import predicted_digits
     from paddle_mnist.pictures.reader import Prediction
     from paddle_mnist.runs.restore import restore
 
@@ -95,7 +95,7 @@ def load_predictor(model: str | None = None, pixel_range: str | None = None, pla
 
     def predict(images: np.ndarray) -> Prediction:
         outputs = learner.outputs(to_input(images, settings.pixel_range))
-        return Prediction(engine.predicted_digits(outputs), outputs.max(axis=1), learner.probabilities(outputs))
+        return Prediction(predicted_digits(outputs), outputs.max(axis=1), learner.probabilities(outputs))
 
     return predict
 

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "paddle_mnist"
 # From bottom to top. A member is a module or a folder of the package; it may import members of its own line and of
 # the lines above it here.
 LAYERS = (
-    ("__init__", "errors", "splits", "nets", "cpu", "distributed"),
+    ("__init__", "errors", "splits", "nets", "cpu", "metrics", "distributed"),
     ("storage",),
     ("sources", "pictures", "plots", "fast", "program", "recipes", "console"),
     ("dataset", "augment"),

@@ -9,6 +9,7 @@ from paddle_mnist import engine, learners
 from paddle_mnist.distributed.team import ALONE
 from paddle_mnist.engine import NotFiniteError, Progress
 from paddle_mnist.loader import batches
+from paddle_mnist.metrics import measure
 from paddle_mnist.recipes import settings_for
 from paddle_mnist.scratch import layers
 
@@ -104,26 +105,26 @@ def test_fit_stops_at_a_loss_that_is_not_finite(splits, loss):
 def test_measure_gives_the_metrics_of_a_regression():
     outputs = np.array([[2.4], [7.6], [-3.0], [12.0]], np.float32)
     labels = np.array([[2], [7], [0], [9]], np.float32)
-    metrics = engine.measure(outputs, labels, squared_error)
-    assert metrics.accuracy == 0.75  # 2, 8, 0 and 9 are predicted
-    assert metrics.mse == pytest.approx((0.16 + 0.36 + 9 + 9) / 4, rel=1e-5)
-    assert metrics.loss == metrics.mse and metrics.samples == 4 and metrics.constant_answer is None
+    found = measure(outputs, labels, squared_error)
+    assert found.accuracy == 0.75  # 2, 8, 0 and 9 are predicted
+    assert found.mse == pytest.approx((0.16 + 0.36 + 9 + 9) / 4, rel=1e-5)
+    assert found.loss == found.mse and found.samples == 4 and found.constant_answer is None
 
 
 def test_measure_gives_the_metrics_of_a_classification():
     outputs = np.eye(10, dtype=np.float32)[[3, 5, 5]] * 4
     labels = np.array([[3], [5], [9]])
-    metrics = engine.measure(outputs, labels, cross_entropy)
-    assert metrics.accuracy == pytest.approx(2 / 3) and metrics.mse is None
-    assert metrics.loss == pytest.approx(np.mean([np.log(math.e**4 + 9) - 4] * 2 + [np.log(math.e**4 + 9)]))
+    found = measure(outputs, labels, cross_entropy)
+    assert found.accuracy == pytest.approx(2 / 3) and found.mse is None
+    assert found.loss == pytest.approx(np.mean([np.log(math.e**4 + 9) - 4] * 2 + [np.log(math.e**4 + 9)]))
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.001])
 def test_measure_reports_a_constant_answer(spread):
     outputs = 4.5 + spread * np.arange(-2, 3, dtype=np.float32)[:, np.newaxis]  # rounding separates 4 from 5
-    metrics = engine.measure(outputs, np.zeros((5, 1), np.float32), squared_error)
-    assert metrics.constant_answer in (4, 5)
-    one = engine.measure(outputs[:1], np.zeros((1, 1), np.float32), squared_error)
+    found = measure(outputs, np.zeros((5, 1), np.float32), squared_error)
+    assert found.constant_answer in (4, 5)
+    one = measure(outputs[:1], np.zeros((1, 1), np.float32), squared_error)
     assert one.constant_answer is None
 
 

@@ -13,12 +13,12 @@ import pytest
 import random_nets
 
 from paddle_mnist import console, export, exports, learners, nets
-from paddle_mnist.engine import predicted_digits
 from paddle_mnist.errors import UserError
 from paddle_mnist.exports import DifferentError, quantize, to_onnx, to_paddle, verify
 from paddle_mnist.exports import export as write
 from paddle_mnist.exports.model import load_model
 from paddle_mnist.loader import to_input
+from paddle_mnist.metrics import predicted_digits
 from paddle_mnist.recipes import NETS, settings_for
 from paddle_mnist.runs.session import RunOptions, train
 from paddle_mnist.storage.weights import save_state_dict

@@ -19,10 +19,10 @@ from PIL import Image, ImageDraw
 
 from paddle_mnist import nets
 from paddle_mnist.dataset import open_dataset
-from paddle_mnist.engine import predicted_digits
 from paddle_mnist.errors import UserError
 from paddle_mnist.exports import export, page_twin, quantize, to_html, verify
 from paddle_mnist.exports.model import load_model
+from paddle_mnist.metrics import predicted_digits
 from paddle_mnist.pictures.preprocess import find_ink, prepare_digit
 from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs.session import RunOptions, train

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from paddle_mnist.engine import predicted_digits
 from paddle_mnist.exports.model import Model, load_model
+from paddle_mnist.metrics import predicted_digits
 from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs.session import RunOptions, train
 

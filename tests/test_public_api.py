@@ -15,14 +15,15 @@ PUBLIC = {
     "nets": "CNN FC MLP Quick Strong Stronger Tiny conv_block",
     "loader": "Batch MODES batches check_batches load_data prefetched shuffled to_input to_target",
     "learners": "PaddleLearner build make_optimizer",
-    "engine": "EVAL_BATCH Learner Metrics NotFiniteError Progress Step close_epoch epoch_batches evaluate"
-    " evaluate_split fit measure predicted_digits steps_per_epoch train_epoch",
+    "engine": "EVAL_BATCH Learner NotFiniteError Progress Step close_epoch epoch_batches evaluate"
+    " evaluate_split fit steps_per_epoch train_epoch",
     # What it stands on, and training from Python.
     "cpu": "threads tune",
     "dataset": "Dataset Log download_folder open_dataset work_folder",
     "errors": "UserError printable quote",
     "plots": "COLOURS FORMATS History check_format compare_runs curves loss_curve predictions running_mean save"
     " segmentation",
+    "metrics": "Metrics measure predicted_digits",
     "recipes": "AUGMENTATIONS NETS Net RECIPES Recipe Settings Strength check_choice choices settings_for",
     "runs.run": "Run RunOptions create open_run reproducible_state",
     "runs.session": "RunOptions Stopped resume train",

@@ -170,7 +170,7 @@ class Writer:
         return self._in_uint8[x]
 
     def answer(self, outputs: str) -> None:
-        """Add what turns raw outputs into a digit and its probabilities or value, as ``engine.predicted_digits``."""
+        """Add what turns raw outputs into a digit and its probabilities or value, as ``metrics.predicted_digits``."""
         from onnx import TensorProto
 
         if self.model.num_outputs == 1:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import paddle
 
-from paddle_mnist.engine import predicted_digits
 from paddle_mnist.exports.quantize import FINER
 from paddle_mnist.exports.verify import Answers, Run, expected
 from paddle_mnist.loader import to_input
+from paddle_mnist.metrics import predicted_digits
 from paddle_mnist.program import IMAGES, Graph, Node, evaluate
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from paddle_mnist.engine import predicted_digits
 from paddle_mnist.errors import UserError
 from paddle_mnist.exports.model import Model
 from paddle_mnist.loader import to_input
+from paddle_mnist.metrics import predicted_digits
 from paddle_mnist.splits import Split
 
 BATCH = 500

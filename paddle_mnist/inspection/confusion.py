@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from paddle_mnist import engine
+from paddle_mnist.metrics import predicted_digits
 
 BATCH = 100  # digits at a time
 
@@ -19,7 +19,7 @@ def predictions(outputs: Callable[[np.ndarray], np.ndarray], images: np.ndarray)
         images: the digits.
     """
     for first in range(0, len(images), BATCH):
-        yield engine.predicted_digits(outputs(images[first : first + BATCH]))
+        yield predicted_digits(outputs(images[first : first + BATCH]))
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:

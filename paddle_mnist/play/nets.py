@@ -91,12 +91,12 @@ class RunNet(Net):
 
     def answer(self, images: np.ndarray) -> dict[str, Any]:
         """Return digits, winning outputs, probabilities and scores."""
-        from paddle_mnist import engine
+        from paddle_mnist.metrics import predicted_digits
 
         outputs = self.outputs(images)
         probabilities = self.learner.probabilities(outputs)
         return {
-            "digits": engine.predicted_digits(outputs).tolist(),
+            "digits": predicted_digits(outputs).tolist(),
             "values": outputs.max(axis=1).tolist(),
             "probabilities": None if probabilities is None else probabilities.tolist(),
             "scores": None if outputs.shape[1] == 1 else outputs.tolist(),

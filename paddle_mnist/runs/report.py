@@ -9,6 +9,7 @@ import numpy as np
 
 from paddle_mnist import engine, plots
 from paddle_mnist.loader import batches
+from paddle_mnist.metrics import Metrics, predicted_digits
 from paddle_mnist.recipes import NETS, Settings
 from paddle_mnist.runs.run import Run
 from paddle_mnist.splits import Split, Splits
@@ -29,7 +30,7 @@ MEASURED = {
 }
 
 
-def finish(run: Run, learner: engine.Learner, splits: Splits) -> engine.Metrics:
+def finish(run: Run, learner: engine.Learner, splits: Splits) -> Metrics:
     """Measure the run's best weights on the evaluation digits, draw its pictures and complete ``run.json``."""
     settings = run.settings
     learner.load_state_dict(run.best_state(), str(run.best_path))
@@ -49,7 +50,7 @@ def draw_predictions(run: Run, learner: engine.Learner, split: Split, title: str
     ((images, _),) = batches(few, SHOWN, settings.task, settings.pixel_range)
     outputs = learner.outputs(images)
     captions = captions_for(outputs, learner.probabilities(outputs))
-    digits = engine.predicted_digits(outputs)
+    digits = predicted_digits(outputs)
     plots.predictions(few.images, few.labels, digits, captions, run.path / "predictions.png", title)
 
 
