@@ -95,13 +95,13 @@ def _step(learner: Any, workers: Any, n: int) -> dict[str, float]:
     calls = max(2, 2000 // n)
     times, shares = [], []
     for _ in range(ROUNDS):
-        exchanged = workers.gloo.seconds if workers.size > 1 else 0.0
+        exchanged = workers.mesh.seconds if workers.size > 1 else 0.0
         began = time.perf_counter()
         for _ in range(calls):
             learner.train_step(images, labels)
         seconds = time.perf_counter() - began
         times.append(1000 * seconds / calls)
-        shares.append((workers.gloo.seconds - exchanged) / seconds if workers.size > 1 else 0.0)
+        shares.append((workers.mesh.seconds - exchanged) / seconds if workers.size > 1 else 0.0)
     return {"median_ms": statistics.median(times), "min_ms": min(times), "exchange_share": statistics.median(shares)}
 
 

@@ -70,8 +70,7 @@ def threads() -> int:
     chosen = os.environ.get("OMP_NUM_THREADS", "") if "paddle" not in sys.modules else ""
     if chosen.isdecimal() and int(chosen) > (1 if launched else 0):
         return int(chosen)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return launch.threads_share(cores)
+    return launch.threads_share(launch.cores())
 
 
 def _has_mkl() -> bool:

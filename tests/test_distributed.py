@@ -86,13 +86,12 @@ ENVIRONMENT = {
     "PADDLE_LOCAL_SIZE": "2",
     "PADDLE_LOCAL_RANK": "1",
     "PADDLE_TRAINER_ENDPOINTS": "10.0.0.1:5000,10.0.0.1:5001,10.0.0.2:5000,10.0.0.2:5001",
-    "PADDLE_MASTER": "10.0.0.1:4000",
 }
 
 
 def test_from_environment_reads_what_the_launcher_sets():
     found = launch.from_environment(ENVIRONMENT)
-    assert found == Launch(3, 4, 1, 2, hub=("10.0.0.1", 5000), store=("10.0.0.1", 4000))
+    assert found == Launch(3, 4, 1, 2, hub=("10.0.0.1", 5000), host="10.0.0.2")
     assert launch.threads_share(8, ENVIRONMENT) == 4 and launch.threads_share(1, ENVIRONMENT) == 1
 
 
@@ -108,7 +107,7 @@ def test_from_environment_is_none_for_one_process(environment):
         ({"PADDLE_TRAINERS_NUM": "many"}, "PADDLE_TRAINERS_NUM must be an integer"),
         ({"PADDLE_TRAINER_ENDPOINTS": ""}, "PADDLE_TRAINER_ENDPOINTS must be set"),
         ({"PADDLE_TRAINER_ENDPOINTS": "10.0.0.1"}, "address must be HOST:PORT, got '10.0.0.1'"),
-        ({"PADDLE_MASTER": "10.0.0.1:5000"}, "must be two addresses, got one: .* --master instead of --ips"),
+        ({"PADDLE_TRAINER_ENDPOINTS": "10.0.0.1:5000"}, "PADDLE_TRAINER_ENDPOINTS must have 4 addresses, got 1"),
     ],
 )
 def test_from_environment_refuses_damaged_variables(change, words):
@@ -119,9 +118,9 @@ def test_from_environment_refuses_damaged_variables(change, words):
 def test_numpy_nets_are_refused_under_the_launcher(data_file, monkeypatch):
     """Rank 0 of two, whose other worker is a thread here."""
     places = launches(2)
-    for name, value in {"TRAINERS_NUM": 2, "TRAINER_ID": 0, "MASTER": "127.0.0.1:1"}.items():
-        monkeypatch.setenv(f"PADDLE_{name}", str(value))
-    monkeypatch.setenv("PADDLE_TRAINER_ENDPOINTS", f"127.0.0.1:{places[0].hub[1]}")
+    endpoints = f"127.0.0.1:{places[0].hub[1]},127.0.0.1:1"
+    for name, value in {"TRAINERS_NUM": "2", "TRAINER_ID": "0", "TRAINER_ENDPOINTS": endpoints}.items():
+        monkeypatch.setenv(f"PADDLE_{name}", value)
     heard = []
     other = threading.Thread(target=lambda: heard.append(last_words(places[1])))
     other.start()
@@ -140,7 +139,7 @@ def launches(size: int) -> list[Launch]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         hub = probe.getsockname()
-    return [Launch(rank, size, rank, size, hub, ("127.0.0.1", 1)) for rank in range(size)]
+    return [Launch(rank, size, rank, size, hub, "127.0.0.1") for rank in range(size)]
 
 
 def last_words(place: Launch) -> str:

@@ -8,7 +8,7 @@ folder; all of them compute.
     team       which blocks of a batch each worker computes, and the one order in which the results are added
     launch     what the launcher tells a worker: its rank, how many there are, where rank 0 listens
     channel    connections to rank 0 over which workers agree on settings, and notice when another one is gone
-    gloo       exchanges arrays by Paddle's own collective operations
+    mesh       connections between every two workers, over which they exchange arrays
     workers    all of this behind one object: ``joined``
     local      starts workers on this machine from Python, for tests and measurements
 """

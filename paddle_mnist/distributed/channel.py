@@ -1,7 +1,7 @@
 """Connections between rank 0 and every other worker: small values are exchanged, and a lost worker is noticed.
 
-Arrays go another way (``gloo``), whose operations wait forever for a worker that has stopped. Here every worker gives a
-sign of life twice a second. Rank 0 hears all of them and tells everybody when one has been silent for too long or its
+Arrays go another way (``mesh``), where nobody notices a worker that has stopped without a word. Here every worker gives
+a sign of life twice a second. Rank 0 hears all of them and tells everybody when one has been silent for too long or its
 connection has closed; if rank 0 is the silent one, everybody notices.
 
 Each connection carries lines of JSON:
@@ -26,13 +26,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from paddle_mnist.distributed.launch import Address, Launch
+from paddle_mnist.distributed.launch import Address, Launch, join_seconds
 from paddle_mnist.errors import UserError
 
 SIGN_SECONDS = 0.5
 SILENCE_SECONDS = 6.0  # of a worker that trains
 STARTUP_SECONDS = 60.0  # of one that imports Paddle, which may read from a slow disk
-JOIN_SECONDS = 10.0  # for all workers to connect; PADDLE_MNIST_JOIN_SECONDS changes it
 MAX_LINE = 1 << 24
 
 OnFailure = Callable[[str], None]
@@ -205,27 +204,16 @@ class Channel:
         self._on_failure(sentence)
 
 
-def join_seconds() -> float:
-    """Return for how long workers wait for one another at the start."""
-    text = os.environ.get("PADDLE_MNIST_JOIN_SECONDS", "")
-    if not text:
-        return JOIN_SECONDS
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < 1e5:
-            return float(text)
-    raise UserError(f"PADDLE_MNIST_JOIN_SECONDS must be a number of seconds, got {text!r}")
-
-
 def _accept_all(launch: Launch, within: float) -> list[Connection]:
     """Return connections from all other workers, in the order of ranks."""
     until = time.monotonic() + within
     found: dict[int, Connection] = {}
-    with _listener(launch.hub) as listener:
+    with listener(launch, launch.hub) as listening:
         while len(found) < launch.size - 1:
             left = until - time.monotonic()
-            listener.settimeout(max(left, 0.001))
+            listening.settimeout(max(left, 0.001))
             try:
-                connection = _welcome(listener.accept()[0], launch)
+                connection = _welcome(listening.accept()[0], launch)
             except OSError:
                 connection = None
             if connection is not None:
@@ -243,20 +231,20 @@ def _accept_all(launch: Launch, within: float) -> list[Connection]:
     return [found[rank] for rank in sorted(found)]
 
 
-def _listener(address: Address) -> socket.socket:
-    """Listen at rank 0's address, or where it cannot be bound, at its port on all interfaces."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listener(launch: Launch, address: Address) -> socket.socket:
+    """Return a socket that listens at an address, or where it cannot be bound, at its port on all interfaces."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         try:
-            listener.bind(address)
+            listening.bind(address)
         except OSError:  # the address of a container's host, for instance
-            listener.bind(("", address[1]))
-        listener.listen(512)
+            listening.bind(("", address[1]))
+        listening.listen(512)
     except OSError as error:
-        listener.close()
-        raise UserError(f"rank 0 cannot listen at {_name(address)}: {error.strerror or error}") from None
-    return listener
+        listening.close()
+        raise UserError(f"rank {launch.rank} cannot listen at {_name(address)}: {error.strerror or error}") from None
+    return listening
 
 
 def _welcome(sock: socket.socket, launch: Launch) -> Connection | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from paddle_mnist.errors import UserError, quote
 
 Address = tuple[str, int]
+
+JOIN_SECONDS = 10.0  # for all workers to connect; PADDLE_MNIST_JOIN_SECONDS changes it
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Launch:
         local_rank: its number among the workers on its machine, from 0.
         local_size: the number of workers on its machine.
         hub: where rank 0 listens for the other workers' connections.
-        store: where Paddle's store listens, in rank 0 too.
+        host: the address at which other machines reach this worker's.
     """
 
     rank: int
@@ -29,7 +32,7 @@ class Launch:
     local_rank: int
     local_size: int
     hub: Address
-    store: Address
+    host: str
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Launch | None:
@@ -41,22 +44,34 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Launch | No
     if environment.get("PADDLE_TRAINERS_NUM", "1") == "1":
         return None
     size = _number(environment, "PADDLE_TRAINERS_NUM", 2, 1 << 16)
-    endpoints = _text(environment, "PADDLE_TRAINER_ENDPOINTS").split(",")
-    hub, store = _address(endpoints[0]), _address(environment.get("PADDLE_MASTER", endpoints[-1]))
-    if hub == store:
-        raise UserError(
-            "PADDLE_MASTER and the first of PADDLE_TRAINER_ENDPOINTS must be two addresses, got one: start the "
-            "launcher with --master instead of --ips"
-        )
-    local_size = _number(environment, "PADDLE_LOCAL_SIZE", 1, size + 1) if "PADDLE_LOCAL_SIZE" in environment else 1
+    rank = _number(environment, "PADDLE_TRAINER_ID", 0, size)
+    endpoints = [_address(text) for text in _text(environment, "PADDLE_TRAINER_ENDPOINTS").split(",")]
+    if len(endpoints) != size:
+        raise UserError(f"PADDLE_TRAINER_ENDPOINTS must have {size} addresses, got {len(endpoints)}")
     return Launch(
-        rank=_number(environment, "PADDLE_TRAINER_ID", 0, size),
+        rank=rank,
         size=size,
         local_rank=_number(environment, "PADDLE_LOCAL_RANK", 0, size) if "PADDLE_LOCAL_RANK" in environment else 0,
-        local_size=local_size,
-        hub=hub,
-        store=store,
+        local_size=_number(environment, "PADDLE_LOCAL_SIZE", 1, size + 1) if "PADDLE_LOCAL_SIZE" in environment else 1,
+        hub=endpoints[0],
+        host=endpoints[rank][0],
     )
+
+
+def join_seconds() -> float:
+    """Return for how long workers wait for one another at the start."""
+    text = os.environ.get("PADDLE_MNIST_JOIN_SECONDS", "")
+    if not text:
+        return JOIN_SECONDS
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1e5:
+            return float(text)
+    raise UserError(f"PADDLE_MNIST_JOIN_SECONDS must be a number of seconds, got {text!r}")
+
+
+def cores() -> int:
+    """Return how many processor cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads_share(cores: int, environment: Mapping[str, str] = os.environ) -> int:

@@ -2,7 +2,7 @@
 
 A *team* is this process and others that train the same net in step. Every member applies the same update, so all that
 they exchange are the sums over each member's blocks, and the same numbers are added in the same order by everybody.
-``gloo`` has the team of the processes that Paddle's launcher has started.
+``workers`` has the team of the processes that Paddle's launcher has started.
 """
 
 from __future__ import annotations

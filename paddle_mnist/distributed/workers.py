@@ -12,6 +12,7 @@ import numpy as np
 
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch, from_environment
+from paddle_mnist.distributed.mesh import Mesh
 from paddle_mnist.errors import UserError, printable
 
 FAILED = 1  # the exit status of a worker that stops because another one has
@@ -75,7 +76,7 @@ class Launched(Workers):
     def __init__(self, launch: Launch) -> None:
         self.launch, self.rank, self.size, self.stop = launch, launch.rank, launch.size, 0
         self.channel = Channel(launch, self._end)
-        self._gloo: Any = None
+        self._mesh: Mesh | None = None
         self._asked, self._exchanged = 0, False
 
     def gather(self, array: np.ndarray) -> np.ndarray:
@@ -84,21 +85,19 @@ class Launched(Workers):
         message = np.empty(array.size + 1, np.float32)
         message[0], message[1:] = self._asked, array
         try:
-            found = self.gloo.gather(message)
-        except RuntimeError:  # gloo's; the channel knows which worker it was
+            found = self.mesh.gather(message)
+        except OSError:  # the channel knows which worker it was
             self.channel.wait_for_failure()
             raise UserError("the connection to another worker is broken: resume the run") from None
         self._exchanged, self.stop = True, max(self.stop, int(found[:, 0].max()))
         return found[:, 1:]
 
     @property
-    def gloo(self) -> Any:
-        """Paddle's process group, made when it is first needed."""
-        if self._gloo is None:
-            from paddle_mnist.distributed.gloo import Gloo
-
-            self._gloo = Gloo(self.launch)
-        return self._gloo
+    def mesh(self) -> Mesh:
+        """The connections that carry arrays, made when they are first needed."""
+        if self._mesh is None:
+            self._mesh = Mesh(self.launch, self.exchange)
+        return self._mesh
 
     def exchange(self, value: Any) -> list[Any]:
         """See ``Workers``."""
@@ -107,7 +106,7 @@ class Launched(Workers):
     def bytes_from_first(self, data: bytes) -> bytes:
         """See ``Workers``."""
         size = self.exchange(len(data))[0]
-        return self.gloo.broadcast(data, size)
+        return self.mesh.broadcast(data, size)
 
     def one_by_machine(self, action: Callable[[], T]) -> T:
         """See ``Workers``."""
@@ -135,7 +134,7 @@ class Launched(Workers):
 
     def connect(self) -> None:
         """See ``Workers``."""
-        self.gloo  # noqa: B018 - made here, as long as nobody is expected to be quick
+        self.mesh  # noqa: B018 - made here, as long as nobody is expected to be quick
         self.channel.watch_closely()
 
     def end_step(self) -> None:
@@ -147,16 +146,21 @@ class Launched(Workers):
     def leave(self) -> None:
         """End the connections once all workers have come here."""
         self.channel.exchange(None, last=True)
-        self.channel.close()
+        self._close()
 
     def fail(self, reason: str) -> None:
         """Tell the others that this worker stops, and why."""
         self.channel.fail(f"rank {self.rank} of {self.size} has stopped: {reason}")
+        self._close()
+
+    def _close(self) -> None:
         self.channel.close()
+        if self._mesh is not None:
+            self._mesh.close()
 
     def _end(self, sentence: str) -> NoReturn:
         """End this process at once, since another worker has stopped. Checkpoints on disk are complete."""
-        # The main thread may wait in an operation of gloo's, which nothing else can interrupt.
+        # The main thread may wait for that worker's array, which nothing else can interrupt.
         hint = f"; continue with any number of workers: {self.resume_with}" if self.resume_with else ""
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(printable(f"paddle_mnist: error: {sentence}{hint}") + "\n")
@@ -181,7 +185,6 @@ def joined() -> Iterator[Workers]:
     if launch is None:
         yield Workers()
         return
-    os.environ.setdefault("GLOG_minloglevel", "1")  # Paddle's store reports each of its connections
     workers = Launched(launch)
     _joined.append(workers)
     try:

@@ -1,0 +1,165 @@
+"""A connection between every two workers, over which they exchange arrays.
+
+Each worker sends its array to all others directly, so an exchange takes as long as one message travels. A worker that
+waits tries again for a moment before it sleeps: on one machine the others are late by less than it takes to wake a
+process up, and a process that sleeps may wake up on the core of the one that it waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from paddle_mnist.distributed.channel import listener
+from paddle_mnist.distributed.launch import Launch, cores, join_seconds
+from paddle_mnist.errors import UserError
+
+TRY_SECONDS = 1e-3  # before a waiting worker sleeps
+GREETING_SECONDS = 2.0  # for whoever connects to say which worker it is
+BUFFERS_KEPT = 16
+KEY_BYTES, RANK_BYTES = 16, 4
+
+
+class Mesh:
+    """This worker's connections to all others. All workers call the same methods in the same order.
+
+    Args:
+        launch: this worker's place.
+        exchange: returns every worker's value, in the order of ranks.
+
+    Attributes:
+        seconds: how long exchanges have taken so far.
+
+    Raises:
+        UserError: a worker cannot be reached.
+    """
+
+    def __init__(self, launch: Launch, exchange: Callable[[Any], list[Any]]) -> None:
+        self._rank, self._size = launch.rank, launch.size
+        self._try_seconds = TRY_SECONDS if launch.local_size <= cores() else 0.0
+        self._buffers: dict[int, np.ndarray] = {}
+        self.seconds = 0.0
+        key = secrets.token_bytes(KEY_BYTES)  # whoever connects has to know it
+        with listener(launch, (launch.host, 0)) as listening:
+            places = exchange([launch.host, listening.getsockname()[1], key.hex()])
+            self._sockets = {rank: _connect(launch, rank, *places[rank]) for rank in range(launch.rank)}
+            self._sockets.update(_accept(launch, listening, key))
+        for sock in self._sockets.values():
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setblocking(False)
+
+    def gather(self, array: np.ndarray) -> np.ndarray:
+        """Return every worker's array: float32 [n] of each, [size, n] in all, valid until the next call.
+
+        Raises:
+            OSError: a worker is gone.
+        """
+        found = self._buffer(array.size)
+        found[self._rank] = array
+        rows = [_bytes_of(row) for row in found]
+        self._transfer({rank: rows[self._rank] for rank in self._sockets}, {rank: rows[rank] for rank in self._sockets})
+        return found
+
+    def broadcast(self, data: bytes, size: int) -> bytes:
+        """Return rank 0's ``data``, of which every worker knows the size in bytes."""
+        if self._rank == 0:
+            self._transfer({rank: memoryview(data) for rank in self._sockets}, {})
+            return data
+        received = bytearray(size)
+        self._transfer({}, {0: memoryview(received)})
+        return bytes(received)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for sock in self._sockets.values():
+            sock.close()
+
+    def _buffer(self, n: int) -> np.ndarray:
+        if n not in self._buffers:
+            if len(self._buffers) >= BUFFERS_KEPT:
+                self._buffers.clear()
+            self._buffers[n] = np.empty((self._size, n), np.float32)
+        return self._buffers[n]
+
+    def _transfer(self, outgoing: dict[int, memoryview], incoming: dict[int, memoryview]) -> None:
+        """Send and receive these bytes, by rank; both at once, since no connection holds a whole message."""
+        began = moved = time.perf_counter()
+        while outgoing or incoming:
+            sent = self._move(outgoing, socket.socket.send)
+            if self._move(incoming, socket.socket.recv_into) or sent:
+                moved = time.perf_counter()
+            elif time.perf_counter() - moved > self._try_seconds:
+                self._sleep(outgoing, incoming)
+        self.seconds += time.perf_counter() - began
+
+    def _move(self, parts: dict[int, memoryview], call: Callable[[socket.socket, memoryview], int]) -> bool:
+        """Send or receive as much as is possible at once, and keep in ``parts`` what is left; return if it was any."""
+        any_moved = False
+        for rank, part in list(parts.items()):
+            with contextlib.suppress(BlockingIOError):
+                count = call(self._sockets[rank], part)
+                if count == 0 and len(part):
+                    raise ConnectionResetError(f"rank {rank} has closed its connection")
+                any_moved = True
+                if count == len(part):
+                    del parts[rank]
+                else:
+                    parts[rank] = part[count:]
+        return any_moved
+
+    def _sleep(self, outgoing: dict[int, memoryview], incoming: dict[int, memoryview]) -> None:
+        """Sleep until something can be sent or received."""
+        waiting = select.poll()
+        for rank, sock in self._sockets.items():
+            events = (select.POLLOUT if rank in outgoing else 0) | (select.POLLIN if rank in incoming else 0)
+            if events:
+                waiting.register(sock, events)
+        waiting.poll()
+
+
+def _connect(launch: Launch, rank: int, host: str, port: int, key: str) -> socket.socket:
+    """Return a connection to a worker of a lower rank."""
+    try:
+        sock = socket.create_connection((host, port), join_seconds())
+        sock.sendall(bytes.fromhex(key) + launch.rank.to_bytes(RANK_BYTES, "big"))
+    except OSError as error:
+        raise UserError(
+            f"rank {launch.rank} of {launch.size} cannot reach rank {rank} at {host}:{port} "
+            f"({error.strerror or error}): open all ports from 1024 between the machines"
+        ) from None
+    return sock
+
+
+def _accept(launch: Launch, listening: socket.socket, key: bytes) -> dict[int, socket.socket]:
+    """Return connections from all workers of higher ranks."""
+    found: dict[int, socket.socket] = {}
+    until = time.monotonic() + join_seconds()
+    while len(found) < launch.size - 1 - launch.rank:
+        if time.monotonic() > until:
+            missing = ", ".join(str(rank) for rank in range(launch.rank + 1, launch.size) if rank not in found)
+            raise UserError(
+                f"rank {missing} of {launch.size} has not connected to rank {launch.rank} at {launch.host}: open all "
+                "ports from 1024 between the machines"
+            )
+        listening.settimeout(0.5)
+        with contextlib.suppress(OSError):
+            sock, _ = listening.accept()
+            sock.settimeout(GREETING_SECONDS)
+            greeting = sock.recv(KEY_BYTES + RANK_BYTES, socket.MSG_WAITALL)
+            rank = int.from_bytes(greeting[KEY_BYTES:], "big")
+            if secrets.compare_digest(greeting[:KEY_BYTES], key) and launch.rank < rank < launch.size:
+                found[rank] = sock
+            else:
+                sock.close()
+    return found
+
+
+def _bytes_of(row: np.ndarray) -> memoryview:
+    return memoryview(row).cast("B")
