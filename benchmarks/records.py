@@ -182,7 +182,8 @@ def torch_step(settings: Settings, layout) -> tuple:
     def step(lr: float, images: np.ndarray, labels: np.ndarray) -> float:
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
-        loss = F.cross_entropy(net(torch.from_numpy(images).to(memory_format=layout)), torch.from_numpy(labels[:, 0]))
+        outputs = net(torch.from_numpy(images).to(memory_format=layout))
+        loss = F.cross_entropy(outputs, torch.from_numpy(labels[:, 0]), label_smoothing=settings.label_smoothing)
         loss.backward()
         optimizer.step()
         return loss.item()

@@ -62,11 +62,13 @@ class PaddleLearner:
             layer = getattr(nets, str(NETS[settings.net].layer))
             self.net = layer(num_outputs=1 if settings.task == "regress" else 10)
         self.optimizer = make_optimizer(settings, self.net.parameters())
-        self.task, self.optimizer_name = settings.task, settings.optimizer
+        self.task, self.optimizer_name, self.smoothing = settings.task, settings.optimizer, settings.label_smoothing
         self.seed, self.step, self.team = settings.seed, 0, team
         self.forward = self.net if plain else fast.accelerate(self.net)
         self.fast_step = (
-            None if plain else fast.train_step(self.net, self.task, self.optimizer, seed=settings.seed, team=team)
+            None
+            if plain
+            else fast.train_step(self.net, self.task, self.optimizer, self.smoothing, seed=settings.seed, team=team)
         )
         self.engine = fast.engine_name(self.net, self.optimizer) if self.fast_step else "plain: as asked for"
 
@@ -94,7 +96,7 @@ class PaddleLearner:
             if self.fast_step:
                 return self.fast_step(images, labels)  # the lines below, on faster kernels
             outputs = self.net(paddle.to_tensor(images))
-            loss = self.losses(outputs, paddle.to_tensor(labels)).mean()
+            loss = self.losses(outputs, paddle.to_tensor(labels), self.smoothing).mean()
             loss.backward()
             self.optimizer.step()
             self.optimizer.clear_grad()
@@ -108,11 +110,11 @@ class PaddleLearner:
             paddle.seed(self.seed + self.step)
         self.step += 1
 
-    def losses(self, outputs: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        """Return the loss of each sample, [n, 1]: squared error of the number, or cross-entropy of the scores."""
+    def losses(self, outputs: paddle.Tensor, labels: paddle.Tensor, smoothing: float = 0.0) -> paddle.Tensor:
+        """Return the loss of each sample, [n]: squared error of the number, or cross-entropy of the scores."""
         if self.task == "regress":
-            return F.square_error_cost(outputs, labels)
-        return F.cross_entropy(outputs, labels, reduction="none")
+            return F.square_error_cost(outputs, labels).flatten()
+        return F.cross_entropy(outputs, labels.flatten(), reduction="none", label_smoothing=smoothing).flatten()
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
         """Return raw outputs [n, 1] or [n, 10] for images [n, 1, 28, 28], in eval mode and without gradients."""
@@ -123,7 +125,7 @@ class PaddleLearner:
     def loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the loss of each sample, float64 [n], for raw outputs and labels [n, 1]."""
         labels = labels.astype(np.float64 if self.task == "regress" else np.int64)
-        return self.losses(paddle.to_tensor(outputs, "float64"), paddle.to_tensor(labels)).numpy()[:, 0]
+        return self.losses(paddle.to_tensor(outputs, "float64"), paddle.to_tensor(labels)).numpy()
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray | None:
         """Return the probability of each digit, float64 [n, 10], or ``None`` for a regression."""

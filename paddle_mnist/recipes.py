@@ -135,6 +135,8 @@ class Settings:
             tenth of ``lr`` to ``lr`` in a fifth of the steps, then falls to 0 (Smith and Topin 2017).
         clip_norm: the largest global gradient norm; larger gradients are scaled down to it. 0 disables clipping.
         weight_decay: the coefficient of the L2 penalty.
+        label_smoothing: the share of each target that cross-entropy spreads evenly over all digits; it keeps a net
+            from becoming too sure (Szegedy et al. 2016).
         pixel_range: what the net sees: ``"01"`` for [0, 1], ``"pm1"`` for [-1, 1], ``"raw"`` for 0 to 255.
         augment: how far ``augment`` changes the training images, a name in ``AUGMENTATIONS``.
         train_on: ``"train"``, or ``"train+valid"`` for all of MNIST's training set.
@@ -155,6 +157,7 @@ class Settings:
     schedule: str = "decay"
     clip_norm: float = 0.0
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
     pixel_range: str = "01"
     augment: str = "none"
     train_on: str = "train"
@@ -168,8 +171,12 @@ class Settings:
         _check_integer("epochs", self.epochs, 1, MAX_COUNT)
         _check_integer("batch_size", self.batch_size, 1, MAX_COUNT)
         _check_integer("seed", self.seed, 0, MAX_SEED)
-        for name in ("lr", "lr_decay", "clip_norm", "weight_decay"):
+        for name in ("lr", "lr_decay", "clip_norm", "weight_decay", "label_smoothing"):
             _check_number(name, getattr(self, name), positive=name in ("lr", "lr_decay"))
+        if self.label_smoothing >= 1:
+            raise UserError(f"label_smoothing must be below 1, got {self.label_smoothing:g}")
+        if self.label_smoothing and self.task == "regress":
+            raise UserError(f"label_smoothing must be 0 for task regress, got {self.label_smoothing:g}")
         self._check_rates()
         self._check_net()
 
@@ -195,10 +202,10 @@ class Settings:
             raise UserError(
                 f"task must be {' or '.join(net.defaults)} for net {self.net}, got {self.task}: use --net {able}"
             )
-        if self.is_numpy and (self.optimizer != "sgd" or self.clip_norm or self.weight_decay):
+        if self.is_numpy and (self.optimizer != "sgd" or self.clip_norm or self.weight_decay or self.label_smoothing):
             raise UserError(
                 f"net {self.net} is written by hand in NumPy and knows plain SGD only: "
-                "leave --optimizer at sgd, --clip-norm and --weight-decay at 0"
+                "leave --optimizer at sgd, --clip-norm, --weight-decay and --label-smoothing at 0"
             )
         if self.hidden is not None and net.hidden is None:
             open_nets = [name for name, other in NETS.items() if other.hidden is not None]

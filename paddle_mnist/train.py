@@ -70,6 +70,7 @@ def parser() -> console.Parser:
     add("--optimizer", choices=words["optimizer"], help="how gradients become steps")
     add("--clip-norm", type=float, metavar="C", help="largest global gradient norm; 0: no clipping, as published")
     add("--weight-decay", type=float, metavar="W", help="coefficient of the L2 penalty (0)")
+    add("--label-smoothing", type=float, metavar="S", help="share of each target that is spread over all digits (0)")
     add("--pixel-range", choices=words["pixel_range"], help="what the net sees: [0, 1], [-1, 1] or 0..255")
     add("--augment", choices=words["augment"], help="how far to change the training images, anew in each epoch (none)")
     add("--train-on", choices=words["train_on"], help="the digits to learn from")

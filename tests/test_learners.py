@@ -100,6 +100,35 @@ def test_weight_decay_is_the_gradient_of_half_the_square(splits):
         np.testing.assert_allclose(after[0.25][name], after[0.0][name] - 0.1 * 0.25 * before[name], atol=1e-6)
 
 
+def test_label_smoothing_spreads_a_share_of_the_target_over_all_digits(splits):
+    """The smoothed loss is a mixture of cross-entropies, so its gradient is the mixture of theirs."""
+    images, labels = next(batches(splits.train, 20, "classify"))
+    share, rate = 0.3, 0.5
+
+    def update(smoothing, labels):
+        learner = learners.build(settings_for("cnn", "classify", lr=rate, clip_norm=0.0, label_smoothing=smoothing))
+        before = learner.state_dict()
+        learner.train_step(images, labels)
+        return {name: value - before[name] for name, value in learner.state_dict().items()}
+
+    spread = [update(0.0, np.full_like(labels, digit)) for digit in range(10)]
+    true, smooth = update(0.0, labels), update(share, labels)
+    for name, found in smooth.items():
+        mixture = (1 - share) * true[name] + share * np.mean([own[name] for own in spread], axis=0)
+        np.testing.assert_allclose(found, mixture, atol=1e-6)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_label_smoothing_leaves_the_measured_loss_alone(splits, plain):
+    images, labels = next(batches(splits.train, 20, "classify"))
+    plain_loss, smoothed = (
+        learners.build(settings_for("cnn", "classify", label_smoothing=share), plain=plain) for share in (0.0, 0.3)
+    )
+    outputs = plain_loss.outputs(images)
+    np.testing.assert_array_equal(plain_loss.loss(outputs, labels), smoothed.loss(outputs, labels))
+    assert plain_loss.train_step(images, labels) != smoothed.train_step(images, labels)
+
+
 def test_build_refuses_a_gpu_without_cuda():
     import paddle
 
