@@ -31,14 +31,16 @@ class Learner(Protocol):
     Attributes:
         lr: the learning rate of the next step.
         step: the number of the next step, counted from 0 within the run.
-        engine: what carries out a step, in words, such as ``"NumPy"``.
         team: the processes that train this net together, mostly one.
     """
 
     lr: float
     step: int
-    engine: str
     team: Team
+
+    @property
+    def engine(self) -> str:
+        """What carries out a step, in words, such as ``"NumPy"``."""
 
     def rows(self, n: int) -> slice:
         """Return the rows of a batch of ``n`` samples whose images this process needs; all, unless it is in a team."""

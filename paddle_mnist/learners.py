@@ -49,7 +49,6 @@ class PaddleLearner:
         optimizer: the ``paddle.optimizer.Optimizer`` of its parameters.
         task: ``"regress"`` or ``"classify"``; decides the loss.
         step: the number of the next step; with the seed it decides the masks of dropout.
-        engine: what runs the net, such as ``"fast: oneDNN, 2 threads"``.
         team: the processes that train the net together.
     """
 
@@ -70,7 +69,11 @@ class PaddleLearner:
             if plain
             else fast.train_step(self.net, self.task, self.optimizer, self.smoothing, seed=settings.seed, team=team)
         )
-        self.engine = fast.engine_name(self.net, self.optimizer) if self.fast_step else "plain: as asked for"
+
+    @property
+    def engine(self) -> str:
+        """What runs the net, such as ``"fast: oneDNN, 2 threads"``; the net is captured to tell."""
+        return fast.engine_name(self.net, self.optimizer) if self.fast_step else "plain: as asked for"
 
     def rows(self, n: int) -> slice:
         """Return the rows of a batch of ``n`` samples whose images this process needs.

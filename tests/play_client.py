@@ -97,6 +97,26 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def lateness() -> Iterator[list[float]]:
+    """Collect meanwhile by how many seconds a thread that does nothing is late: what the machine's other work costs."""
+    late, done = [0.0], threading.Event()
+
+    def wake() -> None:
+        while not done.is_set():
+            begun = time.monotonic()
+            time.sleep(0.01)
+            late.append(time.monotonic() - begun - 0.01)
+
+    thread = threading.Thread(target=wake)
+    thread.start()
+    try:
+        yield late
+    finally:
+        done.set()
+        thread.join()
+
+
 def decoded(described: dict) -> np.ndarray:
     """Return an array that came in JSON."""
     data = base64.b64decode(described["data"])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
-from play_client import RAW, decoded, serving, wait_for
+from play_client import RAW, decoded, lateness, serving, wait_for
 
 from paddle_mnist import learners
 from paddle_mnist.dataset import Dataset, open_dataset
@@ -306,6 +311,65 @@ def test_post_refuses_what_is_wrong(client, path, body, kind, status):
     reply = client.post(path, content=body, headers={"content-type": kind})
     assert reply.status_code == status, reply.text
     assert reply.json()["error"].endswith(".")
+
+
+def test_answers_come_from_each_runs_own_weights(client, work, digit):
+    path = "/api/answers?kind=prepared&models=run:fc,run:other"
+    settings, manifest = settings_for("fc", seed=9), json.loads((work / "runs" / "fc" / "run.json").read_text())
+    run = create(work / "runs" / "other", "other", settings, RunOptions(), {"data": manifest["data"]}, work)
+    try:
+        for seed in (9, 10):  # two runs of one architecture, the second with new weights after an epoch
+            run.save_best(learners.build(dataclasses.replace(settings, seed=seed)).state_dict())
+            nets = [restore(work / "runs" / name)[0] for name in ("fc", "other")]
+            values = [pytest.approx(net.outputs(digit[None, None] / np.float32(255))[0], abs=1e-5) for net in nets]
+            wait_for(lambda: client.state("run:other") is not None)
+            wait_for(lambda: [one["values"] for one in client.bytes(path, digit)["answers"]] == values)  # noqa: B023
+    finally:
+        shutil.rmtree(run.path)
+
+
+def test_answers_of_many_pages_at_once_are_those_of_each(client, splits):
+    images = np.where(splits.eval.images < 60, 0, splits.eval.images)
+    prepared = "/api/answers?kind=prepared&models={}"
+    number = "/api/answers?kind=number&width=100&height=40&models=reader,run:cnn"
+    two = np.zeros((40, 100), np.uint8)
+    two[6:34, 20:24] = two[6:34, 70:74] = 255
+    models = ["run:cnn", "reader,run:fc", "run:fc,run:cnn"] * 8
+    asked = [(prepared.format(names), image) for names, image in zip(models, images, strict=False)] + [
+        (number, two)
+    ] * 2
+    alone = [client.bytes(*one) for one in asked]
+    with ThreadPoolExecutor(len(asked)) as pages:
+        together = list(pages.map(lambda one: client.bytes(*one), asked))
+    for one, other in zip(together, alone, strict=True):
+        assert [answer["model"] for answer in one["answers"]] == [answer["model"] for answer in other["answers"]]
+        assert [answer["read"] for answer in one["answers"]] == [answer["read"] for answer in other["answers"]]
+        for answer, expected in zip(one["answers"], other["answers"], strict=True):
+            assert answer["values"] == pytest.approx(expected["values"], abs=1e-4)
+
+
+def test_prepared_nets_are_not_built_for_an_answer(client, monkeypatch):
+    nets = client.playground.nets
+    for _ in nets.prepare():
+        pass
+    monkeypatch.setattr(learners, "build", lambda settings: pytest.fail("built for an answer"))
+    fresh = dataclasses.replace(client.playground.catalog.models()["run:fc"], id="run:new")
+    assert len(nets.get(fresh).answer(np.zeros((1, 28, 28), np.uint8))["values"]) == 1
+
+
+def test_events_are_under_half_a_second_behind(client, work):
+    path = work / "runs" / "two-layer" / "history.jsonl"
+    stream, delays = client.events("run:two-layer"), []
+    with lateness() as late:
+        for step in range(6):
+            with open(path, "a") as history:
+                history.write(json.dumps({"epoch": 0, "batch": step, "step": step, "loss": 1.0, "lr": 0.1}) + "\n")
+            written = time.monotonic()
+            next(data for name, data in stream if name == "history" and data["records"][-1]["step"] == step)
+            delays.append(time.monotonic() - written)
+    stream.close()
+    # Where the whole machine is late, the events may be as late.
+    assert max(delays) < 0.5 + max(late), f"delays {delays}, the machine's own {max(late)}"
 
 
 def test_answers_of_damaged_weights_do_not_hide_the_others(client, work, digit):

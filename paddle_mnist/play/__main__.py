@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def on_start() -> None:
         console.show(f"{address}  (Ctrl-C stops)")
         sys.stdout.flush()
+        playground.prepare()
         if not args.no_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from paddle_mnist.errors import UserError
 from paddle_mnist.play.models import Model
 from paddle_mnist.play.nets import Nets
 from paddle_mnist.play.replies import RefusedError, array
+from paddle_mnist.play.worker import Worker
 
 if TYPE_CHECKING:
     from paddle_mnist.pictures.picture import Picture
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 KINDS = ("digit", "number", "prepared")
 SIDE = 28  # pixels of a prepared digit
+TOGETHER = 64  # digits that nets are asked about at once
 NO_DIGIT = "?"  # stands in text for what is no digit
 
 
@@ -126,35 +131,107 @@ def _ink(image: np.ndarray) -> dict[str, Any]:
     return {"image": array(image), "image_box": list(ink_box(image, 0)), "centre": centre}
 
 
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A drawing or picture that nets are asked about.
+
+    Attributes:
+        models: the nets.
+        which: of their weights.
+        found: the digits in the picture.
+        answers: of each net, once there are any.
+    """
+
+    models: list[Model]
+    which: str
+    found: Found
+    answers: Future[list[dict[str, Any]]] = field(default_factory=Future)
+
+
 class Answers:
-    """Asks nets; only the worker's thread does.
+    """Asks nets, about all drawings at once that came while the nets were busy: a net takes little longer for ten.
 
     Args:
         nets: those in memory.
+        worker: the nets' thread.
     """
 
-    def __init__(self, nets: Nets) -> None:
-        self.nets = nets
+    def __init__(self, nets: Nets, worker: Worker) -> None:
+        self.nets, self.worker = nets, worker
+        self._lock = threading.Lock()
+        self._waiting: list[Question] = []
 
-    def all(self, models: list[Model], which: str, found: Found) -> list[dict[str, Any]]:
-        """Return what each model answers."""
-        return [self.one(model, which, found.images, found.lines) for model in models]
+    def ask(self, models: list[Model], which: str, found: Found) -> Future[list[dict[str, Any]]]:
+        """Return what each model will answer.
+
+        Raises:
+            RefusedError: too much is waiting.
+        """
+        question = Question(models, which, found)
+        with self._lock:
+            if not self._waiting:
+                self.worker.quick(self._answer_all)
+            self._waiting.append(question)
+        return question.answers
 
     def one(self, model: Model, which: str, images: np.ndarray, lines: list[int]) -> dict[str, Any]:
-        """Return what a model answers for images uint8 [n, 28, 28], or why it cannot."""
+        """Return what a model answers for images uint8 [n, 28, 28], or why it cannot; for the nets' thread only."""
+        return _part(self._answer(model, which, images), 0, lines)
+
+    def _answer_all(self) -> None:
+        while questions := self._take():
+            try:
+                answers = self._together(questions)
+            except BaseException as error:
+                for question in questions:
+                    question.answers.set_exception(error)
+            else:
+                for question, answer in zip(questions, answers, strict=True):
+                    question.answers.set_result(answer)
+
+    def _take(self) -> list[Question]:
+        """Take questions off the list, the oldest first: as many as have ``TOGETHER`` digits, or one."""
+        with self._lock:
+            ends = itertools.accumulate(len(question.found.images) for question in self._waiting)
+            count = max(1, sum(end <= TOGETHER for end in ends))
+            taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return [question for question in taken if question.answers.set_running_or_notify_cancel()]
+
+    def _together(self, questions: list[Question]) -> list[list[dict[str, Any]]]:
+        """Return for each question what its models answer."""
+        found: dict[tuple[str, str, int], dict[str, Any]] = {}
+        asked = {(model.id, question.which): model for question in questions for model in question.models}
+        for (model_id, which), model in asked.items():
+            askers = [
+                question
+                for question in questions
+                if question.which == which and any(model.id == model_id for model in question.models)
+            ]
+            answer = self._answer(model, which, np.concatenate([question.found.images for question in askers]))
+            first = 0
+            for question in askers:
+                found[model_id, which, id(question)] = _part(answer, first, question.found.lines)
+                first += len(question.found.images)
+        return [[found[model.id, question.which, id(question)] for model in question.models] for question in questions]
+
+    def _answer(self, model: Model, which: str, images: np.ndarray) -> dict[str, Any]:
         answer: dict[str, Any] = {
             "model": model.id,
-            **{"read": None, "digits": [], "values": [], "probabilities": None, "scores": None, "error": None},
+            **{"digits": [], "values": [], "probabilities": None, "scores": None, "error": None},
         }
-        if not len(images):
-            return answer
         try:
-            answer |= self.nets.get(model, which).answer(images)
+            return answer | self.nets.get(model, which).answer(images)
         except RefusedError as error:
             return answer | {"error": error.message}
         except UserError as error:
             return answer | {"error": str(error)}
-        return answer | {"read": _written(answer["digits"], lines)}
+
+
+def _part(answer: dict[str, Any], first: int, lines: list[int]) -> dict[str, Any]:
+    """Return the part of an answer that is about the digits from ``first`` on, one for each of ``lines``."""
+    rows = slice(first, first + len(lines))
+    part = {name: value[rows] if isinstance(value, list) else value for name, value in answer.items()}
+    return part | {"read": None if answer["error"] else _written(part["digits"], lines)}
 
 
 def _written(digits: list[int | None], lines: list[int]) -> str:

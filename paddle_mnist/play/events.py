@@ -16,8 +16,7 @@ from paddle_mnist.play.replies import RefusedError, to_json
 from paddle_mnist.play.training import Trainings
 from paddle_mnist.runs.history import Tail, thinned
 
-PAUSE = 0.15  # seconds between two looks at the disk,
-IDLE_PAUSE = 1.0  # and when no page is open
+PAUSE = 0.15  # seconds between two looks at the disk
 HEARTBEAT = 10.0  # seconds of silence after which a comment is sent
 MAX_WAITING = 500  # events that a page has not taken yet; a page that is slower is cut off, and connects again
 MAX_WATCHED = 8  # runs that one page follows
@@ -168,12 +167,16 @@ class Hub:
             subscriber.waiting.put_nowait(None)
 
     def _tell(self, loop: asyncio.AbstractEventLoop, one: bytes, model_id: str | None) -> None:
-        for subscriber in list(self.subscribers):
-            if model_id is None or model_id in subscriber.watched:
+        told = [page for page in list(self.subscribers) if model_id is None or model_id in page.watched]
+
+        def put() -> None:
+            for subscriber in told:
                 slow = subscriber.waiting.qsize() > MAX_WAITING
                 if slow:
                     self.subscribers.discard(subscriber)
-                loop.call_soon_threadsafe(subscriber.waiting.put_nowait, None if slow else one)
+                subscriber.waiting.put_nowait(None if slow else one)
+
+        loop.call_soon_threadsafe(put)
 
 
 def event(name: str, data: Any) -> bytes:

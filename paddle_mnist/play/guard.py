@@ -160,7 +160,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > most:
             raise RefusedError(413, f"The body must have at most {most:,} bytes.")
-        large = most > MAX_JSON
+        large = max(most if "content-length" not in headers else 0, int(length)) > MAX_JSON
         if large and self.bodies.locked():
             raise RefusedError(503, "The server is busy: try again in a second.")
         try:

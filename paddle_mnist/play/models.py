@@ -95,6 +95,10 @@ class Catalog:
                     self.version, self._last = self.version + 1, seen
             return self._models
 
+    def recent(self) -> dict[str, Model] | None:
+        """Return all models by their ids, if the folders were read just now; it waits for nothing."""
+        return self._models if time.monotonic() - self._read <= FRESH else None
+
     def find(self, model_id: str) -> Model:
         """Return the model of an id.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -11,11 +14,14 @@ from paddle_mnist import cpu
 from paddle_mnist.errors import UserError
 from paddle_mnist.play.models import BUNDLED, READER, Model
 from paddle_mnist.play.replies import RefusedError
-from paddle_mnist.recipes import Settings
+from paddle_mnist.recipes import NETS, Settings, settings_for
+from paddle_mnist.runs.run import Run
 
 if TYPE_CHECKING:
     from paddle_mnist.engine import Learner
     from paddle_mnist.inspection.activations import Inside
+
+State = dict[str, np.ndarray]  # weights by name
 
 MAX_LOADED = 40  # nets that are kept
 WHICH = ("best", "newest")  # weights of a run
@@ -54,18 +60,22 @@ class Net:
         raise NotImplementedError
 
 
-class RunNet(Net):
-    """The net of a run.
+class Architecture:
+    """A net that the runs of one architecture share: building one, and reading its graph, takes as long as 100 answers.
 
     Attributes:
-        learner: answers; see ``engine.Learner``.
-        settings: of its run.
+        learner: has the weights of the run that answered last.
+        inside: what the net computes, whatever its weights.
     """
 
-    def __init__(self, learner: Learner, settings: Settings) -> None:
-        super().__init__(settings.pixel_range)
-        self.learner, self.settings = learner, settings
+    def __init__(self, settings: Settings) -> None:
+        cpu.tune()
+        from paddle_mnist import learners
+
+        self.learner: Learner = learners.build(settings)
+        self._settings = settings
         self._inside: Inside | None = None
+        self._state: State | None = None  # the weights that the learner has
 
     @property
     def inside(self) -> Inside:
@@ -73,8 +83,53 @@ class RunNet(Net):
         if self._inside is None:
             from paddle_mnist.inspection.activations import inside
 
-            self._inside = inside(self.learner, self.settings)
+            self._inside = inside(self.learner, self._settings)
         return self._inside
+
+    def load(self, state: State, source: str) -> Learner:
+        """Return the learner with the weights of a run.
+
+        Raises:
+            UserError: they are damaged; ``source`` names their file.
+        """
+        if state is not self._state:
+            self.learner.load_state_dict(state, source)
+            self._state = state
+        return self.learner
+
+
+class RunNet(Net):
+    """The net of a run.
+
+    Attributes:
+        architecture: computes with its weights.
+        settings: of its run.
+    """
+
+    def __init__(self, architecture: Architecture, settings: Settings) -> None:
+        super().__init__(settings.pixel_range)
+        self.architecture, self.settings = architecture, settings
+        self._state: State = {}
+        self._source = ""
+
+    def load(self, state: State, source: str, mark: str | None) -> None:
+        """Take new weights.
+
+        Raises:
+            UserError: they are damaged; the net keeps those that it has.
+        """
+        self.architecture.load(state, source)
+        self._state, self._source, self.mark, self.kept = state, source, mark, {}
+
+    @property
+    def learner(self) -> Learner:
+        """Answers, with this run's weights until another run's net is asked."""
+        return self.architecture.load(self._state, self._source)
+
+    @property
+    def inside(self) -> Inside:
+        """What the net computes."""
+        return self.architecture.inside
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -151,7 +206,24 @@ class Nets:
 
     def __init__(self) -> None:
         self._nets: OrderedDict[tuple[str, str], RunNet] = OrderedDict()
+        self._architectures: WeakValueDictionary[tuple[str, str, int | None], Architecture] = WeakValueDictionary()
+        self._prepared: list[Architecture] = []
         self._reader = ReaderNet()
+
+    def prepare(self) -> Generator[None, None, None]:
+        """Build a net of every architecture, so that no answer waits for it."""
+        from paddle_mnist.inspection import saliency  # noqa: F401 - takes long to import
+
+        for name, recipe in NETS.items():
+            for task in recipe.defaults:
+                yield
+                architecture = self._architecture(settings_for(name, task))
+                self._prepared.append(architecture)
+                yield
+                architecture.learner.outputs(np.zeros((1, 1, 28, 28), np.float32))
+                yield
+                with contextlib.suppress(UserError):  # what cannot be looked into says so when it is asked
+                    _ = architecture.inside
 
     def get(self, model: Model, which: str = "best") -> Net:
         """Return a model's net with its present weights.
@@ -176,10 +248,9 @@ class Nets:
         key = (model.id, which)
         net = self._nets.get(key)
         if net is None or net.settings != run.settings:
-            net = RunNet(_build(run.settings), run.settings)
+            net = RunNet(self._architecture(run.settings), run.settings)
         if net.mark != mark:
-            _load(net, model, which)
-            net.mark, net.kept = mark, {}
+            net.load(*_read(model, run, which), mark)
         self._nets[key] = net
         self._nets.move_to_end(key)
         while len(self._nets) > MAX_LOADED:
@@ -191,27 +262,19 @@ class Nets:
         for net in (self._reader, *self._nets.values()):
             net.kept.pop(name, None)
 
-
-def warm_up() -> None:
-    """Import what nets are run and looked into with, so that the first request does not wait for it."""
-    cpu.tune()
-    from paddle_mnist.inspection import activations, saliency  # noqa: F401
-
-
-def _build(settings: Settings) -> Learner:
-    cpu.tune()
-    from paddle_mnist import learners
-
-    return learners.build(settings)
+    def _architecture(self, settings: Settings) -> Architecture:
+        key = settings.net, settings.task, settings.hidden
+        found = self._architectures.get(key)
+        if found is None:
+            found = self._architectures[key] = Architecture(settings)
+        return found
 
 
-def _load(net: RunNet, model: Model, which: str) -> None:
+def _read(model: Model, run: Run, which: str) -> tuple[State, str]:
+    """Return the weights of a run, and where they were found."""
     from paddle_mnist.runs.restore import newest_state
 
-    run = model.run
-    assert run is not None
     try:
-        state, source = (run.best_state(), str(run.best_path)) if which == "best" else newest_state(run)
+        return (run.best_state(), str(run.best_path)) if which == "best" else newest_state(run)
     except OSError as error:  # a checkpoint that was removed meanwhile
         raise UserError(f"the weights of {model.id} cannot be read: {error.strerror or error}") from error
-    net.learner.load_state_dict(state, source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,7 +29,7 @@ from paddle_mnist.play.answers import (
     picture_from_pixels,
     prepared,
 )
-from paddle_mnist.play.events import IDLE_PAUSE, PAUSE, Hub
+from paddle_mnist.play.events import PAUSE, Hub
 from paddle_mnist.play.form import form, read_order
 from paddle_mnist.play.guard import Access
 from paddle_mnist.play.models import Catalog, Model
@@ -44,6 +46,7 @@ T = TypeVar("T")
 MAX_SIDE = 2000  # pixels of a drawing
 MAX_SEGMENTING = 30  # pictures at a time
 MAX_SHOWN = 200  # digits in one answer
+SWITCH_SECONDS = 0.0005  # after which a thread of Python's gives way to another: a computing one to the server's
 SPLITS = ("eval", "train", "valid")
 
 
@@ -62,7 +65,7 @@ class Playground:
         self.catalog = Catalog(work / "runs", self.trainings.planned)
         self.hub = Hub(self.catalog, self.trainings)
         self.worker, self.nets = Worker(), Nets()
-        self.answers = Answers(self.nets)
+        self.answers = Answers(self.nets, self.worker)
         self.pictures = ThreadPoolExecutor(2, "pictures")  # decode and segment, away from the nets' thread
         self.disk = ThreadPoolExecutor(1, "disk")  # lists runs and reads histories
         self.data = ThreadPoolExecutor(1, "data")  # opens digits, which may take a download
@@ -95,14 +98,14 @@ class Playground:
     async def answer(self, request: Request) -> Response:
         """Return what nets answer to a drawing or a picture."""
         kind, which = inputs.word(request, "kind", KINDS), inputs.word(request, "weights", WHICH)
-        listed = await self.on(self.disk, self.catalog.models)
+        listed = await self.listed()
         chosen = inputs.ids(request, "models")
         if chosen is None:
             models = [model for model in listed.values() if model.trained]
         else:
             models = [_known(listed, model_id) for model_id in chosen]
         found = await self._found(request, kind)
-        answers = await self.quick(lambda: self.answers.all(models, which, found)) if len(found.images) else []
+        answers = await asyncio.wrap_future(self.answers.ask(models, which, found)) if len(found.images) else []
         return Json(
             {
                 "kind": kind,
@@ -191,7 +194,7 @@ class Playground:
 
     async def export(self, request: Request) -> Response:
         """Return nets as one page that works without a server."""
-        listed = await self.on(self.disk, self.catalog.models)
+        listed = await self.listed()
         models = [_known(listed, model_id) for model_id in inputs.ids(request, "models") or []]
         page = await self.slow(inside.exported(models))
         headers = {"content-disposition": 'attachment; filename="digits.html"'}
@@ -260,13 +263,18 @@ class Playground:
                 await self.on(self.disk, lambda: self.hub.poll(loop))
             except (OSError, UserError) as error:  # a disk that fails now may answer later
                 console.note(console.describe(error) if isinstance(error, OSError) else str(error))
-            await asyncio.sleep(PAUSE if self.hub.subscribers else IDLE_PAUSE)
+            await asyncio.sleep(PAUSE)
 
     # --- what the functions above share ---
 
+    async def listed(self) -> dict[str, Model]:
+        """Return all models by their ids."""
+        known = self.catalog.recent()
+        return await self.on(self.disk, self.catalog.models) if known is None else known
+
     async def model(self, request: Request) -> Model:
         """Return the model that the address names."""
-        return _known(await self.on(self.disk, self.catalog.models), request.path_params["id"])
+        return _known(await self.listed(), request.path_params["id"])
 
     async def dataset(self, source: str) -> Dataset:
         """Return the digits at a place, which is kept; it never comes from the page."""
@@ -285,6 +293,17 @@ class Playground:
     async def slow(self, slices: Generator[None, None, T]) -> T:
         """Run a generator in the nets' thread, between quick work."""
         return await asyncio.wrap_future(self.worker.slow(slices))
+
+    def prepare(self) -> None:
+        """Begin to load what answers need, so that none of them waits for it."""
+
+        def steps() -> Generator[None, None, None]:
+            yield from self.nets.prepare()
+            # Paddle's modules make a whole collection of garbage take 0.1 s, in which nothing is answered. They stay.
+            gc.freeze()
+
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self.worker.slow(steps())
 
     def close(self) -> None:
         """End all threads."""

@@ -12,13 +12,13 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.play.app import create_app
 from paddle_mnist.play.guard import Access
-from paddle_mnist.play.nets import warm_up
 from paddle_mnist.play.playground import Playground
 
 PORT = 8765
@@ -129,8 +129,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell so."""
-        self.playground.worker.quick(warm_up)
         self.following = asyncio.create_task(self.playground.follow())
+        await anyio.sleep(0)  # imports what streams need
         await super().startup(sockets)
         if self.started:
             self.on_start()
