@@ -64,11 +64,9 @@ class PaddleLearner:
         self.task, self.optimizer_name, self.smoothing = settings.task, settings.optimizer, settings.label_smoothing
         self.seed, self.step, self.team = settings.seed, 0, team
         self.forward = self.net if plain else fast.accelerate(self.net)
-        self.fast_step = (
-            None
-            if plain
-            else fast.train_step(self.net, self.task, self.optimizer, self.smoothing, seed=settings.seed, team=team)
-        )
+        self.fast_step: fast.TrainStep | None = None
+        if not plain:
+            self.fast_step = fast.train_step(self.net, self.task, self.optimizer, self.smoothing, settings.seed, team)
 
     @property
     def engine(self) -> str:
