@@ -64,7 +64,7 @@ def activation(choose: Choose) -> Step:
 
 def convolution(choose: Choose, shape, same: bool = False) -> nn.Layer | None:
     channels, height, width = shape
-    outputs = channels if same else choose([1, 3, 4, 6, 8])
+    outputs = channels if same else choose([1, 3, 4, 6, 8, 16, 32])
     groups = choose([1, 1, 1, *(g for g in (2, 3, 4, channels) if channels % g == 0)])
     if outputs % groups:
         outputs = groups * choose([1, 2])

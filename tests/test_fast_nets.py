@@ -173,6 +173,56 @@ def test_train_step_equals_the_plain_step_with_every_optimizer(name, clip):
     assert max(random_nets.differences(*ends).values()) < 1e-4
 
 
+def dense_net() -> nn.Layer:
+    """Return a net whose products are divided among threads."""
+    paddle.seed(3)
+    hidden = [nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 130, bias_attr=False), nn.Sigmoid()]
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(130, 10))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("clip", ["none", "global norm"])
+def test_train_step_of_a_dense_net_equals_the_plain_step_with_every_optimizer(name, clip):
+    ends = []
+    for plain in (False, True):
+        net = dense_net()
+        step = fast.train_step(net, "classify", OPTIMIZERS[name](net.parameters(), grad_clip=CLIPS[clip]()))
+        run = step.plain if plain else step
+        found = [run(*batch(n, seed=n)) for n in (20, 20, 7)]
+        ends.append({"losses": np.array(found), **random_nets.state(net)})
+    assert max(random_nets.differences(*ends).values()) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_train_step_of_a_dense_net_gives_the_same_bits_for_any_number_of_threads(name, monkeypatch):
+    ends = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(cpu, "threads", lambda threads=threads: threads)
+        net = dense_net()
+        step = fast.train_step(net, "classify", OPTIMIZERS[name](net.parameters()))
+        found = [step(*batch(n, seed=n)) for n in (64, 64, 37)]
+        assert step.engine.endswith(f"{threads} thread{'s' if threads > 1 else ''}")
+        ends.append((found, random_nets.state(net)))
+    for found, state in ends[1:]:
+        assert found == ends[0][0]
+        assert all((state[name] == value).all() for name, value in ends[0][1].items())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_train_step_of_a_dense_net_leaves_values_that_are_not_finite_to_paddle(value):
+    images, labels = batch(20)
+    images[3, 0, 14, 14] = value
+    ends = []
+    for plain in (False, True):
+        net = dense_net()
+        net[1].weight.set_value(net[1].weight * 100)
+        step = fast.train_step(net, "classify", OPTIMIZERS["sgd"](net.parameters()))
+        loss = (step.plain if plain else step)(images, labels)
+        ends.append({"loss": np.array(loss), **random_nets.state(net)})
+    for name, found in ends[0].items():
+        np.testing.assert_array_equal(found, ends[1][name], err_msg=name)
+
+
 @pytest.mark.parametrize("name", [name for name in OPTIMIZERS if "sgd" not in name])
 def test_train_step_leaves_the_state_that_the_plain_step_leaves(name):
     ends = []
@@ -481,3 +531,21 @@ def test_cnn_without_onednn_equals_the_plain_layers(without_onednn):
     wanted = random_nets.gradients(net, net, "regress", images, labels)
     found = random_nets.gradients(net, forward, "regress", images, labels)
     assert max(random_nets.differences(found, wanted).values()) < 2e-5
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "size", "padding", "n"),
+    [(16, 16, 28, 1, 3), (32, 16, 27, 0, 5), (16, 48, 14, 2, 3), (64, 64, 7, 1, 20), (16, 32, 9, (0, 1), 33)],
+)
+@pytest.mark.parametrize("relu", [False, True])
+def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
+    paddle.seed(1)
+    conv = nn.Conv2D(channels, outputs, 3, padding=padding, bias_attr=None if relu else False)
+    after = [nn.ReLU()] if relu else []
+    head = [nn.AdaptiveAvgPool2D(3), nn.Flatten(), nn.Linear(9 * outputs, 10)]
+    net = nn.Sequential(nn.Conv2D(1, channels, 1), nn.Tanh(), conv, *after, *head)
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((n, 1, size, size), np.float32), rng.integers(0, 10, (n, 1))
+    forward = fast.accelerate(net)
+    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < 1e-5

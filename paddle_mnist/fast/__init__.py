@@ -18,6 +18,7 @@ other places than Paddle's.
     plan, choice  size of blocks, layout of parameters; which kernel computes a node
     workspace     the buffers of one block
     blocks, threads     blocks over threads, sums in a fixed order
+    products      the gradients of large weights, tile by tile
     compiled/     kernels in C, where the package was installed with a compiler
     onednn_kernels/, onednn     kernels in oneDNN, which Paddle's Linux wheel brings
     elementwise, normalization, dense, convolution, shapes     kernels in NumPy
@@ -150,7 +151,8 @@ class _Differentiable(paddle.autograd.PyLayer):
         given = output_gradient.numpy()
         engine: Engine = ctx.engine
         arrays = engine.arrays()
-        gradients = ctx.runner.gradients(arrays, ctx.images, lambda outputs, rows: given[rows], (ctx.seed, 0))
+        found = ctx.runner.gradients(arrays, ctx.images, lambda outputs, rows: given[rows], (ctx.seed, 0))
+        gradients = ctx.runner.computed(found)
         ctx.runner.plan.statistics.clear()  # the forward pass has stored them
         pairs = zip(engine.parameters, gradients, strict=True)
         return (None, *(None if p.stop_gradient else paddle.to_tensor(gradient) for p, gradient in pairs))
@@ -241,18 +243,18 @@ class TrainStep:
         if runner.plan.dropouts and self.seed is None:
             self.seed = _draw_seed()
         seed = self.seed or 0, self.number
-        result = self._engine.gradients(runner, images, output_gradient, seed, self.team, sample_losses)
-        loss = float(sample_losses.mean())
-        if result is None or not np.isfinite(loss):
-            runner.plan.statistics.clear()
-            return None
-        arrays, gradients = result
-        self._engine.store_statistics(runner, arrays)
-        parameters = self._engine.parameters
-        if self._update is None or self._updated is not parameters:
-            self._update, self._updated = update_for(self.optimizer, parameters), parameters
-        with np.errstate(all="ignore"):
-            self._update([arrays[name] for name in runner.plan.sizes], gradients)
+        with runner.working(n):
+            result = self._engine.gradients(runner, images, output_gradient, seed, self.team, sample_losses)
+            loss = float(sample_losses.mean())
+            if result is None or not np.isfinite(loss):
+                runner.plan.statistics.clear()
+                return None
+            arrays, gradients = result
+            self._engine.store_statistics(runner, arrays)
+            parameters = self._engine.parameters
+            if self._update is None or self._updated is not parameters:
+                self._update, self._updated = update_for(self.optimizer, parameters), parameters
+            self._update([arrays[name] for name in runner.plan.sizes], gradients, runner)
         return loss
 
     def plain(self, images: np.ndarray, labels: np.ndarray) -> float:

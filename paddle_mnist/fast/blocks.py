@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +18,7 @@ from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, Team
 from paddle_mnist.fast import blas, dropout, threads
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.plan import Plan
+from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.fast.workspace import Phase, Workspace
 
 # The gradients of at most so many blocks are kept before they are added up.
@@ -42,13 +43,14 @@ class Runner:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.threads = cpu.threads() if plan.block_size else 1
+        self.threads = cpu.threads() if plan.block_size or plan.sliced else 1
         self._kept: dict[tuple[int, bool], list[Workspace]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._crew: threads.Crew | None = None
         self._large = plan.whole_batch
         self._rows: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self._flats: list[np.ndarray] = []
-        self._gradients = {name: aligned(*shape) for name, shape in self._large.items()}
+        self._gradients: dict[str, Gradient] = {name: aligned(*shape) for name, shape in self._large.items()}
 
     def outputs(self, arrays: Mapping[str, np.ndarray], images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
         """Return raw outputs [n, ...] for images [n, ...], given parameters and buffers by name."""
@@ -57,7 +59,7 @@ class Runner:
         def finish(workspace: Workspace, rows: slice, i: int) -> None:
             results[i] = np.array(workspace.outputs)
 
-        with self._lock, np.errstate(all="ignore"):
+        with self.working(len(images), train=False):
             self.plan.load(arrays)
             self._pass(images, seed, finish=finish)
         return np.concatenate([results[i] for i in range(len(results))])
@@ -70,8 +72,8 @@ class Runner:
         seed: Seed = (0, 0),
         team: Team = ALONE,
         samples: np.ndarray | None = None,
-    ) -> list[np.ndarray]:
-        """Return each trainable parameter's gradient; the arrays are the caller's until the next call.
+    ) -> list[Gradient]:
+        """Return each trainable parameter's gradient; they are the caller's until the next call.
 
         Args:
             team: computes a part of the blocks each; other members' rows of ``images`` are not read.
@@ -79,11 +81,45 @@ class Runner:
         """
         division = self.division(len(images), team)
         samples = np.zeros(len(images)) if samples is None else samples
-        with self._lock, np.errstate(all="ignore"):
+        with self.working(len(images)):
             self.plan.load(arrays)
             sums = self._pass(images, seed, division, output_gradient=output_gradient)
             flat = division.total(sums, sum(self.plan.block_sizes.values()), samples)
-            return self.plan.gradients(flat, self._whole_batch_gradients(len(images), division))
+            products = self._workspaces(len(images), True, 1)[0].products if self.plan.sliced else {}
+            return self.plan.gradients(flat, self._whole_batch_gradients(len(images), division) | products)
+
+    def computed(self, gradients: Sequence[Gradient]) -> list[np.ndarray]:
+        """Return gradients of which none is a product."""
+        return [self._computed(gradient) if isinstance(gradient, Product) else gradient for gradient in gradients]
+
+    def _computed(self, product: Product) -> np.ndarray:
+        result, tiles = np.empty(product.shape, np.float32), product.tiles()
+
+        def work(_: int, i: int) -> None:
+            product.compute(tiles[i], result[tiles[i]])
+
+        with self.working(len(product.inputs)):
+            self.do(work, len(tiles))
+        return result
+
+    @contextlib.contextmanager
+    def working(self, n: int, train: bool = True) -> Iterator[None]:
+        """Hold the threads ready until the block ends, for all calls that concern one batch of ``n`` images."""
+        with self._lock:
+            if self._crew is not None:
+                yield
+                return
+            most = self.threads if train and self.plan.sliced else len(self._pieces(n, train))
+            try:
+                with threads.crew(min(self.threads, most), self._at_work) as self._crew:
+                    yield
+            finally:
+                self._crew = None
+
+    def do(self, work: threads.Work, items: int) -> None:
+        """Do work for every item, by the threads that are held ready."""
+        assert self._crew is not None
+        self._crew.do(work, items)
 
     def division(self, n: int, team: Team) -> Division:
         """Return how a batch of ``n`` images is divided for training."""
@@ -95,7 +131,7 @@ class Runner:
             self._rows = {n: {name: (aligned(n, ins), aligned(n, outs)) for name, (ins, outs) in self._large.items()}}
         return self._rows[n]
 
-    def _whole_batch_gradients(self, n: int, division: Division) -> dict[str, np.ndarray]:
+    def _whole_batch_gradients(self, n: int, division: Division) -> dict[str, Gradient]:
         """Return the gradients of large weights: products over the whole batch, in parts that threads share."""
         for pair in self._rows[n].values() if self._large else ():
             for array in pair:
@@ -110,9 +146,7 @@ class Runner:
             result, inputs, gradient = parts[i]
             np.matmul(inputs.T, gradient, out=result)
 
-        if parts:
-            with blas.on_one_thread():
-                threads.run([threads.Phase(work)], len(parts), self.threads, self._at_work)
+        self.do(work, len(parts))
         return self._gradients
 
     def _pass(
@@ -164,8 +198,8 @@ class Runner:
         if len(pieces) == 1:
             workspace = self._workspaces(pieces[0].stop, train, 1)[0]
             self._forget(1)
-            with self._on_one_thread():
-                self._through(workspace, 0, train, start, turn)
+            workspace.do = self.do
+            self._through(workspace, 0, train, start, turn)
             sums.add((0, 1), workspace.flat)
             return sums
         blocks = division.blocks
@@ -186,7 +220,7 @@ class Runner:
                 if train:
                     flats[item] = self._copy_of(workspace.flat, item if group.start == blocks.start else None)
 
-            threads.run([threads.Phase(work)], len(group), count, self._at_work)
+            self.do(work, len(group))
             for i, flat in zip(group, flats, strict=True) if train else ():
                 sums.add((i, i + 1), flat)
         return sums
@@ -227,7 +261,7 @@ class Runner:
         first = workspaces[blocks.start] if blocks else kept[pieces[0].stop][0]
         turning = len(first.forward)
 
-        def phase(number: int) -> threads.Phase:
+        def do_phase(number: int) -> None:
             forward = number < turning
 
             def of(workspace: Workspace) -> Phase:
@@ -244,16 +278,14 @@ class Runner:
                 if number == turning - 1:
                     turn(workspaces[i], i)
 
-            def combine() -> None:
-                lead = of(first).barrier
-                barriers = [phase.barrier for phase in own.values() if phase.barrier is not None]
-                if lead is not None:
-                    (lead.combine if forward else lead.combine_backward)(barriers, division)
+            self.do(work, len(blocks))
+            lead = of(first).barrier
+            barriers = [phase.barrier for phase in own.values() if phase.barrier is not None]
+            if lead is not None:
+                (lead.combine if forward else lead.combine_backward)(barriers, division)
 
-            return threads.Phase(work, combine)
-
-        count = turning + (len(first.backward) if train else 0)
-        threads.run([phase(number) for number in range(count)], len(blocks), self.threads, self._at_work)
+        for number in range(turning + (len(first.backward) if train else 0)):
+            do_phase(number)
         sums = OrderedSum(len(pieces))
         for i, workspace in workspaces.items():
             sums.add((i, i + 1), workspace.flat)
@@ -262,20 +294,16 @@ class Runner:
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:
         """What a thread needs while it computes blocks."""
-        with np.errstate(all="ignore"), self._on_one_thread():
+        # Libraries must not divide the work of one block among threads, whose number would decide the bits.
+        onednn = self.plan.onednn if self.plan.block_size else None
+        own_thread = onednn.on_one_thread() if onednn else contextlib.nullcontext()
+        with np.errstate(all="ignore"), blas.on_one_thread(), own_thread:
             yield
-
-    def _on_one_thread(self) -> contextlib.AbstractContextManager[None]:
-        """Keep libraries from dividing the work of one block among threads, whose number would decide the bits."""
-        if self.plan.block_size is None:
-            return blas.on_one_thread()
-        return self.plan.onednn.on_one_thread() if self.plan.onednn else blas.on_one_thread()
 
     def _workspaces(self, size: int, train: bool, count: int) -> list[Workspace]:
         """Return at least ``count`` workspaces for blocks of ``size`` images."""
         kept = self._kept.pop((size, train), [])
-        with self._on_one_thread():
-            kept += [Workspace(self.plan, size, train) for _ in range(count - len(kept))]
+        kept += [Workspace(self.plan, size, train) for _ in range(count - len(kept))]
         self._kept[size, train] = kept  # the latest last
         return kept
 

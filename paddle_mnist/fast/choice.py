@@ -9,6 +9,7 @@ from paddle_mnist.fast.compiled import convolution as compiled_convolution
 from paddle_mnist.fast.compiled import elementwise as compiled_elementwise
 from paddle_mnist.fast.compiled import normalization as compiled_normalization
 from paddle_mnist.fast.compiled import pooling as compiled_pooling
+from paddle_mnist.fast.compiled import winograd
 from paddle_mnist.fast.compiled.library import library
 from paddle_mnist.fast.onednn_kernels import convolution as onednn_convolution
 from paddle_mnist.fast.onednn_kernels import dense as onednn_dense
@@ -20,7 +21,7 @@ Builder = Callable[[Node, Workspace], Kernel]
 
 BUILDERS: dict[str, Builder] = {
     "convolution": convolution.Convolution,
-    "linear": dense.Linear,
+    "linear": dense.linear,
     "max_pool": convolution.MaxPool,
     "average_pool": convolution.average_pool,
     "adaptive_max_pool": convolution.AdaptiveMaxPool,
@@ -78,6 +79,8 @@ def _is_wrong_in_onednn(node: Node) -> bool:
 
 
 def _compiled(node: Node, plan: Decisions) -> Builder | None:
+    if node.operation == "convolution" and winograd.suits(node, plan):
+        return winograd.Convolution
     if node.operation == "convolution" and compiled_convolution.suits(node, plan):
         return compiled_convolution.Convolution
     if node.operation == "max_pool" and compiled_pooling.halves(node, plan):

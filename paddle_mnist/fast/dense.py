@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from paddle_mnist.fast.products import Product, slices
 from paddle_mnist.fast.workspace import Kernel, Workspace
 from paddle_mnist.program import Node, NotCoveredError
 
@@ -65,6 +66,52 @@ class Linear(Kernel):
             np.add.reduce(self.gradient, axis=0, out=self.bias_gradient)
         if self.x_gradient is not None:
             np.matmul(self.gradient, self._weight().T, out=self.x_gradient)
+
+
+class SlicedLinear(Kernel):
+    """A linear layer on a whole batch, whose products threads divide among them, by slices of the results' columns.
+
+    The same thread takes the same columns of the weight for all that is done with them, optimizer's step included. The
+    weight's gradient is left to whoever uses it.
+    """
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self.x, self.y = workspace.value(node.inputs[0]), workspace.new_output(node)
+        self.values, self.names, self.workspace = workspace.plan.values, node.parameters, workspace
+        self.columns, self.x_columns = slices(self.y.shape[1]), slices(self.x.shape[1])
+
+    def forward(self) -> None:
+        self.workspace.do(self._forward, len(self.columns))
+
+    def _forward(self, _: int, item: int) -> None:
+        columns = self.columns[item]
+        y = self.y[:, columns]
+        np.matmul(self.x, self.values[self.names["weight"]][:, columns], out=y)
+        if "bias" in self.names:
+            y += self.values[self.names["bias"]].reshape(-1)[columns]
+
+    def prepare(self, workspace: Workspace) -> None:
+        self.gradient = workspace.output_gradient_of(self.node)
+        workspace.products[self.names["weight"]] = Product(self.x, self.gradient)
+        self.bias_gradient = workspace.parameter_gradient(self.names["bias"]) if "bias" in self.names else None
+        self.x_gradient = workspace.input_gradient(self.node)
+
+    def backward(self) -> None:
+        if self.bias_gradient is not None:
+            np.add.reduce(self.gradient, axis=0, out=self.bias_gradient)
+        if self.x_gradient is not None:
+            self.workspace.do(self._backward_to_x, len(self.x_columns))
+
+    def _backward_to_x(self, _: int, item: int) -> None:
+        columns = self.x_columns[item]
+        np.matmul(self.gradient, self.values[self.names["weight"]][columns].T, out=self.x_gradient[:, columns])
+
+
+def linear(node: Node, workspace: Workspace) -> Kernel:
+    """Return the kernel for a linear layer."""
+    sliced = workspace.train and node.parameters["weight"] in workspace.plan.sliced
+    return (SlicedLinear if sliced else Linear)(node, workspace)
 
 
 def permuted(shape: tuple[int, int, int], to_channels_last: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

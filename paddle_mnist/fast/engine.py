@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from paddle_mnist.fast import paddle_private
 from paddle_mnist.fast.arrays import TensorMemory
 from paddle_mnist.fast.blocks import MOST_IMAGES_AT_BARRIERS, OutputGradient, Runner, Seed
 from paddle_mnist.fast.plan import Plan
+from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.fast.watch import Watch
 from paddle_mnist.program import NotCoveredError, capture, rewrite
 
@@ -122,7 +124,7 @@ class Engine:
         seed: Seed = (0, 0),
         team: Team = ALONE,
         samples: np.ndarray | None = None,
-    ) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
+    ) -> tuple[dict[str, np.ndarray], list[Gradient]] | None:
         """Return the net's memory and all gradients, or ``None`` if any value is not finite; change nothing.
 
         The last arguments are those of ``Runner.gradients``. What decides for ``None`` is the same for a whole team.
@@ -171,10 +173,12 @@ def suits(runner: Runner, n: int) -> bool:
     return (n > 1 or not runner.plan.normalizes_single_values) and n <= MOST_IMAGES_AT_BARRIERS
 
 
-def _all_finite(arrays: list[np.ndarray]) -> bool:
+def _all_finite(arrays: Iterable[Gradient]) -> bool:
     """Whether all elements, and the sums of their squares, are finite: far faster than looking at each element."""
     with np.errstate(all="ignore"):
-        return all(np.isfinite(np.vdot(array, array)) for array in arrays)
+        return all(
+            array.is_bounded() if isinstance(array, Product) else np.isfinite(np.vdot(array, array)) for array in arrays
+        )
 
 
 _engines: weakref.WeakKeyDictionary[paddle.nn.Layer, Engine] = weakref.WeakKeyDictionary()

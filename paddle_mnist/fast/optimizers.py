@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import paddle
 
 from paddle_mnist.fast import paddle_private
-from paddle_mnist.fast.arrays import TensorMemory
-from paddle_mnist.fast.compiled.library import Library, Steps, library
+from paddle_mnist.fast.arrays import TensorMemory, aligned
+from paddle_mnist.fast.compiled.library import Library, Step, Steps, library
 from paddle_mnist.fast.paddle_private import OptimizerState
+from paddle_mnist.fast.products import Gradient, Product, Tile
+from paddle_mnist.fast.threads import Work
 
-# Takes the parameters' memory and their gradients, which it may change.
-Update = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]
+
+class Helper(Protocol):
+    """What computes gradients, and does work for every item by several threads."""
+
+    def computed(self, gradients: Sequence[Gradient]) -> list[np.ndarray]:
+        """Return gradients of which none is a product."""
+
+    def do(self, work: Work, items: int) -> None:
+        """Do work for every item."""
+
+
+# Takes the parameters' memory, their gradients, which it may change, and who helps.
+Update = Callable[[Sequence[np.ndarray], Sequence[Gradient], Helper], None]
 
 
 def update_for(optimizer: paddle.optimizer.Optimizer, parameters: Sequence[paddle.Tensor]) -> Update:
@@ -58,16 +72,20 @@ class _Sgd:
     def __init__(self, optimizer: paddle.optimizer.SGD, state: OptimizerState) -> None:
         self.optimizer, self.clip = optimizer, state.clip
 
-    def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
-        scale = clip(self.clip, gradients)
+    def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], helper: Helper) -> None:
+        arrays = helper.computed(gradients)
+        scale = clip(self.clip, arrays)
         factor = np.float32(self.optimizer.get_lr()) * scale
-        for parameter, gradient in zip(parameters, gradients, strict=True):
+        for parameter, gradient in zip(parameters, arrays, strict=True):
             gradient *= factor
             parameter -= gradient
 
 
 class _Direct:
-    """A step in one compiled pass over each parameter."""
+    """A step in one compiled pass over each parameter.
+
+    Where a gradient is a product and is not clipped, each tile of it is used as soon as it is computed.
+    """
 
     def __init__(
         self,
@@ -83,26 +101,85 @@ class _Direct:
         self._memory: TensorMemory | None = None
         self._addresses: list[int] = []
         self._steps: Steps | None = None
+        self._tiles: list[_Tile] = []
 
-    def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
+    def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], helper: Helper) -> None:
         kept = paddle_private.accumulators(self.optimizer, self.rule.state, self.tensors)
         if self._memory is None or any(a is not b for a, b in zip(self._memory.tensors, kept, strict=True)):
             self._memory = TensorMemory(kept)
-        arrays = [*parameters, *gradients, *self._memory.arrays()]
-        addresses = [array.ctypes.data for array in arrays]
-        if self._steps is None or addresses != self._addresses:
-            self._addresses, self._steps = addresses, self._prepared(arrays)
-        self.numbers[0], self.numbers[1] = self.optimizer.get_lr(), clip(self.clip, gradients)
-        self._steps()
+        self.numbers[0], self.numbers[1] = self.optimizer.get_lr(), 1
+        if self.clip is not None:
+            gradients = computed = helper.computed(gradients)
+            self.numbers[1] = clip(self.clip, computed)
+        state = self._memory.arrays()
+        addresses = [array.ctypes.data for array in (*parameters, *state)]
+        addresses += [(g.inputs if isinstance(g, Product) else g).ctypes.data for g in gradients]
+        if addresses != self._addresses:
+            self._addresses = addresses
+            self._prepare(parameters, gradients, state)
+        helper.do(lambda thread, item: self._tiles[item](thread), len(self._tiles))
+        if self._steps is not None:
+            self._steps()
 
-    def _prepared(self, arrays: Sequence[np.ndarray]) -> Steps:
-        count, width = len(self.tensors), len(self.rule.state)
-        steps = []
-        for i in range(count):
-            state = arrays[2 * count + i * width : 2 * count + (i + 1) * width]
-            pair = arrays[i], arrays[count + i]
-            steps.append(self.compiled.step(self.rule.kernel, *pair, pair[0].size, self.numbers, *state))
-        return Steps(steps)
+    def _prepare(
+        self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], state: Sequence[np.ndarray]
+    ) -> None:
+        width, steps, scratch = len(self.rule.state), [], _Scratch()
+        self._tiles = []
+        for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            own = state[i * width : (i + 1) * width]
+            if isinstance(gradient, Product):
+                for tile in gradient.tiles():
+                    self._tiles.append(_Tile(gradient, tile, scratch, self._tiled(parameter, tile, own)))
+            else:
+                steps.append(
+                    self.compiled.step(self.rule.kernel, parameter, gradient, parameter.size, self.numbers, *own)
+                )
+            if self.rule.after:
+                steps.append(self.compiled.step(self.rule.after, self.numbers, *own))
+        self._steps = Steps(steps) if steps else None
+
+    def _tiled(self, parameter: np.ndarray, tile: Tile, state: Sequence[np.ndarray]) -> Callable[[np.ndarray], Step]:
+        """Return what makes the step for a tile of a parameter, given that of the gradient."""
+        arrays = [array[tile] if array.ndim == 2 else array for array in (parameter, *state)]
+
+        def make(gradient: np.ndarray) -> Step:
+            rest = arrays[0].shape[1], self.numbers, *arrays[1:]
+            return self.compiled.step_by_rows(self.rule.kernel, arrays[0], gradient, *rest)
+
+        return make
+
+
+class _Scratch:
+    """An array for each thread."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[int, np.ndarray] = {}
+
+    def of(self, thread: int, size: int) -> np.ndarray:
+        """Return the thread's array of at least this size."""
+        if thread not in self._arrays or len(self._arrays[thread]) < size:
+            self._arrays[thread] = aligned(size)
+        return self._arrays[thread]
+
+
+class _Tile:
+    """The step of a tile of a parameter, straight from the factors of its gradient."""
+
+    def __init__(self, product: Product, tile: Tile, scratch: _Scratch, make: Callable[[np.ndarray], Step]) -> None:
+        self.product, self.tile, self.scratch, self.make = product, tile, scratch, make
+        self.shape = tuple(edge.stop - edge.start for edge in tile)
+        self._made: dict[int, tuple[np.ndarray, Step]] = {}
+
+    def __call__(self, thread: int) -> None:
+        """Do it on this thread."""
+        if thread not in self._made:
+            size = math.prod(self.shape)
+            gradient = self.scratch.of(thread, size)[:size].reshape(self.shape)
+            self._made[thread] = gradient, self.make(gradient)
+        gradient, step = self._made[thread]
+        self.product.compute(self.tile, gradient)
+        step()
 
 
 def clip(how: object, gradients: Sequence[np.ndarray]) -> np.float32:
@@ -135,8 +212,8 @@ class _ByPaddle:
     def __init__(self, optimizer: paddle.optimizer.Optimizer, parameters: Sequence[paddle.Tensor]) -> None:
         self.optimizer, self.parameters = optimizer, list(parameters)
 
-    def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+    def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], helper: Helper) -> None:
+        for parameter, gradient in zip(self.parameters, helper.computed(gradients), strict=True):
             parameter.grad = paddle.to_tensor(gradient)
         self.optimizer.step()
         self.optimizer.clear_grad()

@@ -34,11 +34,13 @@ class Rule:
         kernel: its name in updates.h.
         numbers: the optimizer's own, in the kernel's order.
         state: the names of what Paddle keeps for each parameter, in the kernel's order.
+        after: the kernel for what follows once a parameter is updated as a whole, if any.
     """
 
     kernel: str
     numbers: tuple[float, ...] = ()
     state: tuple[str, ...] = ()
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _rule_of(optimizer: paddle.optimizer.Optimizer) -> Rule | None:
         if not all(isinstance(number, (int, float)) for number in (*betas, decoupled)):
             return None
         state = "moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc"
-        return Rule("adam", (*map(float, betas), float(decoupled)), state)
+        return Rule("adam", (*map(float, betas), float(decoupled)), state, "adam_powers")
     return None
 
 

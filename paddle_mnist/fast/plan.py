@@ -10,16 +10,21 @@ import numpy as np
 
 from paddle_mnist.fast import choice, dense, onednn, shapes
 from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.compiled import winograd
+from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.program import Graph, NotCoveredError
 
 # The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
 BLOCK_BYTES = 640_000
 LARGEST_BLOCK = 40
-# Nets without maps: one block if an image costs fewer multiplications than this, else blocks of so many rows.
+# Nets without maps: one block if an image costs fewer multiplications than this, or if large products are divided among
+# threads; else blocks of so many rows.
 SMALL_NET = 100_000
 ROWS_BLOCK, ROWS_BLOCK_INFERENCE = 50, 250
 # A weight of a linear layer that has at least so many numbers gets its gradient once for the whole batch.
 LARGE_WEIGHT = 20_000
+# One that has at least so many columns, in a net without maps, is divided among threads by its columns.
+SLICED_COLUMNS = 64
 SPATIAL = {"convolution", "max_pool", "average_pool", "adaptive_max_pool", "adaptive_average_pool"}
 
 
@@ -35,8 +40,10 @@ class Plan:
         readers: the nodes that have a tensor among their inputs, by its name.
         block_size, inference_block_size: images in a block, or ``None``: a batch is one block.
         sizes: of the trainable parameters, by name.
-        whole_batch: by name, the (inputs, outputs) of weights whose gradient is computed for the batch as a whole.
-        block_sizes: ``sizes`` without these.
+        sliced: by name, the (inputs, outputs) of weights whose products threads divide, where a batch is one block.
+        whole_batch: by name, those of weights whose gradient is computed for the batch as a whole, where it is several
+            blocks.
+        block_sizes: ``sizes`` without these two kinds.
         values: parameters and buffers by name, as the kernels want them; in the net's own memory where that serves.
         version: rises with each ``load``.
         statistics: new values of buffers, by name, that the last forward pass in training mode found.
@@ -62,14 +69,25 @@ class Plan:
             node.operation == "batch_norm" and math.prod(node.shape[1:]) == 1 for node in graph.nodes
         )
         self.dropouts = [node for node in graph.nodes if node.operation == "dropout"]
-        self.block_size = self._block_size()
-        self.inference_block_size = ROWS_BLOCK_INFERENCE if self.block_size == ROWS_BLOCK else self.block_size
         self.sizes = {name: math.prod(graph.parameters[name]) for name in trainable}
-        self.whole_batch = self._large_weights()
-        self.block_sizes = {name: size for name, size in self.sizes.items() if name not in self.whole_batch}
+        large = self._large_weights()
+        self.sliced = {name: shape for name, shape in large.items() if shape[1] >= SLICED_COLUMNS}
+        self.block_size = self._block_size()
+        self.inference_block_size = self.block_size
+        if self.block_size:
+            self.sliced = {}
+        if self.sliced or self.block_size == ROWS_BLOCK:
+            self.inference_block_size = ROWS_BLOCK_INFERENCE
+        self.whole_batch = large if self.block_size else {}
+        others = self.whole_batch.keys() | self.sliced.keys()
+        self.block_sizes = {name: size for name, size in self.sizes.items() if name not in others}
         self.differentiable = self._differentiable(set(trainable))
         self.channels_last_rows, self._permuted = self._flattened_maps()
-        self._reordered = {name: aligned(*graph.parameters[name]) for name in self._permuted}
+        self._winograd = {
+            node.parameters["weight"] for node in graph.nodes if self.kernels[node.name] is winograd.Convolution
+        }
+        reordered = self._permuted.keys() | self._winograd
+        self._reordered = {name: aligned(*graph.parameters[name]) for name in reordered}
         self._values = {name: aligned(*graph.parameters[name]) for name in self._permuted}
         self.values: dict[str, np.ndarray] = {}
         self.statistics: dict[str, np.ndarray] = {}
@@ -93,7 +111,7 @@ class Plan:
             for node in self.graph.nodes
             if node.operation == "linear"
         )
-        return None if products < SMALL_NET else ROWS_BLOCK
+        return None if products < SMALL_NET or self.sliced else ROWS_BLOCK
 
     def _large_weights(self) -> dict[str, tuple[int, int]]:
         """Return the weights that are too large for every block to compute a gradient of its own."""
@@ -101,7 +119,7 @@ class Plan:
         for node in self.graph.nodes:
             if node.operation == "linear" and len(node.shape) == 1 and not node.attributes["transposed"]:
                 weight = node.parameters["weight"]
-                if self.block_size is not None and self.sizes.get(weight, 0) >= LARGE_WEIGHT:
+                if self.sizes.get(weight, 0) >= LARGE_WEIGHT:
                     inputs, outputs = self.graph.parameters[weight]
                     found[weight] = inputs, outputs
         return found
@@ -163,18 +181,25 @@ class Plan:
                 entry.load()
         return self._shared[key]
 
-    def gradients(self, flat: np.ndarray, whole_batch: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    def gradients(self, flat: np.ndarray, others: Mapping[str, Gradient]) -> list[Gradient]:
         """Return each trainable parameter's gradient in its own shape, from the workspaces' layout.
 
         Args:
             flat: those of the parameters in ``block_sizes``, one after the other.
-            whole_batch: the others, by name.
+            others: by name; products are left as they are.
         """
-        results, start = [], 0
+        results: list[Gradient] = []
+        start = 0
         for name, size in self.sizes.items():
-            array = whole_batch[name] if name in whole_batch else flat[start : start + size]
+            gradient = others.get(name)
+            if isinstance(gradient, Product):
+                results.append(gradient)
+                continue
+            array = flat[start : start + size] if gradient is None else gradient
             if name in self._permuted:
                 array = dense.permuted(self._permuted[name], False)(array, self._reordered[name])
+            if name in self._winograd:
+                array = winograd.gradient_in_order(array, self.graph.parameters[name], self._reordered[name])
             results.append(array.reshape(self.graph.parameters[name]))
-            start += 0 if name in whole_batch else size
+            start += size if gradient is None else 0
         return results

@@ -1,7 +1,9 @@
-"""Work spread over threads, in phases between which all of them wait for each other.
+"""Work spread over threads, which all wait for each other before the next piece of work begins.
 
 The calling thread takes part, and does everything where no other thread finds the time. Waiting threads spin for a
-moment before they sleep: the pauses are shorter than it takes a system to wake a thread up.
+moment before they sleep: the pauses are shorter than it takes a system to wake a thread up. Each thread begins with
+the same items every time, whose data are then in its own core's cache, and takes those of others when it has done its
+own.
 """
 
 from __future__ import annotations
@@ -11,9 +13,8 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,46 +25,23 @@ MOST_THREADS = 1024
 # Turns of waiting before a thread sleeps, some hundred microseconds, and how long it sleeps.
 SPINS, SLEEP = 20_000, 50e-6
 
+# Is called with (number of the thread, item).
 Work = Callable[[int, int], None]
 
 
-@dataclass
-class Phase:
-    """What is done between two points where all threads wait.
-
-    Attributes:
-        work: is called with (number of the thread, item) for every item, by whichever thread has time.
-        after: is called by one thread once all items are done.
-    """
-
-    work: Work
-    after: Callable[[], None] | None = None
-
-
-def run(
-    phases: Sequence[Phase],
-    items: int,
-    threads: int,
-    context: Callable[[], contextlib.AbstractContextManager[None]],
-) -> None:
-    """Do all phases for all items.
+@contextlib.contextmanager
+def crew(threads: int, context: Callable[[], contextlib.AbstractContextManager[None]]) -> Iterator[Crew]:
+    """Hold threads ready for ``Crew.do`` until the block ends.
 
     Args:
-        phases: in order.
-        items: how many there are in each phase.
-        threads: how many may work; more than there are items are not used.
+        threads: how many may work, the calling one among them.
         context: what each thread enters while it works.
     """
-    threads = max(1, min(threads, items))  # without items, what follows each phase is still done
-    team = _Team(phases, items)
-    if threads == 1:
-        with context():
-            team.lead(alone=True)
-        return
+    team = Crew(threads)
     helpers = [_pool(os.getpid()).submit(team.help, number, context) for number in range(1, threads)]
     try:
         with context():
-            team.lead()
+            yield team
     finally:
         team.dismiss()
         for helper in helpers:
@@ -73,52 +51,68 @@ def run(
                 helper.result()
 
 
-class _Team:
-    """The threads that do the phases of one call."""
+class Crew:
+    """The threads that work together; see ``crew``."""
 
-    def __init__(self, phases: Sequence[Phase], items: int) -> None:
-        self.phases, self.items = phases, items
-        self.todo = [iter(range(items)) for _ in phases]  # ``next`` is atomic
-        self.done, self.begun = counter(), counter()
-        self.error: BaseException | None = None
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._jobs: list[_Job] = []
+        self._begun = counter()
 
-    def lead(self, alone: bool = False) -> None:
-        """Do the phases, and what follows each."""
-        for number, phase in enumerate(self.phases):
-            if alone:
-                for item in range(self.items):
-                    phase.work(0, item)
-            else:
-                self.begun.add(1)
-                self._take(number, 0)
-                self.done.wait((number + 1) * self.items)
-                if self.error is not None:
-                    raise self.error
-            if phase.after is not None:
-                phase.after()
+    def do(self, work: Work, items: int) -> None:
+        """Do the work for every item, and return when all of it is done."""
+        if self.threads == 1 or items < 2:
+            for item in range(items):
+                work(0, item)
+            return
+        job = _Job(work, items, self.threads)
+        self._jobs.append(job)
+        self._begun.add(1)
+        job.take(0)
+        job.wait()
 
     def help(self, thread: int, context: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        """Take items of each phase as soon as it has begun."""
+        """Take part in everything until the crew is dismissed."""
         with context():
-            for number in range(len(self.phases)):
-                self.begun.wait(number + 1)
-                self._take(number, thread)
-
-    def _take(self, number: int, thread: int) -> None:
-        for item in self.todo[number]:
-            try:
-                if self.error is None:
-                    self.phases[number].work(thread, item)
-            except BaseException as error:
-                self.error = error  # raised by the leading thread
-            self.done.add(1)
+            number = 0
+            while True:
+                self._begun.wait(number + 1)
+                if number == len(self._jobs):
+                    return
+                self._jobs[number].take(thread)
+                number += 1
 
     def dismiss(self) -> None:
         """Let nobody wait any more."""
-        for todo in self.todo:
-            for _ in todo:
-                pass
-        self.begun.add(len(self.phases))
+        self._begun.add(1)
+
+
+class _Job:
+    """One piece of work, and which of its items nobody has taken yet."""
+
+    def __init__(self, work: Work, items: int, threads: int) -> None:
+        self.work, self.items, self.threads = work, items, threads
+        self._untaken = [iter((True,)) for _ in range(items)]  # ``next`` is atomic
+        self._done = counter()
+        self._error: BaseException | None = None
+
+    def take(self, thread: int) -> None:
+        """Do what is left, beginning with the thread's own share."""
+        first = thread * self.items // self.threads
+        for item in (*range(first, self.items), *range(first)):
+            if next(self._untaken[item], False):
+                try:
+                    if self._error is None:
+                        self.work(thread, item)
+                except BaseException as error:
+                    self._error = error  # raised by the leading thread
+                self._done.add(1)
+
+    def wait(self) -> None:
+        """Return once all items are done, or raise what went wrong."""
+        self._done.wait(self.items)
+        if self._error is not None:
+            raise self._error
 
 
 class _Counter:

@@ -21,6 +21,8 @@ from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned, split
 from paddle_mnist.fast.compiled.library import library, merged
 from paddle_mnist.fast.onednn import Library, Primitives
+from paddle_mnist.fast.products import Product
+from paddle_mnist.fast.threads import Work
 from paddle_mnist.program import IMAGES, Graph, Node
 
 
@@ -34,6 +36,7 @@ class Decisions(Protocol):
     onednn: Library | None
     block_size: int | None
     kernels: dict[str, Callable[[Node, Workspace], Kernel]]
+    sliced: dict[str, tuple[int, int]]
     whole_batch: dict[str, tuple[int, int]]
     block_sizes: dict[str, int]
     differentiable: set[str]
@@ -146,6 +149,8 @@ class Workspace:
         flat: the gradients of the parameters in ``plan.block_sizes``, one after the other.
         rows: by the names in ``plan.whole_batch``, where the way back has to store the layer's input and the gradient
             of its result, for these images; to be set before.
+        products: by the names in ``plan.sliced``, the weights' gradients after the way back.
+        do: does work for every item, by several threads where it is set to that.
         forward, backward: phases.
         masks: by the dropout nodes' names, arrays to be filled with 0 and the factor of what is kept.
     """
@@ -157,6 +162,8 @@ class Workspace:
         self.flat = aligned(sum(sizes.values()))
         self._slots = dict(zip(sizes, split(self.flat, [(size,) for size in sizes.values()]), strict=True))
         self.rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.products: dict[str, Product] = {}
+        self.do: Callable[[Work, int], None] = _one_after_the_other
         self.masks: dict[str, np.ndarray] = {}
         self.done_before: set[str] = set()  # nodes that the kernel of their input computes too
         shape = plan.graph.input_shape
@@ -309,6 +316,11 @@ class Workspace:
     def parameter_gradient(self, name: str) -> np.ndarray:
         """Return the flat array for a parameter's gradient."""
         return self._slots[name]
+
+
+def _one_after_the_other(work: Work, items: int) -> None:
+    for item in range(items):
+        work(0, item)
 
 
 def stored_shape(n: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ EXPORT int64_t NAME(relu_forward)(Arguments a)
     const float *x = POINTER(const float, 0);
     float *y = POINTER(float, 1);
     for (int64_t i = 0, count = a[2]; i < count; i++)
-        y[i] = x[i] > 0 ? x[i] : 0;
+        y[i] = x[i] < 0 ? 0 : x[i]; /* keeps NaN */
     return 0;
 }
 
@@ -31,7 +31,7 @@ EXPORT int64_t NAME(add)(Arguments a)
     if (a[4])
         for (int64_t i = 0; i < count; i++) {
             float sum = one[i] + other[i];
-            y[i] = sum > 0 ? sum : 0;
+            y[i] = sum < 0 ? 0 : sum;
         }
     else
         for (int64_t i = 0; i < count; i++)

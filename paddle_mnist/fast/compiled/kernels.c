@@ -47,6 +47,22 @@ EXPORT int64_t primitive(Arguments a)
     return ((Execute)(intptr_t)a[0])((void *)(intptr_t)a[1], (void *)(intptr_t)a[2], (int)a[3], (void *)(intptr_t)a[4]);
 }
 
+/* Call a function once for each row of its arrays. Arguments: the function, rows, its number of arguments (at most
+   MOST_ARGUMENTS), its arguments for the first row, by how much each one grows from row to row. */
+enum { MOST_ARGUMENTS = 16 };
+
+EXPORT int64_t by_rows(Arguments a)
+{
+    int64_t own[MOST_ARGUMENTS], rows = a[1], count = a[2], status = 0;
+    memcpy(own, a + 3, 8 * count);
+    for (int64_t i = 0; i < rows && !status; i++) {
+        status = ((Function)(intptr_t)a[0])(own);
+        for (int64_t k = 0; k < count; k++)
+            own[k] += a[3 + count + k];
+    }
+    return status;
+}
+
 /* --- waiting for other threads ------------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__) || defined(__i386__)

@@ -31,6 +31,7 @@ class Library:
         number = self._function("instructions")()
         self.instructions, self.lanes = INSTRUCTIONS[number], LANES[number]
         self.run, self.primitive = self._function("run"), self._function("primitive")
+        self.by_rows = self._function("by_rows")
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
         self.wait_for = self._function("wait_for")
         self.wait_for.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
@@ -45,6 +46,14 @@ class Library:
     def step(self, name: str, *arguments: Argument) -> Step:
         """Return a call of a kernel: arrays are passed by their address, and kept as long as the step."""
         return Step(self, self._function(f"{name}_{self.instructions}"), arguments)
+
+    def step_by_rows(self, name: str, *arguments: Argument) -> Step:
+        """Return a call of a kernel for each row of its arguments that are matrices, with equally many rows."""
+        function = ctypes.cast(self._function(f"{name}_{self.instructions}"), ctypes.c_void_p).value
+        matrices = [a if isinstance(a, np.ndarray) and a.ndim == 2 else None for a in arguments]
+        rows = next(len(matrix) for matrix in matrices if matrix is not None)
+        strides = [0 if matrix is None else matrix.strides[0] for matrix in matrices]
+        return Step(self, self.by_rows, (function, rows, len(arguments), *arguments, *strides))
 
     def number(self, name: str, *arguments: Argument) -> int:
         """Call a kernel and return what it returns."""

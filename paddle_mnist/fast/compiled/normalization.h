@@ -81,7 +81,7 @@ EXPORT int64_t NAME(norm_forward)(Arguments a)
         for (int64_t i = 0; i < rows; i++, x += wide, y += wide)
             for (int64_t j = 0; j < wide; j++) {
                 float value = (x[j] - mean[j]) * factor[j] + offset[j];
-                y[j] = value > 0 ? value : 0;
+                y[j] = value < 0 ? 0 : value; /* keeps NaN */
             }
     else
         for (int64_t i = 0; i < rows; i++, x += wide, y += wide)

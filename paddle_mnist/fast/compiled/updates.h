@@ -81,7 +81,14 @@ EXPORT int64_t NAME(adam)(Arguments a)
         second[i] = beta2 * second[i] + (1 - beta2) * g * g;
         parameter[i] = old * kept - lr * (first[i] / (__builtin_sqrtf(second[i]) + epsilon));
     }
-    power1[0] *= beta1;
-    power2[0] *= beta2;
+    return 0;
+}
+
+/* What follows it. Arguments: numbers, both moments, the powers of beta1 and beta2. */
+EXPORT int64_t NAME(adam_powers)(Arguments a)
+{
+    const float *numbers = POINTER(const float, 0);
+    POINTER(float, 3)[0] *= numbers[3];
+    POINTER(float, 4)[0] *= numbers[4];
     return 0;
 }

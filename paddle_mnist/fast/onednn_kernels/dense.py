@@ -88,5 +88,5 @@ def linear(node: Node, workspace: Workspace) -> Kernel:
     """Return oneDNN's kernel for large products in one of several blocks, else NumPy's."""
     products = workspace.n * node.shape[-1] * workspace.plan.shapes[node.inputs[0]][-1]
     if workspace.plan.block_size is None or products <= dense.SMALL_PRODUCT or len(node.shape) != 1:
-        return dense.Linear(node, workspace)
+        return dense.linear(node, workspace)
     return Linear(node, workspace)

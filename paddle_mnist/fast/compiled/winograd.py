@@ -1,0 +1,125 @@
+"""Convolution with 3×3 kernels by fewer multiplications (winograd.h), with the ReLU that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from paddle_mnist.fast.arrays import aligned, split
+from paddle_mnist.fast.compiled.library import Step, library, loaded
+from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
+from paddle_mnist.program import Node
+
+# Transformed inputs and results of so many floats, together, stay in a core's cache.
+CHUNK_FLOATS = 100_000
+# Rows of a product that are computed together are at most so many.
+MOST_ROWS = 8
+
+
+def suits(node: Node, plan: Decisions) -> bool:
+    """Whether the kernel can do a convolution, and saves multiplications."""
+    compiled = library()
+    attributes = node.attributes
+    if compiled is None or len(node.shape) != 3 or attributes["groups"] != 1:
+        return False
+    outputs, channels, *kernel = plan.graph.parameters[node.parameters["weight"]]
+    if kernel != [3, 3] or attributes["strides"] != (1, 1) or attributes["dilations"] != (1, 1):
+        return False
+    if outputs % compiled.lanes or channels % compiled.lanes or max(attributes["paddings"]) > 2:
+        return False
+    _, height, width = node.shape
+    return 16 * _tiles(height) * _tiles(width) < 0.8 * 9 * height * width
+
+
+def _tiles(size: int) -> int:
+    return -(-size // 2)
+
+
+class Convolution(Kernel):
+    """See the module."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self.compiled, relu = loaded(), workspace.follower(node, "relu")
+        self.relu = int(relu is not None)
+        self.x, self.y = workspace.value(node.inputs[0]), workspace.new_output(node)
+        if relu is not None:
+            workspace.absorb(relu)
+            workspace.keep(node.name)
+        self.top, _, self.left, _ = node.attributes["paddings"]
+        self.weights = workspace.plan.shared((node.name, "weights"), lambda: _Weights(node, workspace))
+        self.forward = self._step(workspace, self.x, self.weights.u, self.weights.bias, self.y, self.top, self.left)
+
+    def _sizes(self, x: np.ndarray, y: np.ndarray) -> tuple[tuple[int, ...], int]:
+        """Return n, sizes of x and y, and how many rows of tiles are done together; and how many tiles these are."""
+        (n, height, width, channels), (_, y_height, y_width, outputs) = x.shape, y.shape
+        across, down = _tiles(y_width), _tiles(y_height)
+        rows = max(1, min(n * down, CHUNK_FLOATS // (16 * (channels + outputs)) // across))
+        tiles = -(-rows * across // MOST_ROWS) * MOST_ROWS
+        return (n, height, width, channels, outputs, y_height, y_width), (rows, tiles)
+
+    def _step(
+        self, workspace: Workspace, x: np.ndarray, u: np.ndarray, bias: np.ndarray, y: np.ndarray, top: int, left: int
+    ) -> Step:
+        sizes, chunk = self._sizes(x, y)
+        patch, v, m, _ = self._scratch(workspace, x, y, chunk[1])
+        arrays = x, u, bias, patch, y, v, m
+        relu = self.relu if y is self.y else 0
+        return self.compiled.step("winograd_forward", *arrays, *sizes, top, left, *chunk, relu)
+
+    def _scratch(self, workspace: Workspace, x: np.ndarray, y: np.ndarray, tiles: int) -> list[np.ndarray]:
+        """Return a patch, V, M and the gradient of U."""
+        channels, outputs = x.shape[3], y.shape[3]
+        planes = [16 * (tiles * count + self.compiled.lanes) for count in (channels, outputs)]
+        sizes = [16 * max(channels, outputs), *planes, 16 * channels * outputs if workspace.train else 0]
+        return split(workspace.scratch(sum(sizes)), [(size,) for size in sizes])
+
+    def prepare(self, workspace: Workspace) -> None:
+        gradient, names = workspace.output_gradient_of(self.node), self.node.parameters
+        bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
+        sizes, chunk = self._sizes(self.x, self.y)
+        patch, v, m, u = self._scratch(workspace, self.x, self.y, chunk[1])
+        arrays = self.x, gradient, patch, workspace.parameter_gradient(names["weight"]), bias, v, m, u
+        step = self.compiled.step
+        self.steps: list[Callable[[], None]] = []
+        if self.relu:
+            self.steps.append(step("relu_backward", self.y, gradient, self.y.size))
+        self.steps.append(step("winograd_backward", *arrays, *sizes, self.top, self.left, *chunk))
+        x_gradient = workspace.input_gradient(self.node)
+        if x_gradient is not None:
+            turned, zeros = self.weights.turned, self.weights.zeros
+            top, left = 2 - self.top, 2 - self.left
+            self.steps.append(self._step(workspace, gradient, turned, zeros, x_gradient, top, left))
+
+    def backward_calls(self) -> list[Callable[[], None]]:
+        return self.steps
+
+
+class _Weights:
+    """A convolution's transformed weights, once for all blocks."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        self.values, self.names = workspace.plan.values, node.parameters
+        outputs, channels, *_ = shape = workspace.plan.graph.parameters[self.names["weight"]]
+        self.weight, self.bias, self.zeros = aligned(*shape), aligned(outputs), aligned(channels)
+        self.u, self.turned = aligned(16, channels, outputs), aligned(16, outputs, channels)
+        step = loaded().step
+        self.steps = [step("winograd_pack", self.weight, self.u, outputs, channels, 0)]
+        if workspace.needs_gradient(node.inputs[0]):
+            self.steps.append(step("winograd_pack", self.weight, self.turned, outputs, channels, 1))
+
+    def load(self) -> None:
+        """Take over new values."""
+        np.copyto(self.weight, self.values[self.names["weight"]].reshape(self.weight.shape))
+        if "bias" in self.names:
+            np.copyto(self.bias, self.values[self.names["bias"]].reshape(-1))
+        for step in self.steps:
+            step()
+
+
+def gradient_in_order(gradient: np.ndarray, shape: tuple[int, ...], result: np.ndarray) -> np.ndarray:
+    """Reorder the gradient that the kernel leaves to [outputs, channels, 3, 3], into another array."""
+    outputs, channels, *_ = shape
+    np.copyto(result, gradient.reshape(3, 3, channels, outputs).transpose(3, 2, 0, 1))
+    return result
