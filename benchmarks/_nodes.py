@@ -1,6 +1,7 @@
 """Two nodes on one Linux machine: network namespaces with an address each, joined by a link of chosen quality.
 
-Needs root, ``ip`` and ``tc`` (iproute2). ``reason_against()`` says why it cannot be done here.
+Needs root, ``ip`` and ``tc`` (iproute2). ``reason_against()`` says why it cannot be done here. Started as a program, it
+is one direction of a relay.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ import contextlib
 import heapq
 import os
 import random
+import select
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 ALL_PROTOCOLS = 0x0003  # ETH_P_ALL, <linux/if_ether.h>
+PACKET_BYTES = 9000  # large, so that a relay has few to pass on
+BURST = (
+    "16kb"  # that the link passes on at once after a pause: little, since the messages of a step are as small as 46 kB
+)
 # A relay takes packets as they are. So they must be no larger than the link's, with their checksums computed: this
 # switches off what is otherwise left to the device (SIOCETHTOOL with ETHTOOL_STXCSUM, ETHTOOL_STSO and ETHTOOL_SGSO).
 WHOLE_PACKETS = """
@@ -50,7 +55,7 @@ class Nodes:
         """Limit the link's bandwidth, in both directions, in Mbit/s."""
         for node in (0, 1):
             run(*self.prefix(node), "tc", "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", f"{megabits}mbit",
-                "burst", "64kb", "latency", "400ms")  # fmt: skip
+                "burst", BURST, "latency", "400ms")  # fmt: skip
 
     def cut(self) -> None:
         """Cut the link: nothing arrives any more, and nobody is told."""
@@ -62,47 +67,47 @@ class Nodes:
         """Deliver each packet after ``delay`` seconds, and some, a share of ``loss``, not at all."""
         for link in self.links:
             run("ip", "link", "set", link, "nomaster")
-        sockets = []
-        for link in self.links:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
-            sock.bind((link, 0))
-            sock.settimeout(0.2)
-            sockets.append(sock)
-        done = threading.Event()
-        threads = [
-            threading.Thread(target=_relay, args=(sockets[i], sockets[1 - i], delay, loss, done), daemon=True)
-            for i in (0, 1)
+        arguments = [str(delay), str(loss)]
+        relays = [
+            subprocess.Popen([sys.executable, __file__, source, target, *arguments])
+            for source, target in (self.links, self.links[::-1])
         ]
-        for thread in threads:
-            thread.start()
         try:
             yield
         finally:
-            done.set()
-            for thread in threads:
-                thread.join()
-            for sock in sockets:
-                sock.close()
+            for relay in relays:
+                relay.kill()
+                relay.wait()
             for link in self.links:
                 with contextlib.suppress(subprocess.CalledProcessError):
                     run("ip", "link", "set", link, "master", self.bridge)
 
 
-def _relay(source: socket.socket, target: socket.socket, delay: float, loss: float, done: threading.Event) -> None:
+def pass_on(source: str, target: str, delay: float, loss: float) -> None:
+    """Pass on the packets that arrive at one link to another one, for ever."""
+    with contextlib.suppress(OSError):  # at once, even if workers keep all cores busy
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    receiving, sending = raw_socket(source), raw_socket(target)
     rng, waiting, count = random.Random(0), [], 0
-    while not done.is_set():
+    while True:
         now = time.monotonic()
         while waiting and waiting[0][0] <= now:
             with contextlib.suppress(OSError):
-                target.send(heapq.heappop(waiting)[2])
-        source.settimeout(max(0.0001, waiting[0][0] - now) if waiting else 0.2)
-        try:
-            packet, address = source.recvfrom(1 << 16)
-        except OSError:
+                sending.send(heapq.heappop(waiting)[2])
+        # A socket's own timeout counts in milliseconds.
+        if not select.select([receiving], [], [], max(0.0, waiting[0][0] - now) if waiting else None)[0]:
             continue
+        packet, address = receiving.recvfrom(1 << 16)
         if address[2] != socket.PACKET_OUTGOING and rng.random() >= loss:
             count += 1
             heapq.heappush(waiting, (time.monotonic() + delay, count, packet))
+
+
+def raw_socket(link: str) -> socket.socket:
+    """Return a socket for all packets of a link."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
+    sock.bind((link, 0))
+    return sock
 
 
 @contextlib.contextmanager
@@ -116,7 +121,8 @@ def nodes() -> Iterator[Nodes]:
         for name, link, address in zip(found.names, found.links, ADDRESSES, strict=True):
             run("ip", "netns", "add", name)
             run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
-            run("ip", "link", "set", link, "master", bridge, "up")
+            run("ip", "link", "set", link, "master", bridge, "up", "mtu", str(PACKET_BYTES))
+            run("ip", "-n", name, "link", "set", "eth0", "mtu", str(PACKET_BYTES))
             run("ip", "netns", "exec", name, sys.executable, "-c", WHOLE_PACKETS)
             for device in ("lo", "eth0"):
                 run("ip", "-n", name, "link", "set", device, "up")
@@ -149,3 +155,7 @@ def reason_against() -> str:
 def run(*command: str) -> None:
     """Run a command; raise ``CalledProcessError`` with what it says."""
     subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+if __name__ == "__main__":
+    pass_on(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]))

@@ -4,10 +4,13 @@
 
 Measured: steps per second and the time of an epoch of 50,000 digits, for threads of one process and for 1 to 4 workers
 of Paddle's launcher, with the share of the time that goes into exchanges. Then a model of a step: its blocks (time of
-one process by the number of blocks) divided by the machines, plus the exchange, for which every machine passes on every
-other one's message in a ring (latency and size over bandwidth, measured). The model is compared with two network
-namespaces on this machine whose link is limited, and predicts 2 to 64 machines at 1 and 10 Gbit/s. Figures go to
-``benchmarks/results/scaling.json``, the prediction to ``scaling.png``.
+one process by the number of blocks) divided by the machines, plus the exchange, in which every machine sends its
+message to all others (latency once, and the size of all messages over bandwidth). The model is compared with two
+network namespaces on this machine whose link is limited, and predicts 2 to 64 machines at 1 and 10 Gbit/s. Figures go
+to ``benchmarks/results/scaling.json``, the prediction to ``scaling.png``.
+
+Says so, and exits with status 1, if other programs disturbed it: if a process that had a core to itself waited for it,
+or if the first measurement, repeated at the end, differs.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ LINKS = ((1000.0, 0.0), (100.0, 0.0), (100.0, 0.002))  # of the namespaces: Mbit
 BLOCK = 10  # images of the CNN in a block
 GRADIENTS = 11_541  # numbers in the CNN's gradient, with one output
 ROUNDS = 15
+MOST_WAITING = 0.02  # of the time, for a core that nobody else should use
+MOST_CHANGE = 0.05  # of the first measurement at the end
 
 
 def main() -> None:
@@ -58,6 +63,7 @@ def main() -> None:
     for size in (2,) if args.quick else (2, 3, 4):
         figures["here"][f"{size} workers"] = launched(size, [100, 1000])
     show(figures["here"])
+    figures["disturbed"] = disturbances(figures["here"], alone(1, [100, 1000]))
     model = Model(alone(1, [10 * n for n in (2, 4, 10, 20)]), figures["here"]["2 workers"])
     figures["model"] = model.__dict__
     if not args.quick:
@@ -66,6 +72,7 @@ def main() -> None:
     if not args.quick:
         print(save("scaling", figures))
     print(draw(figures["prediction"]))
+    sys.exit("\n".join(figures["disturbed"]) or None)
 
 
 # Measuring, in a worker.
@@ -94,6 +101,7 @@ def _step(learner: Any, workers: Any, n: int) -> dict[str, float]:
     images, labels = rng.random((n, 1, 28, 28), np.float32), rng.integers(0, 10, (n, 1)).astype(np.float32)
     calls = max(2, 2000 // n)
     times, shares = [], []
+    first, waited = time.perf_counter(), _waited()
     for _ in range(ROUNDS):
         exchanged = workers.mesh.seconds if workers.size > 1 else 0.0
         began = time.perf_counter()
@@ -102,7 +110,17 @@ def _step(learner: Any, workers: Any, n: int) -> dict[str, float]:
         seconds = time.perf_counter() - began
         times.append(1000 * seconds / calls)
         shares.append((workers.mesh.seconds - exchanged) / seconds if workers.size > 1 else 0.0)
-    return {"median_ms": statistics.median(times), "min_ms": min(times), "exchange_share": statistics.median(shares)}
+    return {
+        "median_ms": statistics.median(times),
+        "min_ms": min(times),
+        "exchange_share": statistics.median(shares),
+        "waiting_share": (_waited() - waited) / (time.perf_counter() - first),
+    }
+
+
+def _waited() -> float:
+    """Return for how many seconds this thread has waited for a core so far."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 def _exchange(workers: Any, n: int) -> float:
@@ -186,10 +204,10 @@ class Model:
         return self.fixed_ms + self.block_ms * math.ceil(math.ceil(batch / BLOCK) / machines)
 
     def exchange(self, batch: int, machines: int, bits_per_second: float = math.inf, packet: float = 0.0) -> float:
-        """Return the milliseconds of the exchange, in which messages go around a ring."""
+        """Return the milliseconds of the exchange: all messages leave at once, one after the other through the link."""
         numbers = message(batch, machines)
         transfer = max(self.number_ms * numbers, 1000 * 32 * numbers / bits_per_second)
-        return (machines - 1) * (self.exchange_ms + 1000 * packet + transfer) if machines > 1 else 0.0
+        return 1000 * packet + (machines - 1) * (self.exchange_ms + transfer) if machines > 1 else 0.0
 
     def step_ms(self, batch: int, machines: int, bits_per_second: float = math.inf, packet: float = 0.0) -> float:
         """Return the time of a step."""
@@ -240,6 +258,22 @@ def predict(model: Model) -> dict[str, Any]:
             best = max(speedups, key=speedups.__getitem__)
             found[network][batch] = {"speedups": speedups, "best": best}
             print(f"{network}, batches of {batch}: at best {speedups[best]:.1f} times as fast, with {best} machines")
+    return found
+
+
+def disturbances(here: dict[str, Any], again: dict[str, Any]) -> list[str]:
+    """Return in words what shows that other programs ran; ``again`` repeats the first measurement."""
+    cores = len(os.sched_getaffinity(0))
+    found = []
+    for name, each in here.items():
+        share = max(step["waiting_share"] for step in each["steps"].values())
+        if int(name.split()[0]) <= cores and share > MOST_WAITING:
+            found.append(f"DISTURBED: {name}: it waited for a core {share:.0%} of the time")
+    first = here["1 process, 1 thread"]["steps"]
+    for batch, step in again["steps"].items():
+        change = step["median_ms"] / first[batch]["median_ms"] - 1
+        if abs(change) > MOST_CHANGE:
+            found.append(f"DISTURBED: batches of {batch} took {change:+.0%} of their time when measured again")
     return found
 
 

@@ -112,12 +112,14 @@ def prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of ``n`` samples in one epoch, integers [n].
+    """Return the order of ``n`` samples in one epoch, int32 [n].
 
     It depends on the seed and the epoch only, so a run resumed in its seventh epoch sees the same batches as a run
     that never stopped.
     """
-    return np.random.default_rng([seed, epoch]).permutation(n)
+    order = np.arange(n, dtype=np.int32)
+    np.random.default_rng([seed, epoch]).shuffle(order)
+    return order
 
 
 def to_input(images: np.ndarray, pixel_range: str) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 # Before NumPy is imported: with several test processes at once, the threads of its small products wait for each other
 # ten times as long as the products take.
@@ -60,3 +62,14 @@ def written_digits(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> 
 def data_file(written_digits: Path, own_folder: Path) -> Path:
     """Return the synthetic digits as a file in the course's format, in the test's own folder."""
     return Path(shutil.copy(written_digits, own_folder))
+
+
+@pytest.fixture
+def namespaces(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the module that makes two nodes of network namespaces; skip where they are not allowed."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    module = importlib.import_module("_nodes")
+    if reason := module.reason_against():
+        assert os.environ.get("PADDLE_MNIST_REQUIRE_NETNS") != "1", reason
+        pytest.skip(reason)
+    return module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import dataclasses
 import os
 import re
 import signal
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paddle_mnist import __version__, dataset
 from paddle_mnist.distributed import channel, launch
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch
@@ -26,8 +27,8 @@ from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 from paddle_mnist.runs.session import RunOptions, resume, train
+from paddle_mnist.sources import mnist_json
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TOOLS = Path(__file__).parents[1] / "tools"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc")
 
@@ -69,6 +70,46 @@ def test_a_hanging_worker_stops_all_and_the_run_resumes_with_another_number(data
     resume("run", save_every=0, quiet=True)
     found, wanted = reproducible_state("run"), reproducible_state("whole")
     np.testing.assert_equal(found, wanted)
+
+
+DIFFERENT = """
+import os
+from paddle_mnist import console, train
+from paddle_mnist.distributed.workers import joined
+from paddle_mnist.runs import session
+
+rank = os.environ["PADDLE_TRAINER_ID"]
+arguments = ["--net", "fc", "--quiet", "--out", "run"]
+with joined():
+    if rank == "1":
+        session.__version__ = "0.0.1"
+    print(console.run(train.main, [*arguments, "--data", "digits.json.gz"]))
+    session.__version__ = "0.1.0"
+    print(console.run(train.main, [*arguments, "--data", ["digits.json.gz", "others.json.gz"][int(rank)]]))
+    print(console.run(train.main, [*arguments, "--data", "digits.json.gz", "--lr", ["0.1", "0.2"][int(rank)]]))
+"""
+
+
+@linux
+def test_workers_with_other_versions_digits_or_settings_are_refused_by_name(data_file, splits, tmp_path):
+    mnist_json.write(Path("others.json.gz"), dataclasses.replace(splits, train=splits.valid))
+    script = tmp_path / "different.py"
+    script.write_text(DIFFERENT)
+    with Launcher(2, [str(script)], tmp_path / "logs") as workers:
+        assert workers.wait(120) == 0, workers.output()
+    shas = [dataset.open_dataset(name, log=str).sha256 for name in ("digits.json.gz", "others.json.gz")]
+    differences = {
+        "the version of paddle_mnist": (__version__, "0.0.1"),
+        "the sha256 of the digits' file": shas,
+        "--lr": (0.1, 0.2),
+    }
+    for rank in (0, 1):
+        told = (tmp_path / "logs" / f"workerlog.{rank}").read_text()
+        assert re.findall("error: (.*)", told) == [
+            f"{name} must be the same for all workers, got {mine} in rank 0 and {others} in rank 1"
+            for name, (mine, others) in differences.items()
+        ]
+    assert not Path("run").exists()
 
 
 def wait_until(condition, workers, seconds=60):
@@ -292,17 +333,12 @@ def test_channel_ignores_strangers():
 
 
 @linux
-def test_a_node_that_is_cut_off_stops_both_and_the_run_resumes_alone(data_file, monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    nodes = importlib.import_module("_nodes")
-    if reason := nodes.reason_against():
-        assert os.environ.get("PADDLE_MNIST_REQUIRE_NETNS") != "1", reason
-        pytest.skip(reason)
+def test_a_node_that_is_cut_off_stops_both_and_the_run_resumes_alone(data_file, monkeypatch, tmp_path, namespaces):
     monkeypatch.setenv("PADDLE_MNIST_JOIN_SECONDS", "60")
     train(settings_for("cnn", epochs=40, batch_size=50), data_file, "whole", RunOptions(quiet=True))
     command = [sys.executable, "-m", "paddle_mnist.train", "--net", "cnn", "--batch-size", "50", "--epochs", "40"]
     command += ["--save-every", "3", "--data", str(data_file), "--out", "run"]
-    with nodes.nodes() as two:
+    with namespaces.nodes() as two:
         two.limit(20)
         with (
             Launcher(1, command, tmp_path / "logs-0", two.options(0), two.prefix(0)) as first,

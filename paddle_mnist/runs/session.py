@@ -28,7 +28,7 @@ from paddle_mnist.errors import UserError, printable
 from paddle_mnist.recipes import Settings, settings_for
 from paddle_mnist.runs import checkpoint, history, report
 from paddle_mnist.runs.run import Run, RunOptions, create, open_run
-from paddle_mnist.runs.trainer import Follower, Stopped, Trainer
+from paddle_mnist.runs.trainer import Member, Stopped, Trainer
 from paddle_mnist.scratch.learners import NumpyLearner
 from paddle_mnist.storage.weights import (
     dump_optimizer_state,
@@ -187,12 +187,12 @@ def _follow(settings: Settings, learner: Learner, dataset: Dataset, workers: Wor
     """Train as another worker than rank 0, from where rank 0 begins; return the run folder as rank 0 names it."""
     start = workers.exchange(None)[0]
     workers.resume_with = f"python -m paddle_mnist.train --resume {start['path']}"
-    follower = Follower(Path(start["path"]), learner, dataset, settings, workers)
-    follower.progress = Progress(**start["progress"])
+    member = Member(Path(start["path"]), learner, dataset, settings, workers)
+    member.progress = Progress(**start["progress"])
     learner.load_state_dict(parse_state_dict(workers.bytes_from_first(b""), "rank 0.pdparams"), "rank 0")
     learner.load_optimizer_state(parse_optimizer_state(workers.bytes_from_first(b""), "rank 0.pdopt"), "rank 0")
-    follower.fit()
-    return follower.path
+    member.fit()
+    return member.path
 
 
 def _facts(settings: Settings, options: RunOptions, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -52,13 +52,79 @@ class Stopped(KeyboardInterrupt):
         self.path, self.status = path, 128 + number
 
 
-class Trainer:
+class Diverged(UserError):
+    """The loss is not finite, for all workers at the same step."""
+
+    by_all_workers = True
+
+    def __init__(self, path: Path, error: engine.NotFiniteError) -> None:
+        super().__init__(
+            f"{path}: {error}; the run has diverged and was stopped, its last good checkpoint is kept: train again "
+            "with a smaller --lr, or with --clip-norm 5"
+        )
+
+
+class Member:
+    """A worker that trains in step with the others, and writes nothing.
+
+    Args:
+        path: the run folder, as rank 0 names it.
+        learner: what is trained.
+        splits: the digits.
+        settings: of the run.
+        workers: those that train together.
+    """
+
+    def __init__(
+        self, path: Path, learner: engine.Learner, splits: Splits, settings: Settings, workers: Workers
+    ) -> None:
+        self.path, self.learner, self.splits, self.settings, self.workers = path, learner, splits, settings, workers
+        self.train, self.valid = splits.for_training(settings.train_on)
+        self.progress = engine.Progress()
+
+    def fit(self) -> None:
+        """Train the epochs that are left.
+
+        Raises:
+            Stopped: after SIGINT or SIGTERM, in all workers after the same step; rank 0 has saved a checkpoint.
+            Diverged: the loss is not finite; the last good checkpoint is kept.
+        """
+        with listening(self.workers):
+            try:
+                engine.fit(
+                    self.learner,
+                    self.train,
+                    self.valid,
+                    self.settings,
+                    self.progress,
+                    on_step=self.on_step,
+                    on_epoch=self.on_epoch,
+                )
+            except engine.NotFiniteError as error:
+                raise Diverged(self.path, error) from None
+
+    def on_step(self, step: engine.Step) -> None:
+        """Stop where all workers stop."""
+        self.workers.end_step()
+        self.stop_if_asked()
+
+    def on_epoch(self, record: dict[str, Any]) -> None:
+        """Compare weights with rank 0, and stop where all workers stop."""
+        check_weights(self.workers, self.learner, record["epoch"])
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Raise ``Stopped`` if a signal has asked for it."""
+        if self.workers.stop:
+            raise Stopped(self.path, self.workers.stop)
+
+
+class Trainer(Member):
     """Trains a learner in a run folder, from the start or the newest checkpoint to the end or a stop.
 
     Args:
         run: the folder; its ``run.json`` is written.
-        learner: what is trained.
-        splits: the digits.
+        learner, splits: as in ``Member``.
         quiet: show neither a progress bar nor a line per epoch.
         workers: those that train together, of which this is rank 0; ``None`` for this process alone.
     """
@@ -71,11 +137,8 @@ class Trainer:
         quiet: bool = False,
         workers: Workers | None = None,
     ) -> None:
-        self.workers = workers or Workers()
-        self.run, self.learner, self.splits, self.quiet = run, learner, splits, quiet
-        self.settings, self.options = run.settings, run.options
-        self.train, self.valid = splits.for_training(self.settings.train_on)
-        self.progress = engine.Progress()
+        super().__init__(run.path, learner, splits, run.settings, workers or Workers())
+        self.run, self.options, self.quiet = run, run.options, quiet
         self.best: dict[str, Any] | None = None
         self.valid_losses: list[float] = []
         self.pending: list[dict[str, Any]] = []  # records that the next flush writes
@@ -96,26 +159,13 @@ class Trainer:
         return found is not None
 
     def fit(self) -> None:
-        """Train the epochs that are left.
-
-        Raises:
-            Stopped: after SIGINT or SIGTERM, once the checkpoint is saved.
-            UserError: the loss is not finite; the last good checkpoint is kept.
-        """
-        with self._progress_bar() as self.bar, listening(self.workers):
+        """Train the epochs that are left; raise what ``Member.fit`` raises."""
+        with self._progress_bar() as self.bar:
             try:
-                engine.fit(
-                    self.learner,
-                    self.train,
-                    self.valid,
-                    self.settings,
-                    self.progress,
-                    on_step=self.on_step,
-                    on_epoch=self.on_epoch,
-                )
-            except engine.NotFiniteError as error:
+                super().fit()
+            except Diverged:
                 self._flush()
-                raise diverged(self.run.path, error) from None
+                raise
 
     def on_step(self, step: engine.Step) -> None:
         """Record a step; save a checkpoint if one is due, or if the run was asked to stop."""
@@ -126,13 +176,11 @@ class Trainer:
             self.bar.set_postfix(loss=f"{step.loss:.3f}", ms_per_step=f"{step.ms:.1f}", refresh=False)
         self.bar.update()
         self.workers.end_step()
-        if self.workers.stop:
-            self._save()
-            raise Stopped(self.run.path, self.workers.stop)
-        if self.options.save_every and (step.step + 1) % self.options.save_every == 0:
+        if self.workers.stop or (self.options.save_every and (step.step + 1) % self.options.save_every == 0):
             self._save()
         elif self.pending and time.monotonic() - self.written > WRITE_EVERY:
             self._flush(sync=False)
+        self.stop_if_asked()
 
     def on_epoch(self, record: dict[str, Any]) -> None:
         """Record an epoch, save the best weights and a checkpoint, and warn if the training goes wrong."""
@@ -150,8 +198,7 @@ class Trainer:
             self.bar.write(epoch_line(record, self.settings.epochs))
         for warning in warnings_for(record, self.valid_losses, self.best["epoch"]):
             console.note(warning)
-        if self.workers.stop:
-            raise Stopped(self.run.path, self.workers.stop)
+        self.stop_if_asked()
 
     def _flush(self, sync: bool = True) -> None:
         self.run.append(self.pending, sync)
@@ -183,68 +230,6 @@ class Trainer:
         # disable=None hides the bar if standard error is not a terminal.
         disable = True if self.quiet else None
         return tqdm(total=self.settings.epochs * per_epoch, initial=done, unit="step", disable=disable, leave=False)
-
-
-class Follower:
-    """A worker other than rank 0: trains in step with it, and writes nothing.
-
-    Args:
-        path: the run folder, as rank 0 names it.
-        learner, splits: as in ``Trainer``.
-        settings: of the run.
-        workers: those that train together.
-    """
-
-    def __init__(
-        self, path: Path, learner: engine.Learner, splits: Splits, settings: Settings, workers: Workers
-    ) -> None:
-        self.path, self.learner, self.settings, self.workers = path, learner, settings, workers
-        self.train, self.valid = splits.for_training(settings.train_on)
-        self.progress = engine.Progress()
-
-    def fit(self) -> None:
-        """Train the epochs that are left; raise what ``Trainer.fit`` raises."""
-        with listening(self.workers):
-            try:
-                engine.fit(
-                    self.learner,
-                    self.train,
-                    self.valid,
-                    self.settings,
-                    self.progress,
-                    on_step=self.on_step,
-                    on_epoch=self.on_epoch,
-                )
-            except engine.NotFiniteError as error:
-                raise diverged(self.path, error) from None
-
-    def on_step(self, step: engine.Step) -> None:
-        """Stop where all workers stop."""
-        self.workers.end_step()
-        self._stop()
-
-    def on_epoch(self, record: dict[str, Any]) -> None:
-        """Compare weights with rank 0, and stop where all workers stop."""
-        check_weights(self.workers, self.learner, record["epoch"])
-        self._stop()
-
-    def _stop(self) -> None:
-        if self.workers.stop:
-            raise Stopped(self.path, self.workers.stop)
-
-
-class Diverged(UserError):
-    """The loss is not finite, for all workers at the same step."""
-
-    by_all_workers = True
-
-
-def diverged(path: Path, error: engine.NotFiniteError) -> Diverged:
-    """Return the error of a run whose loss is not finite."""
-    return Diverged(
-        f"{path}: {error}; the run has diverged and was stopped, its last good checkpoint is kept: train again "
-        "with a smaller --lr, or with --clip-norm 5"
-    )
 
 
 def check_weights(workers: Workers, learner: engine.Learner, epoch: int) -> None:
