@@ -21,6 +21,7 @@ from paddle_mnist.distributed import channel, launch
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch
 from paddle_mnist.distributed.local import Launcher
+from paddle_mnist.distributed.mesh import Mesh
 from paddle_mnist.distributed.workers import Launched
 from paddle_mnist.errors import UserError
 from paddle_mnist.recipes import settings_for
@@ -59,7 +60,7 @@ def test_a_hanging_worker_stops_all_and_the_run_resumes_with_another_number(data
         began = time.monotonic()
         status = workers.wait(60)
         # Rank 0 stops after SILENCE_SECONDS; the launcher looks every second and gives the others three to end.
-        assert status and time.monotonic() - began < channel.SILENCE_SECONDS + 10
+        assert status and time.monotonic() - began < launch.SILENCE_SECONDS + 10
         output = workers.output()
     sentence = re.search("paddle_mnist: error: (.*)", output)
     assert sentence, output
@@ -160,7 +161,8 @@ def test_numpy_nets_are_refused_under_the_launcher(data_file, monkeypatch):
     """Rank 0 of two, whose other worker is a thread here."""
     places = launches(2)
     endpoints = f"127.0.0.1:{places[0].hub[1]},127.0.0.1:1"
-    for name, value in {"TRAINERS_NUM": "2", "TRAINER_ID": "0", "TRAINER_ENDPOINTS": endpoints}.items():
+    numbers = {"TRAINERS_NUM": "2", "TRAINER_ID": "0", "LOCAL_SIZE": "2", "LOCAL_RANK": "0"}
+    for name, value in {**numbers, "TRAINER_ENDPOINTS": endpoints}.items():
         monkeypatch.setenv(f"PADDLE_{name}", value)
     heard = []
     other = threading.Thread(target=lambda: heard.append(last_words(places[1])))
@@ -244,7 +246,7 @@ def test_channel_names_a_worker_whose_connection_closes(gone):
 
 @pytest.mark.parametrize("silent", [0, 1])
 def test_channel_names_a_worker_that_is_silent(silent, monkeypatch):
-    monkeypatch.setattr(channel, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setenv("PADDLE_MNIST_SILENCE_SECONDS", "1")
     release = threading.Event()
 
     def work(connections, heard):
@@ -329,6 +331,67 @@ def test_channel_ignores_strangers():
     assert results == [[0, 1]] * 2
 
 
+# Connections that carry arrays.
+
+
+def test_mesh_gathers_arrays_larger_than_a_connection_holds():
+    def work(channel, heard):
+        mesh = Mesh(channel.launch, channel.exchange)
+        arrays = [np.full(n, channel.launch.rank, np.float32) for n in (1, 2_000_000, 1, 3)]
+        found = [mesh.gather(array)[:, -1].tolist() for array in arrays]
+        channel.exchange(None, last=True)
+        mesh.close()
+        return found
+
+    assert together(3, work) == [[[0, 1, 2]] * 4] * 3
+
+
+@pytest.mark.parametrize("size", [0, 5_000_001])
+def test_mesh_gives_all_workers_the_bytes_of_rank_0(size):
+    def work(channel, heard):
+        mesh = Mesh(channel.launch, channel.exchange)
+        data = bytes([7]) * size if channel.launch.rank == 0 else b""
+        found = mesh.broadcast(data, size)
+        channel.exchange(None, last=True)
+        mesh.close()
+        return found.count(7), len(found)
+
+    assert together(3, work) == [(size, size)] * 3
+
+
+def test_mesh_gather_raises_when_a_worker_is_gone():
+    def work(channel, heard):
+        mesh = Mesh(channel.launch, channel.exchange)
+        if channel.launch.rank == 1:
+            mesh.close()
+        else:
+            with pytest.raises(OSError, match=r"rank 1 has closed its connection|Broken pipe|reset"):
+                mesh.gather(np.zeros(5_000_000, np.float32))
+            mesh.close()
+        return channel.exchange("done", last=True)
+
+    assert together(2, work) == [["done", "done"]] * 2
+
+
+def test_mesh_ignores_strangers():
+    def work(channel, heard):
+        def exchange(value):
+            places = channel.exchange(value)
+            if channel.launch.rank == 1:
+                socket.create_connection(places[0][:2]).close()  # says nothing
+                with socket.create_connection(places[0][:2]) as stranger:
+                    stranger.sendall(bytes(16) + (1).to_bytes(4, "big"))  # does not know the key
+            return places
+
+        mesh = Mesh(channel.launch, exchange)
+        found = mesh.gather(np.array([channel.launch.rank], np.float32)).tolist()
+        channel.exchange(None, last=True)
+        mesh.close()
+        return found
+
+    assert together(2, work) == [[[0], [1]]] * 2
+
+
 # Two nodes: network namespaces with addresses of their own, on a slow link.
 
 
@@ -348,7 +411,7 @@ def test_a_node_that_is_cut_off_stops_both_and_the_run_resumes_alone(data_file, 
             two.cut()
             began = time.monotonic()
             assert first.wait(60) and second.wait(60)
-            assert time.monotonic() - began < channel.SILENCE_SECONDS + 10
+            assert time.monotonic() - began < launch.SILENCE_SECONDS + 10
     for rank, launcher in enumerate((first, second)):
         assert re.search(rf"error: rank {1 - rank} of 2.* has not answered for 6 seconds; continue", launcher.output())
         assert not launcher.workers(), "processes are left"

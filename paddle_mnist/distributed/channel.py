@@ -16,6 +16,7 @@ Each connection carries lines of JSON:
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -23,18 +24,19 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from paddle_mnist.distributed.launch import Address, Launch, join_seconds
+from paddle_mnist.distributed.launch import Address, Launch, join_seconds, silence_seconds
 from paddle_mnist.errors import UserError
 
-SIGN_SECONDS = 0.5
-SILENCE_SECONDS = 6.0  # of a worker that trains
+SIGN_SECONDS, WAIT_SECONDS = 0.5, 0.1
 STARTUP_SECONDS = 60.0  # of one that imports Paddle, which may read from a slow disk
+GREETING_SECONDS = 2.0  # for whoever connects to say which worker it is
 MAX_LINE = 1 << 24
 
 OnFailure = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Lost(ConnectionError):
@@ -50,7 +52,6 @@ class Connection:
         self.early: list[dict[str, Any]] = []  # messages that came with the first one
         self._lock = threading.Lock()
         self._received = b""
-        sock.settimeout(SILENCE_SECONDS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, message: dict[str, Any]) -> None:
@@ -125,7 +126,7 @@ class Channel:
 
     def watch_closely(self) -> None:
         """From now on a silent worker is reported soon."""
-        self._silence = SILENCE_SECONDS
+        self._silence = silence_seconds()
 
     def fail(self, sentence: str) -> None:
         """Tell the other workers that this one stops."""
@@ -135,7 +136,7 @@ class Channel:
 
     def wait_for_failure(self) -> None:
         """Wait until a lost worker has been noticed here, as after an exchange of arrays that broke off."""
-        self._failed.wait(SILENCE_SECONDS + 2)
+        self._failed.wait(silence_seconds() + 2)
 
     def close(self) -> None:
         """End all connections, after the last exchange or a failure."""
@@ -161,11 +162,16 @@ class Channel:
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
                 connection.heard = time.monotonic()
                 self._handle(connection.early, connection)
-            next_sign = 0.0
+            next_sign, before = 0.0, time.monotonic()
             while not self._stopped.is_set():
-                for key, _ in selector.select(SIGN_SECONDS / 5):
+                for key, _ in selector.select(WAIT_SECONDS):
                     self._receive(key.data, selector)
-                if (now := time.monotonic()) >= next_sign:
+                now = time.monotonic()
+                # While this process did not run, on a busy or suspended machine, it did not listen.
+                missed, before = max(0.0, now - before - WAIT_SECONDS), now
+                for connection in self._connections:
+                    connection.heard += missed
+                if now >= next_sign:
                     next_sign = now + SIGN_SECONDS
                     for connection in self._connections:
                         connection.send({"alive": 0})
@@ -206,29 +212,50 @@ class Channel:
 
 def _accept_all(launch: Launch, within: float) -> list[Connection]:
     """Return connections from all other workers, in the order of ranks."""
-    until = time.monotonic() + within
-    found: dict[int, Connection] = {}
     with listener(launch, launch.hub) as listening:
-        while len(found) < launch.size - 1:
-            left = until - time.monotonic()
-            listening.settimeout(max(left, 0.001))
-            try:
-                connection = _welcome(listening.accept()[0], launch)
-            except OSError:
-                connection = None
-            if connection is not None:
-                found[connection.rank] = connection
-            elif left <= 0:
-                missing = ", ".join(str(rank) for rank in range(1, launch.size) if rank not in found)
-                sentence = (
-                    f"rank {missing} of {launch.size} has not connected to rank 0 at {_name(launch.hub)} within "
-                    f"{within:g} seconds: see its own message, open this port, and on several machines start each "
-                    "launcher with --host and the machine's address"
-                )
-                for connection in found.values():
-                    connection.send({"failed": sentence})
-                raise UserError(sentence)
+        found = accept(listening, range(1, launch.size), within, functools.partial(_welcome, launch))
+    if len(found) < launch.size - 1:
+        sentence = (
+            f"rank {missing(found, launch)} of {launch.size} has not connected to rank 0 at {_name(launch.hub)} within "
+            f"{within:g} seconds: see its own message, open this port, and on several machines start each launcher "
+            "with --host and the machine's address"
+        )
+        for connection in found.values():
+            connection.send({"failed": sentence})
+        raise UserError(sentence)
     return [found[rank] for rank in sorted(found)]
+
+
+def accept(
+    listening: socket.socket, ranks: range, within: float, welcome: Callable[[socket.socket], tuple[int, T]]
+) -> dict[int, T]:
+    """Accept connections until every rank has one, or time is up.
+
+    Args:
+        within: so many seconds.
+        welcome: returns the rank that a new connection comes from, and what to keep of it. Raises ``OSError`` or
+            ``ValueError`` if it is not a worker's.
+    """
+    until = time.monotonic() + within
+    found: dict[int, T] = {}
+    while len(found) < len(ranks) and (left := until - time.monotonic()) > 0:
+        listening.settimeout(left)
+        with contextlib.suppress(OSError):
+            sock, _ = listening.accept()
+            sock.settimeout(GREETING_SECONDS)
+            try:
+                rank, kept = welcome(sock)
+                if rank not in ranks:
+                    raise ValueError
+                found[rank] = kept
+            except (OSError, ValueError):
+                sock.close()
+    return found
+
+
+def missing(found: Mapping[int, Any], launch: Launch, first: int = 1) -> str:
+    """Return the ranks from ``first`` on that are not in ``found``, as text."""
+    return ", ".join(str(rank) for rank in range(first, launch.size) if rank not in found)
 
 
 def listener(launch: Launch, address: Address) -> socket.socket:
@@ -247,21 +274,17 @@ def listener(launch: Launch, address: Address) -> socket.socket:
     return listening
 
 
-def _welcome(sock: socket.socket, launch: Launch) -> Connection | None:
-    """Return the connection of a worker; ``None`` if somebody else has connected."""
+def _welcome(launch: Launch, sock: socket.socket) -> tuple[int, Connection]:
+    """Return a worker's rank and its connection."""
     connection = Connection(sock, "a worker")
-    sock.settimeout(2.0)
-    with contextlib.suppress(Lost, KeyError, TypeError, ValueError):
-        message, *connection.early = connection.receive()
+    message, *connection.early = connection.receive() or [{}]
+    try:
         hello = message["hello"]
-        rank = hello["rank"]
-        if type(rank) is int and 0 < rank < launch.size:
-            connection.rank = rank
-            connection.name = f"rank {rank} of {launch.size} ({str(hello['host'])[:64]}, process {hello['process']})"
-            sock.settimeout(SILENCE_SECONDS)
-            return connection
-    sock.close()
-    return None
+        rank, host, process = int(hello["rank"]), str(hello["host"])[:64], int(hello["process"])
+    except (KeyError, TypeError) as error:
+        raise ValueError from error
+    connection.rank, connection.name = rank, f"rank {rank} of {launch.size} ({host}, process {process})"
+    return rank, connection
 
 
 def _connect(launch: Launch, within: float) -> Connection:

@@ -11,7 +11,8 @@ from paddle_mnist.errors import UserError, quote
 
 Address = tuple[str, int]
 
-JOIN_SECONDS = 10.0  # for all workers to connect; PADDLE_MNIST_JOIN_SECONDS changes it
+JOIN_SECONDS = 10.0  # for all workers to connect
+SILENCE_SECONDS = 6.0  # of a worker that trains, before it is lost
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,16 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Launch | No
     """
     if environment.get("PADDLE_TRAINERS_NUM", "1") == "1":
         return None
-    size = _number(environment, "PADDLE_TRAINERS_NUM", 2, 1 << 16)
-    rank = _number(environment, "PADDLE_TRAINER_ID", 0, size)
+    size = _number(environment, "PADDLE_TRAINERS_NUM", range(2, 1 << 16))
+    rank = _number(environment, "PADDLE_TRAINER_ID", range(size))
     endpoints = [_address(text) for text in _text(environment, "PADDLE_TRAINER_ENDPOINTS").split(",")]
     if len(endpoints) != size:
         raise UserError(f"PADDLE_TRAINER_ENDPOINTS must have {size} addresses, got {len(endpoints)}")
     return Launch(
         rank=rank,
         size=size,
-        local_rank=_number(environment, "PADDLE_LOCAL_RANK", 0, size) if "PADDLE_LOCAL_RANK" in environment else 0,
-        local_size=_number(environment, "PADDLE_LOCAL_SIZE", 1, size + 1) if "PADDLE_LOCAL_SIZE" in environment else 1,
+        local_rank=_number(environment, "PADDLE_LOCAL_RANK", range(size)),
+        local_size=_number(environment, "PADDLE_LOCAL_SIZE", range(1, size + 1)),
         hub=endpoints[0],
         host=endpoints[rank][0],
     )
@@ -60,13 +61,20 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Launch | No
 
 def join_seconds() -> float:
     """Return for how long workers wait for one another at the start."""
-    text = os.environ.get("PADDLE_MNIST_JOIN_SECONDS", "")
-    if not text:
-        return JOIN_SECONDS
+    return _seconds("PADDLE_MNIST_JOIN_SECONDS", JOIN_SECONDS)
+
+
+def silence_seconds() -> float:
+    """Return for how long a worker that trains may be silent."""
+    return _seconds("PADDLE_MNIST_SILENCE_SECONDS", SILENCE_SECONDS)
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
     with contextlib.suppress(ValueError):
         if 0 < float(text) < 1e5:
             return float(text)
-    raise UserError(f"PADDLE_MNIST_JOIN_SECONDS must be a number of seconds, got {text!r}")
+    raise UserError(f"{name} must be a number of seconds, got {quote(text)}")
 
 
 def cores() -> int:
@@ -86,10 +94,10 @@ def _text(environment: Mapping[str, str], name: str) -> str:
     return environment[name]
 
 
-def _number(environment: Mapping[str, str], name: str, first: int, stop: int) -> int:
+def _number(environment: Mapping[str, str], name: str, allowed: range) -> int:
     text = _text(environment, name)
-    if not text.isdecimal() or not first <= int(text) < stop:
-        raise UserError(f"{name} must be an integer from {first} to {stop - 1}, got {quote(text)}")
+    if not text.isdecimal() or int(text) not in allowed:
+        raise UserError(f"{name} must be an integer from {allowed[0]} to {allowed[-1]}, got {quote(text)}")
     return int(text)
 
 

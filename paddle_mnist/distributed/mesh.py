@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from paddle_mnist.distributed.channel import listener
+from paddle_mnist.distributed.channel import accept, listener, missing
 from paddle_mnist.distributed.launch import Launch, cores, join_seconds
 from paddle_mnist.errors import UserError
 
 TRY_SECONDS = 1e-3  # before a waiting worker sleeps
-GREETING_SECONDS = 2.0  # for whoever connects to say which worker it is
 BUFFERS_KEPT = 16
 KEY_BYTES, RANK_BYTES = 16, 4
+OPEN_PORTS = "open all ports from 1024 between the machines"
 
 
 class Mesh:
@@ -63,7 +63,7 @@ class Mesh:
         """
         found = self._buffer(array.size)
         found[self._rank] = array
-        rows = [_bytes_of(row) for row in found]
+        rows = [row.data for row in found.view(np.uint8)]
         self._transfer({rank: rows[self._rank] for rank in self._sockets}, {rank: rows[rank] for rank in self._sockets})
         return found
 
@@ -132,34 +132,24 @@ def _connect(launch: Launch, rank: int, host: str, port: int, key: str) -> socke
     except OSError as error:
         raise UserError(
             f"rank {launch.rank} of {launch.size} cannot reach rank {rank} at {host}:{port} "
-            f"({error.strerror or error}): open all ports from 1024 between the machines"
+            f"({error.strerror or error}): {OPEN_PORTS}"
         ) from None
     return sock
 
 
 def _accept(launch: Launch, listening: socket.socket, key: bytes) -> dict[int, socket.socket]:
     """Return connections from all workers of higher ranks."""
-    found: dict[int, socket.socket] = {}
-    until = time.monotonic() + join_seconds()
-    while len(found) < launch.size - 1 - launch.rank:
-        if time.monotonic() > until:
-            missing = ", ".join(str(rank) for rank in range(launch.rank + 1, launch.size) if rank not in found)
-            raise UserError(
-                f"rank {missing} of {launch.size} has not connected to rank {launch.rank} at {launch.host}: open all "
-                "ports from 1024 between the machines"
-            )
-        listening.settimeout(0.5)
-        with contextlib.suppress(OSError):
-            sock, _ = listening.accept()
-            sock.settimeout(GREETING_SECONDS)
-            greeting = sock.recv(KEY_BYTES + RANK_BYTES, socket.MSG_WAITALL)
-            rank = int.from_bytes(greeting[KEY_BYTES:], "big")
-            if secrets.compare_digest(greeting[:KEY_BYTES], key) and launch.rank < rank < launch.size:
-                found[rank] = sock
-            else:
-                sock.close()
+
+    def welcome(sock: socket.socket) -> tuple[int, socket.socket]:
+        greeting = sock.recv(KEY_BYTES + RANK_BYTES, socket.MSG_WAITALL)
+        if not secrets.compare_digest(greeting[:KEY_BYTES], key):
+            raise ValueError
+        return int.from_bytes(greeting[KEY_BYTES:], "big"), sock
+
+    found = accept(listening, range(launch.rank + 1, launch.size), join_seconds(), welcome)
+    if len(found) < launch.size - 1 - launch.rank:
+        raise UserError(
+            f"rank {missing(found, launch, launch.rank + 1)} of {launch.size} has not connected to rank {launch.rank} "
+            f"at {launch.host}: {OPEN_PORTS}"
+        )
     return found
-
-
-def _bytes_of(row: np.ndarray) -> memoryview:
-    return memoryview(row).cast("B")

@@ -13,32 +13,29 @@ import numpy as np
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch, from_environment
 from paddle_mnist.distributed.mesh import Mesh
+from paddle_mnist.distributed.team import Alone
 from paddle_mnist.errors import UserError, printable
 
 FAILED = 1  # the exit status of a worker that stops because another one has
 T = TypeVar("T")
 
 
-class Workers:
-    """The workers of one training; a ``team.Team``. Every worker calls the same methods in the same order.
+class Workers(Alone):
+    """The workers of one training, a ``team.Team``; as it is here, of a single worker.
+
+    Every worker calls the same methods in the same order.
 
     Attributes:
-        rank, size: as in ``team.Team``.
         stop: the number of the signal after which all workers stop, 0 for none; the same for all after every exchange.
         resume_with: the command that continues the run, for the sentence of a worker that stops.
     """
 
-    rank, size, stop = 0, 1, 0
-    resume_with = ""
+    stop, resume_with = 0, ""
 
     @property
     def is_first(self) -> bool:
         """Whether this worker writes the run folder and prints."""
         return self.rank == 0
-
-    def gather(self, array: np.ndarray) -> np.ndarray:
-        """See ``team.Team``."""
-        return array.reshape(1, -1)
 
     def exchange(self, value: Any) -> list[Any]:
         """Return every worker's value, which JSON can hold, in the order of ranks."""
