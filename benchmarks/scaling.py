@@ -52,7 +52,9 @@ def main() -> None:
     """Run the script; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", nargs="*", type=int, help=argparse.SUPPRESS)  # in a worker: sizes of batches
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and no namespaces, to try the script")
+    parser.add_argument(
+        "--quick", action="store_true", help="only 1 and 2 workers, no namespaces and no files, to try the script"
+    )
     args = parser.parse_args()
     if args.measure is not None:
         print(json.dumps(measure(args.measure)), flush=True)
@@ -71,7 +73,7 @@ def main() -> None:
     figures["prediction"] = predict(model)
     if not args.quick:
         print(save("scaling", figures))
-    print(draw(figures["prediction"]))
+        print(draw(figures["prediction"]))
     sys.exit("\n".join(figures["disturbed"]) or None)
 
 

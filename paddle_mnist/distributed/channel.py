@@ -102,6 +102,8 @@ class Channel:
         self._incoming: queue.Queue[tuple[int, Any]] = queue.Queue()
         within = join_seconds()
         self._connections = _accept_all(launch, within) if launch.rank == 0 else [_connect(launch, within)]
+        for connection in self._connections:
+            connection.socket.settimeout(silence_seconds())
         self._thread = threading.Thread(target=self._listen, name="workers", daemon=True)
         self._thread.start()
 
@@ -245,7 +247,7 @@ def accept(
             sock.settimeout(GREETING_SECONDS)
             try:
                 rank, kept = welcome(sock)
-                if rank not in ranks:
+                if rank not in ranks or rank in found:
                     raise ValueError
                 found[rank] = kept
             except (OSError, ValueError):
