@@ -81,11 +81,8 @@ class Launched(Workers):
         # The first number of every message is the signal that this worker was sent.
         message = np.empty(array.size + 1, np.float32)
         message[0], message[1:] = self._asked, array
-        try:
+        with self._naming_the_lost():
             found = self.mesh.gather(message)
-        except OSError:  # the channel knows which worker it was
-            self.channel.wait_for_failure()
-            raise UserError("the connection to another worker is broken: resume the run") from None
         self._exchanged, self.stop = True, max(self.stop, int(found[:, 0].max()))
         return found[:, 1:]
 
@@ -103,7 +100,17 @@ class Launched(Workers):
     def bytes_from_first(self, data: bytes) -> bytes:
         """See ``Workers``."""
         size = self.exchange(len(data))[0]
-        return self.mesh.broadcast(data, size)
+        with self._naming_the_lost():
+            return self.mesh.broadcast(data, size)
+
+    @contextlib.contextmanager
+    def _naming_the_lost(self) -> Iterator[None]:
+        """When a connection breaks, wait for the channel, which knows the reason and ends this process."""
+        try:
+            yield
+        except OSError:
+            self.channel.wait_for_failure()
+            raise UserError("the connection to another worker is broken: resume the run") from None
 
     def one_by_machine(self, action: Callable[[], T]) -> T:
         """See ``Workers``."""
