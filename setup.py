@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-HEADERS = ("kernels", "convolution", "elementwise", "normalization", "updates", "winograd")
+HEADERS = ("kernels", "convolution", "dense", "elementwise", "normalization", "product", "updates", "winograd")
 SAMPLE = "mnist-5k.json.gz"
 
 

@@ -151,7 +151,11 @@ class _Differentiable(paddle.autograd.PyLayer):
         given = output_gradient.numpy()
         engine: Engine = ctx.engine
         arrays = engine.arrays()
-        found = ctx.runner.gradients(arrays, ctx.images, lambda outputs, rows: given[rows], (ctx.seed, 0))
+
+        def output_gradient(outputs: np.ndarray, rows: slice, gradient: np.ndarray) -> None:
+            np.copyto(gradient, given[rows])
+
+        found = ctx.runner.gradients(arrays, ctx.images, output_gradient, (ctx.seed, 0))
         gradients = ctx.runner.computed(found)
         ctx.runner.plan.statistics.clear()  # the forward pass has stored them
         pairs = zip(engine.parameters, gradients, strict=True)
@@ -232,13 +236,12 @@ class TrainStep:
         labels = losses.check_labels(labels, n, self.task, classes)
         sample_losses = np.zeros(n)
 
-        def output_gradient(outputs: np.ndarray, rows: slice) -> np.ndarray:
+        def output_gradient(outputs: np.ndarray, rows: slice, gradient: np.ndarray) -> None:
+            arrays = outputs, labels[rows], sample_losses[rows], gradient
             if self.task == "regress":
-                sample_losses[rows], gradient = losses.squared_error(outputs, labels[rows])
+                losses.squared_error(*arrays, 1 / n)
             else:
-                sample_losses[rows], gradient = losses.cross_entropy(outputs, labels[rows], self.smoothing)
-            gradient /= np.float32(n)
-            return gradient
+                losses.cross_entropy(*arrays, 1 / n, self.smoothing)
 
         if runner.plan.dropouts and self.seed is None:
             self.seed = _draw_seed()

@@ -17,6 +17,7 @@ from paddle_mnist import cpu
 from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, Team
 from paddle_mnist.fast import blas, dropout, threads
 from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.compiled.library import Steps
 from paddle_mnist.fast.plan import Plan
 from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.fast.workspace import Phase, Workspace
@@ -32,8 +33,8 @@ ROWS_PER_PRODUCT = 256
 
 NO_GRADIENTS = np.empty(0, np.float32)
 
-# From a block's outputs and its rows in the batch to the gradient with respect to those outputs.
-OutputGradient = Callable[[np.ndarray, slice], np.ndarray]
+# Is given a block's outputs and its rows in the batch, and stores the gradient with respect to those outputs.
+OutputGradient = Callable[[np.ndarray, slice, np.ndarray], None]
 # What decides the masks of dropout.
 Seed = tuple[int, int]
 
@@ -175,7 +176,7 @@ class Runner:
         def turn(workspace: Workspace, i: int) -> None:
             """Do what stands between the last phase forward and the first one back."""
             if output_gradient is not None:
-                np.copyto(workspace.output_gradient, output_gradient(workspace.outputs, pieces[i]))
+                output_gradient(workspace.outputs, pieces[i], workspace.output_gradient)
             if finish is not None:
                 finish(workspace, pieces[i], i)
 
@@ -235,12 +236,10 @@ class Runner:
     @staticmethod
     def _through(workspace: Workspace, i: int, train: bool, start: Callable, turn: Callable) -> None:
         start(workspace, i)
-        for call in workspace.forward[0].calls:
-            call()
+        workspace.forward[0].run()
         turn(workspace, i)
         if train:
-            for call in workspace.backward[0].calls:
-                call()
+            workspace.backward[0].run()
 
     def _in_phases(
         self, pieces: list[slice], division: Division, train: bool, start: Callable, turn: Callable
@@ -259,37 +258,50 @@ class Runner:
         self._forget(len(needed))
         workspaces = {i: kept[size][j] for i, (size, j) in zip(blocks, places, strict=True)}
         first = workspaces[blocks.start] if blocks else kept[pieces[0].stop][0]
-        turning = len(first.forward)
 
-        def do_phase(number: int) -> None:
-            forward = number < turning
+        def each(work: Callable[[Workspace, int], None]) -> None:
+            self.do(lambda _, item: work(workspaces[blocks[item]], blocks[item]), len(blocks))
 
-            def of(workspace: Workspace) -> Phase:
-                return workspace.forward[number] if forward else workspace.backward[number - turning]
-
-            own = {i: of(workspace) for i, workspace in workspaces.items()}
-
-            def work(_: int, item: int) -> None:
-                i = blocks[item]
-                if number == 0:
-                    start(workspaces[i], i)
-                for call in own[i].calls:
-                    call()
-                if number == turning - 1:
-                    turn(workspaces[i], i)
-
-            self.do(work, len(blocks))
-            lead = of(first).barrier
-            barriers = [phase.barrier for phase in own.values() if phase.barrier is not None]
+        def meet(way: str, number: int) -> None:
+            """Do what follows a phase of all blocks."""
+            lead = getattr(first, way)[number].barrier
+            barriers = [getattr(workspace, way)[number].barrier for workspace in workspaces.values()]
             if lead is not None:
-                (lead.combine if forward else lead.combine_backward)(barriers, division)
+                (lead.combine if way == "forward" else lead.combine_backward)(barriers, division)
 
-        for number in range(turning + (len(first.backward) if train else 0)):
-            do_phase(number)
+        def begin(workspace: Workspace, i: int) -> None:
+            start(workspace, i)
+            workspace.forward[0].run()
+
+        def turn_back(workspace: Workspace, i: int) -> None:
+            workspace.forward[-1].run()
+            turn(workspace, i)
+            if train:
+                workspace.backward[0].run()
+
+        each(begin)
+        meet("forward", 0)
+        for number in range(1, len(first.forward) - 1):
+            self._do_phases([workspace.forward[number] for workspace in workspaces.values()])
+            meet("forward", number)
+        each(turn_back)
+        for number in range(len(first.backward)) if train else ():
+            if number:
+                self._do_phases([workspace.backward[number] for workspace in workspaces.values()])
+            meet("backward", number)
         sums = OrderedSum(len(pieces))
         for i, workspace in workspaces.items():
             sums.add((i, i + 1), workspace.flat)
         return sums
+
+    def _do_phases(self, phases: Sequence[Phase]) -> None:
+        """Do one phase of all blocks, without Python in between where compiled steps are all there is."""
+        assert self._crew is not None
+        steps = [call for phase in phases for call in phase.calls if isinstance(call, Steps)]
+        if len(steps) == len(phases) == sum(len(phase.calls) for phase in phases):
+            self._crew.do_steps(steps)
+        else:
+            self._crew.do(lambda _, item: phases[item].run(), len(phases))
 
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from paddle_mnist.fast import convolution, dense, elementwise, normalization, shapes
 from paddle_mnist.fast.compiled import convolution as compiled_convolution
+from paddle_mnist.fast.compiled import dense as compiled_dense
 from paddle_mnist.fast.compiled import elementwise as compiled_elementwise
 from paddle_mnist.fast.compiled import normalization as compiled_normalization
 from paddle_mnist.fast.compiled import pooling as compiled_pooling
@@ -56,6 +57,7 @@ ONEDNN_BUILDERS: dict[str, Builder] = {
 
 COMPILED_BUILDERS: dict[str, Builder] = {
     "relu": compiled_elementwise.Relu,
+    "sigmoid": compiled_elementwise.Sigmoid,
     "add": compiled_elementwise.Add,
     "batch_norm": compiled_normalization.batch_norm,
 }
@@ -83,6 +85,8 @@ def _compiled(node: Node, plan: Decisions) -> Builder | None:
         return winograd.Convolution
     if node.operation == "convolution" and compiled_convolution.suits(node, plan):
         return compiled_convolution.Convolution
+    if node.operation == "linear" and compiled_dense.suits(node, plan):
+        return compiled_dense.Linear
     if node.operation == "max_pool" and compiled_pooling.halves(node, plan):
         return compiled_pooling.MaxPool
     if node.operation == "average_pool" and convolution.is_global(node, plan):

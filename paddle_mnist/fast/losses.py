@@ -1,4 +1,7 @@
-"""The losses of both tasks: each sample's loss, and its gradient with respect to the outputs."""
+"""The losses of both tasks: each sample's loss, and the gradient of their sum, times a factor.
+
+``losses`` [n], float64, and ``gradient`` [n, k], float32, are filled in.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +10,57 @@ import paddle
 import paddle.nn.functional as F
 
 from paddle_mnist.errors import UserError
+from paddle_mnist.fast.compiled.library import library
 from paddle_mnist.fast.normalization import LEAST_SCORE
 
 
-def squared_error(outputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the losses [n] of outputs [n, k] against labels [n, 1], means over k, and the gradient of their sum."""
+def squared_error(
+    outputs: np.ndarray, labels: np.ndarray, losses: np.ndarray, gradient: np.ndarray, scale: float
+) -> None:
+    """Compute those of outputs [n, k] against labels [n, 1]: means over k."""
     difference = outputs - labels
     count = outputs.shape[1]
-    losses = np.square(difference)
-    return losses[:, 0] if count == 1 else losses.mean(axis=1), difference * np.float32(2 / count)
+    squares = np.square(difference)
+    losses[:] = squares[:, 0] if count == 1 else squares.mean(axis=1)
+    np.multiply(difference, np.float32(2 / count * scale), out=gradient)
 
 
-def cross_entropy(outputs: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Return the losses [n] of scores [n, k], and the gradient of their sum.
+def cross_entropy(
+    outputs: np.ndarray,
+    labels: np.ndarray,
+    losses: np.ndarray,
+    gradient: np.ndarray,
+    scale: float,
+    smoothing: float = 0.0,
+) -> None:
+    """Compute those of scores [n, k] against classes [n, 1], 0 to k - 1.
 
     Args:
-        outputs: scores, float32.
-        labels: classes [n, 1], 0 to k - 1.
         smoothing: the share of each target that is spread evenly over all k classes.
     """
+    compiled = library()
+    if compiled is not None:
+        numbers = np.array([smoothing, LEAST_SCORE, scale], np.float32)
+        labels = np.ascontiguousarray(labels, np.int64)
+        compiled.number("cross_entropy", outputs, labels, losses, gradient, numbers, *outputs.shape)
+        return
     rows = np.arange(len(outputs)), labels[:, 0]
     scores = outputs - outputs.max(axis=1, keepdims=True)
     np.maximum(scores, LEAST_SCORE, out=scores)
     powers = np.exp(scores)
     sums = powers.sum(axis=1, keepdims=True)
     logarithms = np.log(sums)
-    losses = logarithms[:, 0] - scores[rows]
+    losses[:] = logarithms[:, 0] - scores[rows]
     powers /= sums
     if smoothing:
         classes = outputs.shape[1]
         spread = (logarithms - scores).mean(axis=1)
-        losses = np.float32(1 - smoothing) * losses + np.float32(smoothing) * spread
+        losses[:] = np.float32(1 - smoothing) * losses + np.float32(smoothing) * spread
         powers -= np.float32(smoothing / classes)
         powers[rows] -= np.float32(1 - smoothing)
     else:
         powers[rows] -= 1
-    return losses, powers
+    np.multiply(powers, np.float32(scale), out=gradient)
 
 
 def check_labels(labels: np.ndarray, n: int, task: str, classes: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.program import Graph, NotCoveredError
 
 # The largest tensor of a block may take so many bytes: with its gradient it stays in the cache of a core.
-BLOCK_BYTES = 640_000
+BLOCK_BYTES = 900_000
 LARGEST_BLOCK = 40
 # Nets without maps: one block if an image costs fewer multiplications than this, or if large products are divided among
 # threads; else blocks of so many rows.
@@ -63,7 +63,6 @@ class Plan:
         self._check(trainable)
         self._shared: dict[object, Any] = {}
         self._loaded: list[Any] = []
-        self.kernels = {node.name: choice.builder(node, self) for node in graph.nodes}
         self.barriers = any(node.attributes.get("training") for node in graph.nodes)
         self.normalizes_single_values = any(
             node.operation == "batch_norm" and math.prod(node.shape[1:]) == 1 for node in graph.nodes
@@ -79,6 +78,7 @@ class Plan:
         if self.sliced or self.block_size == ROWS_BLOCK:
             self.inference_block_size = ROWS_BLOCK_INFERENCE
         self.whole_batch = large if self.block_size else {}
+        self.kernels = {node.name: choice.builder(node, self) for node in graph.nodes}
         others = self.whole_batch.keys() | self.sliced.keys()
         self.block_sizes = {name: size for name, size in self.sizes.items() if name not in others}
         self.differentiable = self._differentiable(set(trainable))

@@ -9,16 +9,17 @@ own.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from paddle_mnist.fast.compiled.library import library, loaded
+from paddle_mnist.fast.compiled.library import Steps, check, library, loaded
 
 # Threads are started when they are needed; this is more than any machine has cores.
 MOST_THREADS = 1024
@@ -56,7 +57,7 @@ class Crew:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._jobs: list[_Job] = []
+        self._jobs: list[_Job | _CompiledJob] = []
         self._begun = counter()
 
     def do(self, work: Work, items: int) -> None:
@@ -65,7 +66,17 @@ class Crew:
             for item in range(items):
                 work(0, item)
             return
-        job = _Job(work, items, self.threads)
+        self._share(_Job(work, items, self.threads))
+
+    def do_steps(self, lists: Sequence[Steps]) -> None:
+        """Do lists of compiled steps, as ``do`` would, without Python between two of them."""
+        if self.threads == 1 or len(lists) < 2:
+            for steps in lists:
+                steps()
+            return
+        self._share(_CompiledJob(lists, self.threads))
+
+    def _share(self, job: _Job | _CompiledJob) -> None:
         self._jobs.append(job)
         self._begun.add(1)
         job.take(0)
@@ -79,7 +90,7 @@ class Crew:
                 self._begun.wait(number + 1)
                 if number == len(self._jobs):
                     return
-                self._jobs[number].take(thread)
+                self._jobs[number].help(thread, self._begun, number + 2)
                 number += 1
 
     def dismiss(self) -> None:
@@ -108,11 +119,46 @@ class _Job:
                     self._error = error  # raised by the leading thread
                 self._done.add(1)
 
+    def help(self, thread: int, begun: _Counter | _SpinningCounter, least: int) -> None:
+        """Do what is left."""
+        self.take(thread)
+
     def wait(self) -> None:
         """Return once all items are done, or raise what went wrong."""
         self._done.wait(self.items)
         if self._error is not None:
             raise self._error
+
+
+class _CompiledJob:
+    """The same for lists of compiled steps."""
+
+    def __init__(self, lists: Sequence[Steps], threads: int) -> None:
+        self.count, self.threads = len(lists), threads
+        self._kept = lists
+        self._lists = np.array([(ctypes.addressof(steps.pairs), steps.count) for steps in lists], np.int64)
+        self._taken = np.zeros(self.count, np.int64)
+        self._done, self._status = _SpinningCounter(), 0
+
+    def take(self, thread: int) -> None:
+        """Do what is left, beginning with the thread's own share."""
+        status = loaded().share(*self._arguments(thread))
+        self._status = self._status or status
+
+    def help(self, thread: int, begun: _Counter | _SpinningCounter, least: int) -> None:
+        """Do what is left, and wait a moment for the next job, without the lock that the leading thread needs."""
+        assert isinstance(begun, _SpinningCounter)
+        status = loaded().share_then_wait(*self._arguments(thread), begun.address, least, SPINS)
+        self._status = self._status or status
+
+    def _arguments(self, thread: int) -> tuple[int, ...]:
+        first = thread * self.count // self.threads
+        return self._lists.ctypes.data, self._taken.ctypes.data, self.count, first, self._done.address
+
+    def wait(self) -> None:
+        """Return once all lists are done, or raise what went wrong."""
+        self._done.wait(self.count)
+        check(self._status)
 
 
 class _Counter:
@@ -138,15 +184,15 @@ class _SpinningCounter:
     def __init__(self) -> None:
         compiled = loaded()
         self._value = np.zeros(1, np.int64)
-        self._address = self._value.ctypes.data
+        self.address = self._value.ctypes.data
         self._add, self._wait = compiled.fetch_add, compiled.wait_for
 
     def add(self, more: int) -> None:
-        self._add(self._address, more)
+        self._add(self.address, more)
 
     def wait(self, least: int) -> None:
         """Return once the number is at least ``least``."""
-        while not self._wait(self._address, least, SPINS):
+        while not self._wait(self.address, least, SPINS):
             time.sleep(SLEEP)
 
 

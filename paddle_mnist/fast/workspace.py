@@ -133,6 +133,11 @@ class Phase:
     calls: list[Callable[[], None]] = field(default_factory=list)
     barrier: BatchKernel | None = None
 
+    def run(self) -> None:
+        """Do the calls."""
+        for call in self.calls:
+            call()
+
 
 class Workspace:
     """See the module.

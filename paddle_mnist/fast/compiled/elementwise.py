@@ -1,4 +1,4 @@
-"""ReLU and sums."""
+"""ReLU, sigmoid and sums."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ class Relu(elementwise.Unary):
     def prepare(self, workspace: Workspace) -> None:
         super().prepare(workspace)
         self.backward = loaded().step("relu_backward", self.y, self.gradient, self.y.size)
+
+
+class Sigmoid(elementwise.Unary):
+    """1 / (1 + exp(-x))."""
+
+    keeps_output = True
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self.forward = loaded().step("sigmoid_forward", self.x, self.y, self.y.size)
+
+    def prepare(self, workspace: Workspace) -> None:
+        super().prepare(workspace)
+        self.backward = loaded().step("sigmoid_backward", self.y, self.gradient, self.y.size)
 
 
 class Add(elementwise.Add):

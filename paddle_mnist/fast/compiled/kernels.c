@@ -90,6 +90,33 @@ EXPORT int64_t wait_for(int64_t *counter, int64_t least, int64_t turns)
     return __atomic_load_n(counter, __ATOMIC_ACQUIRE) >= least;
 }
 
+/* Do lists of steps that other threads do too, beginning with list `first`. `lists` are pairs of an address of steps and
+   their count; `taken` has a 1 for each list that some thread has begun. Add the lists done to `done`; return the first
+   status other than 0. */
+EXPORT int64_t share(Arguments lists, int64_t *taken, int64_t count, int64_t first, int64_t *done)
+{
+    int64_t result = 0;
+    for (int64_t k = 0; k < count; k++) {
+        int64_t i = (first + k) % count;
+        if (__atomic_exchange_n(taken + i, 1, __ATOMIC_ACQ_REL))
+            continue;
+        int64_t status = run((Arguments)(intptr_t)lists[2 * i], lists[2 * i + 1]);
+        if (!result)
+            result = status;
+        fetch_add(done, 1);
+    }
+    return result;
+}
+
+/* The same, and then wait for another counter; see `wait_for`. */
+EXPORT int64_t share_then_wait(Arguments lists, int64_t *taken, int64_t count, int64_t first, int64_t *done,
+                               int64_t *counter, int64_t least, int64_t turns)
+{
+    int64_t status = share(lists, taken, count, first, done);
+    wait_for(counter, least, turns);
+    return status;
+}
+
 /* --- kernels ------------------------------------------------------------------------------------------------------- */
 
 /* What follows a convolution in the same kernel: POOL is a max pooling of 2×2 windows. */

@@ -28,7 +28,10 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #define HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
+#include "product.h"
+
 #include "convolution.h"
+#include "dense.h"
 #include "elementwise.h"
 #include "normalization.h"
 #include "updates.h"
@@ -42,3 +45,4 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #undef LOW
 #undef HIGH
 #undef POINTER
+#undef ROWS

@@ -35,7 +35,12 @@ class Library:
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
         self.wait_for = self._function("wait_for")
         self.wait_for.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
-        self.fetch_add = ctypes.PyDLL(path).fetch_add  # too short to release Python's lock
+        self.share = self._function("share")
+        self.share.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+        self.share_then_wait = self._function("share_then_wait")
+        self.share_then_wait.argtypes = [*self.share.argtypes, *self.wait_for.argtypes]
+        self._short = ctypes.PyDLL(path)  # for calls that are too short to release Python's lock
+        self.fetch_add = self._short.fetch_add
         self.fetch_add.argtypes, self.fetch_add.restype = [ctypes.c_void_p, ctypes.c_int64], ctypes.c_int64
 
     def _function(self, name: str) -> Any:
@@ -56,8 +61,10 @@ class Library:
         return Step(self, self.by_rows, (function, rows, len(arguments), *arguments, *strides))
 
     def number(self, name: str, *arguments: Argument) -> int:
-        """Call a kernel and return what it returns."""
-        return self._function(f"{name}_{self.instructions}")(integers(arguments))
+        """Call a short kernel, without releasing Python's lock, and return what it returns."""
+        function = getattr(self._short, f"{name}_{self.instructions}")
+        function.restype = ctypes.c_int64
+        return function(integers(arguments))
 
 
 def integers(arguments: Sequence[Argument]) -> ctypes.Array:
@@ -95,9 +102,13 @@ class Steps:
 
     def __call__(self) -> None:
         """Call them in order."""
-        status = self.run(self.pairs, self.count)
-        if status:
-            raise RuntimeError(f"oneDNN returned status {status} from a primitive")
+        check(self.run(self.pairs, self.count))
+
+
+def check(status: int) -> None:
+    """Raise what a list of steps has returned, if it is not 0."""
+    if status:
+        raise RuntimeError(f"oneDNN returned status {status} from a primitive")
 
 
 def merged(calls: Sequence[Callable[[], None]]) -> list[Callable[[], None]]:

@@ -69,6 +69,95 @@ EXPORT int64_t NAME(norm_statistics)(Arguments a)
     return 0;
 }
 
+/* Mean and variance of a batch from the counts, means and squares of its blocks (float64 [blocks][3][channels]).
+   Arguments: these, mean and variance (float64 [channels]), running mean and variance, what they become, the momentum;
+   blocks, channels. */
+EXPORT int64_t NAME(norm_combine)(Arguments a)
+{
+    const double *blocks = POINTER(const double, 0);
+    double *mean = POINTER(double, 1), *variance = POINTER(double, 2);
+    const float *running[2] = {POINTER(const float, 3), POINTER(const float, 4)}, *momentum = POINTER(const float, 7);
+    float *kept[2] = {POINTER(float, 5), POINTER(float, 6)};
+    int64_t count = a[8], channels = a[9];
+    for (int64_t c = 0; c < channels; c++) {
+        double values = 0, sum = 0, squares = 0;
+        for (int64_t i = 0; i < count; i++) {
+            const double *own = blocks + 3 * i * channels + c;
+            values += own[0];
+            sum += own[0] * own[channels];
+        }
+        mean[c] = sum / values;
+        for (int64_t i = 0; i < count; i++) {
+            const double *own = blocks + 3 * i * channels + c;
+            double difference = own[channels] - mean[c];
+            squares += own[2 * channels] + difference * difference * own[0];
+        }
+        variance[c] = squares / values;
+        kept[0][c] = momentum[0] * running[0][c] + (1 - momentum[0]) * (float)mean[c];
+        kept[1][c] = momentum[0] * running[1][c] + (1 - momentum[0]) * (float)variance[c];
+    }
+    return 0;
+}
+
+/* Numbers per channel, repeated to a wide row. */
+static void NAME(repeat)(float *row, int64_t wide, int64_t channels)
+{
+    for (int64_t i = channels; i < wide; i++)
+        row[i] = row[i - channels];
+}
+
+/* Arguments: mean and variance (float64), weight, bias, epsilon (float64), what float32 leaves of the mean (`rest`) and
+   1 / sqrt(variance + epsilon) (`inverse`; both float64), mean, factor, offset [wide]; wide, channels. */
+EXPORT int64_t NAME(norm_numbers)(Arguments a)
+{
+    const double *means = POINTER(const double, 0), *variance = POINTER(const double, 1);
+    const float *weight = POINTER(const float, 2), *bias = POINTER(const float, 3);
+    const double *epsilon = POINTER(const double, 4);
+    double *rest = POINTER(double, 5), *inverse = POINTER(double, 6);
+    float *mean = POINTER(float, 7), *factor = POINTER(float, 8), *offset = POINTER(float, 9);
+    int64_t wide = a[10], channels = a[11];
+    for (int64_t c = 0; c < channels; c++) {
+        inverse[c] = 1 / __builtin_sqrt(variance[c] + epsilon[0]);
+        mean[c] = (float)means[c];
+        factor[c] = (float)(weight[c] * inverse[c]);
+        rest[c] = means[c] - mean[c];
+        offset[c] = (float)(bias[c] - rest[c] * factor[c]);
+    }
+    NAME(repeat)(mean, wide, channels);
+    NAME(repeat)(factor, wide, channels);
+    NAME(repeat)(offset, wide, channels);
+    return 0;
+}
+
+/* The gradients of weight and bias, and the numbers for the way back, from the sums of all blocks (float64
+   [blocks][2][channels]). Arguments: these, rest and inverse, gradients of weight and bias (float64), factor, slope,
+   constant [wide], the number of values per channel in the batch (float64); blocks, wide, channels. */
+EXPORT int64_t NAME(norm_combine_backward)(Arguments a)
+{
+    const double *blocks = POINTER(const double, 0), *rest = POINTER(const double, 1);
+    const double *inverse = POINTER(const double, 2);
+    double *to_weight = POINTER(double, 3), *to_bias = POINTER(double, 4);
+    const float *factor = POINTER(const float, 5);
+    float *slope = POINTER(float, 6), *constant = POINTER(float, 7);
+    double values = *POINTER(const double, 8);
+    int64_t count = a[9], wide = a[10], channels = a[11];
+    for (int64_t c = 0; c < channels; c++) {
+        double bias = 0, products = 0;
+        for (int64_t i = 0; i < count; i++) {
+            bias += blocks[2 * i * channels + c];
+            products += blocks[(2 * i + 1) * channels + c];
+        }
+        to_bias[c] = bias;
+        to_weight[c] = (products - rest[c] * bias) * inverse[c];
+        double own = -(double)factor[c] * inverse[c] * (to_weight[c] / values);
+        slope[c] = (float)own;
+        constant[c] = (float)(-(double)factor[c] * (bias / values) - rest[c] * own);
+    }
+    NAME(repeat)(slope, wide, channels);
+    NAME(repeat)(constant, wide, channels);
+    return 0;
+}
+
 /* y = (x - mean) * factor + offset. Arguments: x, y, mean, factor, offset [wide], rows, wide, whether a ReLU follows. */
 EXPORT int64_t NAME(norm_forward)(Arguments a)
 {

@@ -23,36 +23,24 @@ class _Numbers:
     On the way back, gradient of x = gradient of y * factor + (x - mean) * slope + constant.
     """
 
-    def __init__(self, wide: int, channels: int) -> None:
-        self.channels = channels
+    def __init__(self, wide: int, channels: int, epsilon: float) -> None:
+        self.sizes, self.epsilon = (wide, channels), np.array([epsilon])
         self.arrays = [aligned(wide) for _ in range(5)]
         self.mean, self.factor, self.offset, self.slope, self.constant = self.arrays
-        self.rest = self.inverse = np.zeros(channels)
-
-    def _fill(self, array: np.ndarray, per_channel: np.ndarray) -> None:
-        array.reshape(-1, self.channels)[:] = per_channel
-
-    def use(self, mean: np.ndarray, variance: np.ndarray, epsilon: float, weight: np.ndarray, bias: np.ndarray) -> None:
-        """Take over mean and variance, float64, and the parameters."""
-        self.inverse = 1 / np.sqrt(variance + epsilon)
-        factor = (weight * self.inverse).astype(np.float32)
         # What float32 leaves of the mean counts where the mean is much larger than the deviations from it.
-        self.rest = mean - mean.astype(np.float32)
-        self._fill(self.mean, mean)
-        self._fill(self.factor, factor)
-        self._fill(self.offset, bias - self.rest * factor)
+        self.rest, self.inverse = np.zeros(channels), np.zeros(channels)
+        self.gradients = np.zeros((2, channels))  # of weight and bias
 
-    def gradients(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gradients of weight and bias from the two sums of ``norm_sums``."""
-        bias, products = sums
-        return (products - self.rest * bias) * self.inverse, bias
+    def use(self, mean: np.ndarray, variance: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
+        """Take over mean and variance, float64, and the parameters."""
+        given, results = (mean, variance, weight, bias, self.epsilon), (self.rest, self.inverse)
+        loaded().number("norm_numbers", *given, *results, self.mean, self.factor, self.offset, *self.sizes)
 
-    def use_gradients(self, weight: np.ndarray, bias: np.ndarray, count: float) -> None:
-        """Take over those of the batch, of ``count`` values per channel."""
-        factor = self.factor[: self.channels].astype(np.float64)
-        slope = -factor * self.inverse * (weight / count)
-        self._fill(self.slope, slope)
-        self._fill(self.constant, -factor * (bias / count) - self.rest * slope)
+    def use_sums(self, sums: np.ndarray, count: float) -> None:
+        """Take over the sums of ``norm_sums`` [blocks, 2, channels], of ``count`` values per channel in all."""
+        results = *self.gradients, self.factor, self.slope, self.constant
+        arrays = sums, self.rest, self.inverse, *results, np.array([count])
+        loaded().number("norm_combine_backward", *arrays, len(sums), *self.sizes)
 
 
 class _BatchNorm:
@@ -76,7 +64,7 @@ class _BatchNorm:
         self.rows = self.x.size // self.wide
         self.values, self.names, self.epsilon = plan.values, node.parameters, node.attributes["epsilon"]
         self.numbers = plan.shared(
-            (node.name, "numbers", self.wide), lambda: _Numbers(self.wide, self.channels), loads=False
+            (node.name, "numbers", self.wide), lambda: _Numbers(self.wide, self.channels, self.epsilon), loads=False
         )
         self.sums = np.zeros((2, self.channels))
         self.scratch = aligned(3 * self.wide)
@@ -124,13 +112,17 @@ class BatchNormInference(_BatchNorm, Kernel):
     def load(self) -> None:
         values = {role: self.values[name] for role, name in self.names.items()}
         mean, variance = (values[role].astype(np.float64) for role in ("mean", "variance"))
-        self.numbers.use(mean, variance, self.epsilon, values["weight"], values["bias"])
+        self.numbers.use(mean, variance, values["weight"], values["bias"])
 
     def prepare(self, workspace: Workspace) -> None:
         self._prepare(self.node, workspace)
 
     def backward_calls(self) -> list[Callable[[], None]]:
-        return [self.add_up, lambda: self._store(self.numbers.gradients(self.sums)), self.go_back]
+        return [self.add_up, self._store_sums, self.go_back]
+
+    def _store_sums(self) -> None:
+        bias, products = self.sums
+        self._store(((products - self.numbers.rest * bias) * self.numbers.inverse, bias))
 
 
 class BatchNormTraining(_BatchNorm, BatchKernel):
@@ -150,19 +142,18 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
         own = np.zeros((len(kernels), 3, self.channels))
         for row, kernel in zip(own, kernels, strict=True):
             row[0], row[1], row[2] = kernel.count, kernel.own_mean, kernel.own_squares
-        counts, means, squares = division.gather_blocks(own).transpose(1, 0, 2)
-        count = counts.sum(axis=0)
-        self.batch_count = count[0]
-        mean = (means * counts).sum(axis=0) / count
-        variance = (squares.sum(axis=0) + (np.square(means - mean) * counts).sum(axis=0)) / count
+        blocks = division.gather_blocks(own)
+        self.batch_count = float(blocks[:, 0, 0].sum())
+        mean, variance = np.zeros((2, self.channels))
+        names = [self.names[role] for role in ("mean", "variance")]
+        kept = np.zeros((2, self.channels), np.float32)
+        running, momentum = [self.values[name] for name in names], np.array([self.momentum], np.float32)
+        arrays = blocks, mean, variance, *running, *kept, momentum
+        self.compiled.number("norm_combine", *arrays, len(blocks), self.channels)
+        self.statistics.update(zip(names, kept, strict=True))
         weight, bias = (self.values[self.names[role]] for role in ("weight", "bias"))
         for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
-            numbers.use(mean, variance, self.epsilon, weight, bias)
-        for role, batch in (("mean", mean), ("variance", variance)):
-            running = self.values[self.names[role]]
-            self.statistics[self.names[role]] = np.float32(self.momentum) * running + (
-                np.float32(1 - self.momentum) * batch.astype(np.float32)
-            )
+            numbers.use(mean, variance, weight, bias)
 
     def prepare(self, workspace: Workspace) -> None:
         self._prepare(self.node, workspace)
@@ -170,11 +161,11 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
 
     def combine_backward(self, kernels: list[BatchNormTraining], division: Division) -> None:
         own = np.array([kernel.sums for kernel in kernels]).reshape(len(kernels), 2, self.channels)
-        gradients = self.numbers.gradients(division.gather_blocks(own).sum(axis=0))
+        sums = division.gather_blocks(own)
+        for numbers in {id(kernel.numbers): kernel.numbers for kernel in (self, *kernels)}.values():
+            numbers.use_sums(sums, self.batch_count)
         for i, kernel in enumerate(kernels):  # the first block of all has the whole batch's, the others have nothing
-            kernel._store(gradients if i == division.blocks.start == 0 else (0.0, 0.0))
-        for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
-            numbers.use_gradients(*gradients, self.batch_count)
+            kernel._store(self.numbers.gradients if i == division.blocks.start == 0 else (0.0, 0.0))
 
 
 def batch_norm(node: Node, workspace: Workspace) -> Kernel:

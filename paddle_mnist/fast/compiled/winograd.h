@@ -9,50 +9,6 @@
    [16][channels][outputs], their products [16][tiles][outputs]. Tiles are done some rows at a time, which stay in the
    cache. */
 
-#if LANES == 16
-#define ROWS 8
-#else
-#define ROWS 4
-#endif
-
-/* c (+)= a @ b for ROWS rows and `vectors` (1 or 2) vectors of columns; element (r, i) of a is a[r * a_row + i * a_step]. */
-ALWAYS_INLINE void NAME(product_tile)(const float *a, int64_t a_row, int64_t a_step, const float *b, int64_t b_row,
-                                      float *c, int64_t c_row, int64_t count, int vectors, int add)
-{
-    V first[ROWS], second[ROWS];
-    for (int r = 0; r < ROWS; r++) {
-        first[r] = add ? *(const V *)(c + r * c_row) : (V){0};
-        second[r] = add && vectors == 2 ? *(const V *)(c + r * c_row + LANES) : (V){0};
-    }
-    for (int64_t i = 0; i < count; i++, a += a_step, b += b_row) {
-        V b0 = *(const V *)b, b1 = vectors == 2 ? *(const V *)(b + LANES) : (V){0};
-        _Pragma("GCC unroll 16") for (int r = 0; r < ROWS; r++)
-        {
-            first[r] += b0 * a[r * a_row];
-            if (vectors == 2)
-                second[r] += b1 * a[r * a_row];
-        }
-    }
-    for (int r = 0; r < ROWS; r++) {
-        *(V *)(c + r * c_row) = first[r];
-        if (vectors == 2)
-            *(V *)(c + r * c_row + LANES) = second[r];
-    }
-}
-
-/* c (+)= a @ b; `rows` in multiples of ROWS, `columns` in multiples of LANES. */
-ALWAYS_INLINE void NAME(product)(const float *a, int64_t a_row, int64_t a_step, const float *b, float *c, int64_t rows,
-                                 int64_t count, int64_t columns, int add)
-{
-    int64_t j = 0;
-    for (; j + 2 * LANES <= columns; j += 2 * LANES)
-        for (int64_t r = 0; r < rows; r += ROWS)
-            NAME(product_tile)(a + r * a_row, a_row, a_step, b + j, columns, c + r * columns + j, columns, count, 2, add);
-    for (; j < columns; j += LANES)
-        for (int64_t r = 0; r < rows; r += ROWS)
-            NAME(product_tile)(a + r * a_row, a_row, a_step, b + j, columns, c + r * columns + j, columns, count, 1, add);
-}
-
 /* Return the first of size×size pixels of a map, and the distance between their rows. Where some lie outside, all are
    copied to `patch`, with zeros there. */
 ALWAYS_INLINE const float *NAME(pixels)(const float *map, float *patch, int64_t i, int64_t j, int64_t height,
@@ -122,8 +78,8 @@ EXPORT int64_t NAME(winograd_forward)(Arguments a)
         int64_t some = n * down - first < rows ? n * down - first : rows, used = (some * across + ROWS - 1) / ROWS * ROWS;
         NAME(transform_input)(x, patch, v, v_plane, first, some, down, across, x_height, x_width, channels, top, left);
         for (int p = 0; p < 16; p++)
-            NAME(product)(v + p * v_plane, channels, 1, u + p * channels * outputs, m + p * m_plane, used, channels,
-                          outputs, 0);
+            NAME(product)(v + p * v_plane, channels, 1, u + p * channels * outputs, outputs, m + p * m_plane, outputs,
+                          used, channels, outputs, 0);
         const float *from = m;
         for (int64_t row = first; row < first + some; row++) {
             int64_t i = row % down * 2;
@@ -201,8 +157,8 @@ EXPORT int64_t NAME(winograd_backward)(Arguments a)
                 }
             }
         for (int p = 0; p < 16; p++)
-            NAME(product)(v + p * v_plane, 1, channels, m + p * m_plane, to_u + p * size, channels, some * across, outputs,
-                          first > 0);
+            NAME(product)(v + p * v_plane, 1, channels, m + p * m_plane, outputs, to_u + p * size, outputs, channels,
+                          some * across, outputs, first > 0);
     }
     for (int64_t i = 0; i < size; i += LANES) { /* transposed(G) U G */
         V t[12];
@@ -254,5 +210,3 @@ EXPORT int64_t NAME(winograd_pack)(Arguments a)
         }
     return 0;
 }
-
-#undef ROWS
