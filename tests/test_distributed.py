@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from paddle_mnist import __version__, dataset
-from paddle_mnist.distributed import launch
+from paddle_mnist.distributed import launch, mesh
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch
 from paddle_mnist.distributed.local import Launcher
@@ -381,26 +381,29 @@ def test_channel_ignores_strangers():
 # Connections that carry arrays.
 
 
-def test_mesh_gathers_arrays_larger_than_a_connection_holds():
+@pytest.mark.parametrize(("size", "cores"), [(2, 2), (3, 2)], ids=["a core each", "more workers than cores"])
+def test_mesh_gathers_arrays_larger_than_a_connection_holds(size, cores, monkeypatch):
+    monkeypatch.setattr(mesh, "cores", lambda: cores)
+
     def work(channel, heard):
-        mesh = Mesh(channel.launch, channel.exchange)
+        connections = Mesh(channel.launch, channel.exchange)
         arrays = [np.full(n, channel.launch.rank, np.float32) for n in (1, 2_000_000, 1, 3)]
-        found = [mesh.gather(array)[:, -1].tolist() for array in arrays]
+        found = [connections.gather(array)[:, -1].tolist() for array in arrays]
         channel.exchange(None, last=True)
-        mesh.close()
+        connections.close()
         return found
 
-    assert together(3, work) == [[[0, 1, 2]] * 4] * 3
+    assert together(size, work) == [[[*range(size)]] * 4] * size
 
 
 @pytest.mark.parametrize("size", [0, 5_000_001])
 def test_mesh_gives_all_workers_the_bytes_of_rank_0(size):
     def work(channel, heard):
-        mesh = Mesh(channel.launch, channel.exchange)
+        connections = Mesh(channel.launch, channel.exchange)
         data = bytes([7]) * size if channel.launch.rank == 0 else b""
-        found = mesh.broadcast(data, size)
+        found = connections.broadcast(data, size)
         channel.exchange(None, last=True)
-        mesh.close()
+        connections.close()
         return found.count(7), len(found)
 
     assert together(3, work) == [(size, size)] * 3
@@ -408,13 +411,13 @@ def test_mesh_gives_all_workers_the_bytes_of_rank_0(size):
 
 def test_mesh_gather_raises_when_a_worker_is_gone():
     def work(channel, heard):
-        mesh = Mesh(channel.launch, channel.exchange)
+        connections = Mesh(channel.launch, channel.exchange)
         if channel.launch.rank == 1:
-            mesh.close()
+            connections.close()
         else:
             with pytest.raises(OSError, match=r"rank 1 has closed its connection|Broken pipe|reset"):
-                mesh.gather(np.zeros(5_000_000, np.float32))
-            mesh.close()
+                connections.gather(np.zeros(5_000_000, np.float32))
+            connections.close()
         return channel.exchange("done", last=True)
 
     assert together(2, work) == [["done", "done"]] * 2
@@ -430,10 +433,10 @@ def test_mesh_ignores_strangers():
                     stranger.sendall(bytes(16) + (1).to_bytes(4, "big"))  # does not know the key
             return places
 
-        mesh = Mesh(channel.launch, exchange)
-        found = mesh.gather(np.array([channel.launch.rank], np.float32)).tolist()
+        connections = Mesh(channel.launch, exchange)
+        found = connections.gather(np.array([channel.launch.rank], np.float32)).tolist()
         channel.exchange(None, last=True)
-        mesh.close()
+        connections.close()
         return found
 
     assert together(2, work) == [[[0], [1]]] * 2

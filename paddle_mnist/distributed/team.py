@@ -79,6 +79,8 @@ class Division:
         self.rows = slice(rows[self.blocks.start], rows[self.blocks.stop])
         self.block_counts = [len(blocks) for blocks in self._ranges]
         self.row_counts = [rows[blocks.stop] - rows[blocks.start] for blocks in self._ranges]
+        self._spans = [_spans(self.count, blocks) for blocks in self._ranges]
+        self._head = 2 * max(self.row_counts)  # float32 numbers that hold a float64 for each row, in a message
 
     def complete(self, array: np.ndarray) -> None:
         """Fill the other members' rows of an array over the batch, [n, ...], of which this one has filled its own."""
@@ -91,23 +93,20 @@ class Division:
 
     def message_size(self, size: int) -> int:
         """Return how many float32 numbers each member sends for ``total``."""
-        spans = [_spans(self.count, blocks) for blocks in self._ranges]
-        return 2 * max(self.row_counts) + size * max(map(len, spans))
+        return self._head + size * max(map(len, self._spans))
 
     def total(self, own: OrderedSum, size: int, samples: np.ndarray) -> np.ndarray:
         """Return the sum over all blocks, float32 [size], and complete ``samples``, float64 [n], by one exchange."""
         if self.team.size == 1:
             return own.parts[0]
-        spans = [_spans(self.count, blocks) for blocks in self._ranges]
-        head = 2 * max(self.row_counts)  # float32 numbers that the samples take
-        message = np.zeros(head + size * max(map(len, spans)), np.float32)
-        mine = samples[self.rows]
+        head, mine = self._head, samples[self.rows]
+        message = np.zeros(self.message_size(size), np.float32)
         message[:head].view(np.float64)[: len(mine)] = mine
         for part, slot in zip(own.parts, message[head:].reshape(-1, size), strict=False):
             slot[:] = part
         found = self.team.gather(message)
         result, start = OrderedSum(self.count), 0
-        for other, rows, parts in zip(found, self.row_counts, spans, strict=True):
+        for other, rows, parts in zip(found, self.row_counts, self._spans, strict=True):
             samples[start : start + rows] = other[:head].view(np.float64)[:rows]
             start += rows
             for span, array in zip(parts, other[head:].reshape(-1, size), strict=False):
