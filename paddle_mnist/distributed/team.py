@@ -111,7 +111,7 @@ class Division:
             start += rows
             for span, array in zip(parts, other[head:].reshape(-1, size), strict=False):
                 result.add(span, array)
-        return result.parts[0]
+        return result.parts[0].copy()  # the next exchange may overwrite it
 
 
 def gather_rows(team: Team, own: np.ndarray, counts: Sequence[int]) -> np.ndarray:
