@@ -54,9 +54,14 @@ class Members:
 class Member:
     def __init__(self, members: Members, rank: int) -> None:
         self.rank, self.size, self._members = rank, members.size, members
+        self._last = np.empty(0)
 
     def gather(self, array: np.ndarray) -> np.ndarray:
-        return self._members.gather(self.rank, array)
+        """Overwrite what the call before has returned, as it is allowed to."""
+        found = self._members.gather(self.rank, array)
+        self._last[:] = np.nan
+        self._last = found
+        return found
 
 
 class Normalized(paddle.nn.Layer):
