@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-HEADERS = ("kernels", "convolution", "dense", "elementwise", "normalization", "product", "updates", "winograd")
+HEADERS = "convolution dense depthwise elementwise kernels normalization product updates winograd".split()
 SAMPLE = "mnist-5k.json.gz"
 
 

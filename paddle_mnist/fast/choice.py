@@ -7,10 +7,10 @@ from collections.abc import Callable
 from paddle_mnist.fast import convolution, dense, elementwise, normalization, shapes
 from paddle_mnist.fast.compiled import convolution as compiled_convolution
 from paddle_mnist.fast.compiled import dense as compiled_dense
+from paddle_mnist.fast.compiled import depthwise, winograd
 from paddle_mnist.fast.compiled import elementwise as compiled_elementwise
 from paddle_mnist.fast.compiled import normalization as compiled_normalization
 from paddle_mnist.fast.compiled import pooling as compiled_pooling
-from paddle_mnist.fast.compiled import winograd
 from paddle_mnist.fast.compiled.library import library
 from paddle_mnist.fast.onednn_kernels import convolution as onednn_convolution
 from paddle_mnist.fast.onednn_kernels import dense as onednn_dense
@@ -83,6 +83,8 @@ def _is_wrong_in_onednn(node: Node) -> bool:
 def _compiled(node: Node, plan: Decisions) -> Builder | None:
     if node.operation == "convolution" and winograd.suits(node, plan):
         return winograd.Convolution
+    if node.operation == "convolution" and depthwise.suits(node, plan):
+        return depthwise.Convolution
     if node.operation == "convolution" and compiled_convolution.suits(node, plan):
         return compiled_convolution.Convolution
     if node.operation == "linear" and compiled_dense.suits(node, plan):

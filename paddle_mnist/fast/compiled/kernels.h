@@ -32,6 +32,7 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 
 #include "convolution.h"
 #include "dense.h"
+#include "depthwise.h"
 #include "elementwise.h"
 #include "normalization.h"
 #include "updates.h"
