@@ -5,7 +5,6 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-HEADERS = "convolution dense depthwise elementwise kernels normalization product updates winograd".split()
 SAMPLE = "mnist-5k.json.gz"
 
 
@@ -32,7 +31,7 @@ setup(
         Extension(
             "paddle_mnist.fast.compiled._kernels",
             ["paddle_mnist/fast/compiled/kernels.c"],
-            depends=[f"paddle_mnist/fast/compiled/{name}.h" for name in HEADERS],
+            depends=sorted(map(str, Path("paddle_mnist/fast/compiled").glob("*.h"))),
             extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math"],
             optional=True,
         ),
