@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import re
@@ -265,50 +264,21 @@ def test_channel_names_a_worker_that_is_silent(silent, monkeypatch):
     assert re.match(rf"rank {silent} of 2.* has not answered for 1 second", results[1 - silent])
 
 
-WAITS = """
-import time
-from paddle_mnist.distributed.workers import joined
+def test_channel_does_not_count_a_time_in_which_nobody_ran(monkeypatch):
+    clock, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + ahead[0])
 
-with joined() as workers:
-    workers.connect()
-    print("ready", flush=True)
-    input()
-    assert workers.exchange(workers.rank) == [0, 1]
-"""
+    def work(channel, heard):
+        channel.exchange(None)
+        channel.watch_closely()
+        time.sleep(0.2)
+        if channel.launch.rank == 0:
+            ahead[0] = 100.0  # as after a suspension of the machine
+        time.sleep(1)
+        channel.exchange(None, last=True)
+        return heard
 
-
-@linux
-def test_channel_does_not_count_a_time_in_which_all_were_suspended():
-    hub = launches(2)[0].hub
-    variables = {
-        **os.environ,
-        "PADDLE_MNIST_SILENCE_SECONDS": "1",
-        "PADDLE_TRAINERS_NUM": "2",
-        "PADDLE_LOCAL_SIZE": "2",
-        "PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{hub[1]},127.0.0.1:1",
-    }
-    with contextlib.ExitStack() as stack:
-        workers = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", WAITS],
-                    env={**variables, "PADDLE_TRAINER_ID": rank, "PADDLE_LOCAL_RANK": rank},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for rank in "01"
-        ]
-        assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 2
-        for number in (signal.SIGSTOP, signal.SIGCONT):
-            for worker in workers:
-                worker.send_signal(number)
-            time.sleep(2)
-        for worker in workers:
-            worker.stdin.write("\n")
-            worker.stdin.flush()
-        assert [worker.wait(30) for worker in workers] == [0, 0]
+    assert together(2, work) == [[], []]
 
 
 def test_channel_passes_on_why_a_worker_stops():

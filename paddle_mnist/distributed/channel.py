@@ -166,18 +166,19 @@ class Channel:
                 self._handle(connection.early, connection)
             next_sign, before = 0.0, time.monotonic()
             while not self._stopped.is_set():
-                for key, _ in selector.select(WAIT_SECONDS):
-                    self._receive(key.data, selector)
+                events = selector.select(WAIT_SECONDS)
                 now = time.monotonic()
                 # While this process did not run, on a busy or suspended machine, it did not listen.
                 missed, before = max(0.0, now - before - WAIT_SECONDS), now
                 for connection in self._connections:
                     connection.heard += missed
+                for key, _ in events:
+                    self._receive(key.data, selector)
                 if now >= next_sign:
                     next_sign = now + SIGN_SECONDS
                     for connection in self._connections:
                         connection.send({"alive": 0})
-                self._check_silence()
+                self._check_silence(now)
 
     def _receive(self, connection: Connection, selector: selectors.BaseSelector) -> None:
         try:
@@ -196,8 +197,7 @@ class Channel:
             elif "failed" in message:
                 self._lose(str(message["failed"]), connection)
 
-    def _check_silence(self) -> None:
-        now = time.monotonic()
+    def _check_silence(self, now: float) -> None:
         for connection in self._connections:
             if now - connection.heard > self._silence:
                 self._lose(f"{connection.name} has not answered for {self._silence:.0f} seconds", connection)
