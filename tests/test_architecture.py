@@ -16,8 +16,8 @@ PACKAGE = ROOT / "paddle_mnist"
 LAYERS = (
     ("__init__", "errors", "splits", "nets", "cpu", "metrics", "distributed"),
     ("storage",),
-    ("sources", "pictures", "plots", "fast", "program", "recipes", "console"),
-    ("dataset", "augment"),
+    ("sources", "pictures", "plots", "fast", "program", "recipes", "console", "augment"),
+    ("dataset",),
     ("loader", "scratch"),
     ("learners", "engine"),
     ("runs",),

@@ -29,3 +29,9 @@ def test_no_digits_depend_on_the_generator_alone():
     other = negatives.no_digits(split.images, split.labels, np.random.default_rng(1), 20)
     assert not np.array_equal(again, other)
     assert np.array_equal(again, negatives.no_digits(split.images, split.labels, np.random.default_rng(0), 20))
+
+
+def test_filled_fields_fill_the_field():
+    fields = negatives.filled_fields(np.random.default_rng(0), 60)
+    assert fields.shape == (60, 28, 28) and fields.dtype == np.uint8
+    assert np.median((fields > 40).mean(axis=(1, 2))) > 0.4 and len(np.unique(fields[:, 14, 14])) > 10

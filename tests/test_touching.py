@@ -29,32 +29,46 @@ def bar(components):
 
 def test_split_touching_takes_the_more_probable_split():
     """Two bars joined by a bridge: an H, or two touching ones."""
-    assert len(split_touching(H, 0.0, 100, bar)) == 2
-    assert len(split_touching(H, 0.0, 100, lambda components: -4.0 - bar(components))) == 1
+    assert [len(parts) for parts in split_touching([H], 0.0, 100, bar)] == [2]
+    assert [len(parts) for parts in split_touching([H], 0.0, 100, lambda components: -4.0 - bar(components))] == [1]
 
 
 def test_split_touching_splits_three_digits():
-    parts = split_touching(THREE, 0.0, 100, bar)
+    (parts,) = split_touching([THREE], 0.0, 100, bar)
     assert [round(np.median(part.x) / 80) for part in parts] == [1, 2, 3]
     assert sum(len(part.x) for part in parts) == len(THREE.x)
 
 
 def test_split_touching_splits_many_digits_from_left_to_right():
     bars = drawn(*((x, 50, x + 12, 150) for x in range(100, 740, 80)), (110, 97, 670, 101), shape=(200, 900))
-    assert len(split_touching(bars, 0.0, 100, bar)) == 8
+    assert [len(parts) for parts in split_touching([bars], 0.0, 100, bar)] == [8]
+
+
+def test_split_touching_splits_each_component_and_leaves_what_is_surely_one_digit():
+    asked = []
+
+    def score(components):
+        asked.extend(components)
+        return np.where([component.width > 60 for component in components], bar(components), -0.1)
+
+    one = drawn((100, 50, 155, 150))
+    weighed = []
+    assert [len(parts) for parts in split_touching([one, H, one], 0.0, 100, score, weighed)] == [1, 2, 1]
+    assert [item.box for item in weighed] == [H.box]
+    assert split_touching([], 0.0, 100, score) == []
 
 
 def test_find_cuts_loses_no_ink_and_leaves_high_parts():
     cuts = find_cuts(H, 0.0, 100)
     assert len(cuts) > 5
-    for left, right in cuts:
+    for _, left, right in cuts:
         both = {
             *zip(left.y.tolist(), left.x.tolist(), strict=True),
             *zip(right.y.tolist(), right.x.tolist(), strict=True),
         }
         assert len(left.y) + len(right.y) == len(both) == len(H.y)
         assert min(left.height, right.height) >= 55
-    assert len({(left.y.tobytes(), left.x.tobytes()) for left, _ in cuts}) == len(cuts)
+    assert len({(left.y.tobytes(), left.x.tobytes()) for _, left, _ in cuts}) == len(cuts)
 
 
 def test_find_cuts_leaves_narrow_components():

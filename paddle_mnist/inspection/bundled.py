@@ -10,7 +10,7 @@ from paddle_mnist.inspection.activations import Inside
 from paddle_mnist.pictures import reader
 from paddle_mnist.program import IMAGES, Graph, Node
 
-CONVOLUTION = {"strides": (1, 1), "paddings": (1, 1, 1, 1), "dilations": (1, 1), "groups": 1}
+CONVOLUTION = {"strides": (1, 1), "dilations": (1, 1), "groups": 1}
 POOL = {"kernel": (2, 2), "strides": (2, 2), "paddings": (0, 0, 0, 0)}
 
 
@@ -25,7 +25,8 @@ def reader_inside() -> tuple[Inside, dict[str, np.ndarray]]:
     for index in range(1, 1 + sum(key.startswith("conv") and key.endswith("weight") for key in weights)):
         layer = f"conv{index}"
         shape = (len(weights[f"{layer}.bias"]), *shape[1:])
-        nodes.append(_node("convolution", index, name, shape, layer, CONVOLUTION))
+        around = (weights[f"{layer}.weight"].shape[2] // 2,) * 4  # the field keeps its size
+        nodes.append(_node("convolution", index, name, shape, layer, CONVOLUTION | {"paddings": around}))
         nodes.append(_node("relu", index, nodes[-1].name, shape))
         if index in reader.POOLED:
             shape = (shape[0], shape[1] // 2, shape[2] // 2)

@@ -68,6 +68,27 @@ def no_digits(
     return result
 
 
+def filled_fields(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Draw what a camera sees where there is no paper: noise, checks, stripes, grids and shades, uint8 [count, 28, 28].
+
+    They fill the field, and are not prepared as digits are.
+    """
+    from scipy import ndimage
+
+    fields = np.empty((count, FIELD, FIELD), np.float32)
+    y, x = np.indices((FIELD, FIELD), np.float32)
+    for field in fields:
+        kind, angle = int(rng.integers(6)), rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)])
+        u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+        period, share = rng.uniform(2, 14), rng.uniform(0.2, 0.8)
+        first, second = ((w / period + rng.random()) % 1 < share for w in (u, v))
+        noise = ndimage.gaussian_filter(rng.normal(size=field.shape), rng.choice([0, 0, rng.uniform(0.5, 3)]))
+        noise = (noise - noise.min()) / np.ptp(noise)
+        field[:] = [first, first ^ second, first | second, noise, noise > rng.uniform(0.3, 0.7), u / 56 + 0.3][kind]
+        field *= rng.uniform(0.3, 1)
+    return np.rint(255 * fields.clip(0, 1)).astype(np.uint8)
+
+
 def _draw(
     kind: str, images: np.ndarray, labels: np.ndarray, rng: np.random.Generator, fonts: Sequence[str]
 ) -> np.ndarray:

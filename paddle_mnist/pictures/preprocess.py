@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from paddle_mnist.errors import UserError
+from paddle_mnist.pictures.components import Component
 from paddle_mnist.pictures.picture import Picture
 from paddle_mnist.pictures.rules import without_rules
 
@@ -166,3 +167,15 @@ def prepare_digit(ink: np.ndarray) -> np.ndarray:
     x = int(np.clip(round(FIELD / 2 - centre_x), 0, FIELD - width))
     field[y : y + height, x : x + width] = small
     return np.rint(255 * field).astype(np.uint8)
+
+
+def prepare_component(ink: np.ndarray, component: Component) -> np.ndarray:
+    """Cut a component's ink out with its soft edge, and prepare it as a digit."""
+    from scipy import ndimage
+
+    margin = 3
+    left, top, right, bottom = component.box
+    around = np.pad(ink[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin], margin)
+    y, x = min(top, margin), min(left, margin)  # where the box begins inside what was cut out, padding aside
+    field = around[y : y + bottom - top + 2 * margin, x : x + right - left + 2 * margin]
+    return prepare_digit(np.where(ndimage.binary_dilation(component.mask(margin), iterations=2), field, 0))

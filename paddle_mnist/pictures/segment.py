@@ -24,7 +24,7 @@ from paddle_mnist.pictures.components import (
 )
 from paddle_mnist.pictures.lines import find_lines
 from paddle_mnist.pictures.picture import Picture
-from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_digit
+from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_component, prepare_digit
 from paddle_mnist.pictures.reader import bundled_reader, with_prior
 
 MAX_COMPONENTS = 300  # of the size of writing
@@ -37,12 +37,15 @@ SPECK = 0.22  # what is neither higher nor wider is dust
 MIN_DIGIT = 0.35  # a digit is at least this high
 PIECE = 0.45  # what is lower is a piece of the digit beside it
 WHOLE = 0.7  # what is higher is not just a piece of a digit
+TWO_WIDE = 1.2  # pieces that make a wider whole are of two digits
+NARROW = 0.9  # likewise, if they stand side by side
 NEAR = 0.12  # the widest gap between pieces of a digit
 TALL = 1.4  # no digit is higher
 LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
 
 PARTS = 20.0  # times as many of the parts that cuts leave are no digits as of the pictures that the reader learned from
+SPREAD = 0.25  # standard deviation of the height of digits on a page, in digit heights
 LEAST = 1e-9  # probability: what is less likely is as unlikely
 
 # The probability that each of images uint8 [n, 28, 28] is some single digit, namely the likeliest one, float [n].
@@ -105,7 +108,7 @@ def split_digits(
     digits = []
     looked_at: list[touching.Weighed] = []
     for line, found in enumerate(find_digits(ink, name, confidence, looked_at)):
-        digits += [Digit(_scaled(part.box, scale), _prepared(ink, part), line) for part in found]
+        digits += [Digit(_scaled(part.box, scale), prepare_component(ink, part), line) for part in found]
     if weighed is not None:
         weighed += [
             one._replace(
@@ -139,18 +142,16 @@ def find_digits(
     pieces, slant, height = find_pieces(ink, name)
 
     def score(parts: list[Component]) -> np.ndarray:
-        probability = (confidence or by_bundled_reader)(np.stack([_prepared(ink, part) for part in parts]))
-        return np.log(np.maximum(probability, LEAST))
+        probability = (confidence or by_bundled_reader)(np.stack([prepare_component(ink, part) for part in parts]))
+        heights = np.array([part.height for part in parts]) / height
+        return np.log(np.maximum(probability, LEAST)) - ((heights - 1) / SPREAD) ** 2 / 2
 
-    lone = len(pieces) == 1 and len(pieces[0]) == 1 and pieces[0][0].width <= LONE * pieces[0][0].height
+    flat = [piece for line in pieces for piece in line]
+    lone = len(flat) == 1 and flat[0].width <= LONE * flat[0].height
+    parts = iter([flat] if lone else touching.split_touching(flat, slant, height, score, weighed))
     lines = []
     for line in pieces:
-        parts = (
-            line
-            if lone
-            else [part for piece in line for part in touching.split_touching(piece, slant, height, score, weighed)]
-        )
-        digits = [part for part in parts if part.height >= MIN_DIGIT * height]
+        digits = [part for _ in line for part in next(parts) if part.height >= MIN_DIGIT * height]
         lines.append(sorted(digits, key=lambda digit: np.mean(upright_columns(digit, slant))))
     if not any(lines):
         raise UserError(f"no digits found in {name}: write larger, dark on light or light on dark")
@@ -201,21 +202,9 @@ def _belong_together(part: Component, other: Component, slant: float, height: fl
     whole = max(last, other_last) - min(first, other_first)
     lower = min(part.height, other.height)
     # Two whole digits that lean over each other are not one.
-    over_each_other = overlap > 0.5 * narrower and whole <= touching.TWO_WIDE * height and lower < WHOLE * height
-    beside = overlap > -NEAR * height and whole <= 1.2 * touching.SINGLE * height and lower < PIECE * height
+    over_each_other = overlap > 0.5 * narrower and whole <= TWO_WIDE * height and lower < WHOLE * height
+    beside = overlap > -NEAR * height and whole <= NARROW * height and lower < PIECE * height
     (_, top, _, bottom), (_, other_top, _, other_bottom) = part.box, other.box
     one_above = min(bottom, other_bottom) - max(top, other_top) < NEAR * height
     stacked = one_above and overlap > -NEAR * height and max(bottom, other_bottom) - min(top, other_top) < TALL * height
-    return over_each_other or beside or (stacked and whole <= touching.TWO_WIDE * height)
-
-
-def _prepared(ink: np.ndarray, component: Component) -> np.ndarray:
-    """Cut a component's ink out with its soft edge, and prepare it as a digit."""
-    from scipy import ndimage
-
-    margin = 3
-    left, top, right, bottom = component.box
-    around = np.pad(ink[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin], margin)
-    y, x = min(top, margin), min(left, margin)  # where the box begins inside what was cut out, padding aside
-    field = around[y : y + bottom - top + 2 * margin, x : x + right - left + 2 * margin]
-    return prepare_digit(np.where(ndimage.binary_dilation(component.mask(margin), iterations=2), field, 0))
+    return over_each_other or beside or (stacked and whole <= TWO_WIDE * height)

@@ -108,6 +108,30 @@ def _line(
     return list(zip(_lay_out(glyphs, size, -1, rng), glyphs, chosen.tolist(), strict=True))
 
 
+def touching_digits(images: np.ndarray, height: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Write digits beside each other so that all touch: the ink, float [h, w] from 0 to 1, and where each one's is.
+
+    Args:
+        images: uint8 [n, 28, 28], as MNIST has them.
+        height: of a usual digit, in pixels.
+        rng: the source of all randomness.
+
+    Returns:
+        The ink, and bool [n, h, w].
+    """
+    slant = rng.uniform(-0.25, 0.25)
+    glyphs = [_glyph(image, height * rng.uniform(0.88, 1.12), slant) for image in images]
+    places: list[tuple[int, int]] = []
+    for index, glyph in enumerate(glyphs):
+        y = int(height * (0.5 + rng.uniform(-0.12, 0.12))) + int((1.1 * height - glyph.shape[0]) / 2)
+        x = 4
+        if index:
+            x = _touch(glyphs[index - 1], places[-1], glyph, y) - int(rng.integers(0, 3))
+        places.append((max(x, 0), y))
+    ink, _, masks = _draw(glyphs, places, 4)
+    return ink, masks
+
+
 def _rules(shape: tuple[int, int], paper: str, size: float, pitch: float, rng: np.random.Generator) -> np.ndarray:
     """Return the ink of printed lines, float [h, w] from 0 to 1; of plain paper none."""
     rules = np.zeros(shape)

@@ -1,7 +1,7 @@
-"""Touching digits, split by over-segmentation: many candidate cuts of one component, of which the best scored is kept.
+"""Touching digits, split by over-segmentation: many candidate cuts of one component, of which the best scored are kept.
 
 As in Y. LeCun et al., *Gradient-Based Learning Applied to Document Recognition*, 1998: cut in many places, score every
-part by how likely it is one whole digit, and keep the split with the highest score, which may be no split at all.
+part by how likely it is one whole digit, and keep the segmentation with the highest score, which may be no cut at all.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from paddle_mnist.pictures.components import Component, upright_columns
 Score = Callable[[list[Component]], np.ndarray]
 
 # All in digit heights.
-SINGLE = 0.75  # the width of a usual digit
 MAYBE_TWO = 0.5  # what is narrower holds one
-TWO_WIDE = 1.2  # what is wider holds two digits at least; a single one seldom is
 THREE_WIDE = 1.6  # what is wider may hold three digits
-MANY_WIDE = 3.0  # what is wider is split greedily from left to right
+WIDEST = 1.3  # no part is wider
 MIN_PART = 0.55  # each part of a cut is at least this high; a lower one is a stroke, not a digit
 STEP = 0.085  # between the places where a cut is tried
 LEANS = (-0.3, 0.0, 0.3)  # slants of the cuts relative to the writing's, in columns per row
@@ -33,8 +31,7 @@ ROWS = 40  # rows of a digit in which cuts are sought; more find no better ones
 OUTSIDE = 1e3  # the cost of a pixel outside the band
 MAX_CUTS = 100
 SPLIT_COST = 0.5  # log probability: a wide shape is more often one digit than two
-BEAM = 2  # left parts that are tried where a component may hold more than two digits
-
+BATCH = 16  # parts that are scored at a time, the promising ones first
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two exclusive
 
@@ -55,52 +52,124 @@ class Weighed(NamedTuple):
     chosen: int | None
 
 
+class Cut(NamedTuple):
+    """One cut of a component from top to bottom.
+
+    Attributes:
+        on_left: which of the component's pixels lie to its left, bool [n].
+        left: these pixels.
+        right: the others.
+    """
+
+    on_left: np.ndarray
+    left: Component
+    right: Component
+
+
 def split_touching(
-    component: Component, slant: float, height: float, score: Score, weighed: list[Weighed] | None = None
-) -> list[Component]:
-    """Split a component into the most probable digits, from left to right.
+    components: list[Component], slant: float, height: float, score: Score, weighed: list[Weighed] | None = None
+) -> list[list[Component]]:
+    """Split each of some components into the most probable digits, from left to right.
 
     Args:
-        component: one digit or several.
+        components: each one digit or several.
         slant: of the writing, as ``find_slant`` returns it.
         height: of a digit, in pixels.
         score: how likely components are whole digits.
-        weighed: a list that takes what was weighed, for those who want to see it.
+        weighed: a list that takes what was weighed, for those who want to see it. No cuts are weighed where none can
+            score higher than the whole.
     """
-    return _best_split(component, slant, height, score, [] if weighed is None else weighed)[1]
+    wholes = score(components).tolist() if components else []
+    weighed = [] if weighed is None else weighed
+    split = []
+    for component, whole in zip(components, wholes, strict=True):
+        cuts = find_cuts(component, slant, height) if whole < -SPLIT_COST else []
+        first, last = upright_columns(component, slant)
+        if not cuts:
+            split.append([component])
+        elif last - first <= THREE_WIDE * height:
+            split.append(_best_pair(component, whole, cuts, score, weighed))
+        else:
+            split.append(_best_parts(component, whole, cuts, height, score, weighed))
+    return split
 
 
-def _best_split(
-    component: Component, slant: float, height: float, score: Score, weighed: list[Weighed]
-) -> tuple[float, list[Component]]:
-    """Return the highest score of all candidate splits, and its parts."""
-    cuts = find_cuts(component, slant, height)
-    values = score([component, *itertools.chain.from_iterable(cuts)])
-    whole, left, right = values[0], values[1::2] - SPLIT_COST, values[2::2]
-    found: list[tuple[float, list[Component], int | None]] = [(float(whole), [component], None)]
-    if cuts:
-        best = int(np.argmax(left + right))
-        found.append((float(left[best] + right[best]), list(cuts[best]), best))
-    first, last = upright_columns(component, slant)
-    if last - first > THREE_WIDE * height:
-        for i in np.argsort(-left)[: BEAM if last - first < MANY_WIDE * height else 1]:
-            value, parts = _best_split(cuts[i][1], slant, height, score, weighed)
-            found.append((float(left[i]) + value, [cuts[i][0], *parts], int(i)))
-    value, parts, chosen = max(found, key=lambda way: way[0])
-    if cuts:
-        scores = (left + right).tolist()
-        boxes = [(one.box, other.box, total) for (one, other), total in zip(cuts, scores, strict=True)]
-        weighed.insert(0, Weighed(component.box, float(whole), boxes, chosen))
-    return value, parts
+def _best_pair(
+    component: Component, whole: float, cuts: list[Cut], score: Score, weighed: list[Weighed]
+) -> list[Component]:
+    """Return the two parts with the highest score, or the whole.
+
+    No right part scores above 0, so those beside a left part that scores too low already are not looked at.
+    """
+    left = score([cut.left for cut in cuts]) - SPLIT_COST
+    order = np.argsort(-left)
+    right = np.full(len(cuts), -np.inf)
+    for first in range(0, len(cuts), BATCH):
+        rows = order[first : first + BATCH]
+        if left[rows[0]] <= max(whole, (left + right).max()):
+            break
+        right[rows] = score([cuts[row].right for row in rows])
+    total = left + right
+    best = int(total.argmax())
+    chosen = best if total[best] > whole else None
+    seen = np.flatnonzero(np.isfinite(total))
+    boxes = [(cuts[i].left.box, cuts[i].right.box, float(total[i])) for i in seen]
+    weighed.append(Weighed(component.box, whole, boxes, None if chosen is None else int((seen < best).sum())))
+    return [component] if chosen is None else [cuts[best].left, cuts[best].right]
 
 
-def find_cuts(component: Component, slant: float, height: float) -> list[tuple[Component, Component]]:
+def _best_parts(
+    component: Component, whole: float, cuts: list[Cut], height: float, score: Score, weighed: list[Weighed]
+) -> list[Component]:
+    """Return the parts of the segmentation with the highest score, by dynamic programming over the cuts.
+
+    Place 0 is the left end, the last place the right end, and those between are the cuts, from left to right.
+    """
+    masks = _spaced(component, cuts, height)
+    masks = [np.zeros(len(component.y), bool), *masks, np.ones(len(component.y), bool)]
+    ends = len(masks) - 1
+    spans = {}
+    for i in range(ends):
+        for j in range(i + 1, len(masks)):
+            part = masks[j] & ~masks[i]
+            if (masks[i] & ~masks[j]).any() or not part.any():
+                continue
+            span = component.subset(part)
+            if span.height >= MIN_PART * height and (span.width <= WIDEST * height or (i, j) == (0, ends)):
+                spans[i, j] = span
+    scores = dict(zip(spans, score(list(spans.values())).tolist(), strict=True))
+    best = [0.0] + [-np.inf] * ends
+    before = [0] * len(masks)
+    for (i, j), value in sorted(scores.items()):
+        total = best[i] + value - (SPLIT_COST if i else 0)
+        if total > best[j]:
+            best[j], before[j] = total, i
+    places = [ends]
+    while places[-1]:
+        places.append(before[places[-1]])
+    places.reverse()
+    two = [i for i in range(1, ends) if (0, i) in scores and (i, ends) in scores]
+    boxes = [(spans[0, i].box, spans[i, ends].box, scores[0, i] + scores[i, ends] - SPLIT_COST) for i in two]
+    weighed.append(Weighed(component.box, whole, boxes, two.index(places[1]) if places[1] in two else None))
+    return [spans[i, j] for i, j in itertools.pairwise(places)]
+
+
+def _spaced(component: Component, cuts: list[Cut], height: float) -> list[np.ndarray]:
+    """Return which pixels lie to the left of a cut, bool [n], for the cut through the least ink at each place."""
+    masks: dict[int, np.ndarray] = {}
+    for cut in cuts:
+        place = round(float(cut.on_left.mean()) * (component.width / height) / STEP)
+        masks.setdefault(place, cut.on_left)
+    return sorted(masks.values(), key=lambda mask: mask.sum())
+
+
+def find_cuts(component: Component, slant: float, height: float, limit: int = MAX_CUTS) -> list[Cut]:
     """Cut a component from top to bottom along paths through little ink, one near each of many lines.
 
     Each pixel of ink counts fully. If its soft edges were cheaper, paths would cut slivers off strokes.
 
     Returns:
-        What lies to the left and to the right of at most ``MAX_CUTS`` cuts, those through the least ink first.
+        What lies to the left and to the right of at most ``limit`` cuts, those through the least ink first.
     """
     first, last = upright_columns(component, slant)
     if last - first < MAYBE_TWO * height:
@@ -119,18 +188,18 @@ def find_cuts(component: Component, slant: float, height: float) -> list[tuple[C
     paths, costs = _cheapest_paths(ink + 0.01 + OUTSIDE * np.array(outside))
     left, top, _, _ = component.box
     y, x = (component.y - top) // factor, (component.x - left) / factor + pad
-    cuts: dict[bytes, tuple[Component, Component]] = {}
+    cuts: dict[bytes, Cut] = {}
     for i in np.argsort(costs):
         loose = _loose_bits(columns <= paths[i][:, np.newaxis], ink > 0)
         on_left = (x < paths[i, y] + 0.5) ^ loose[y, x.astype(int)]
         key = np.packbits(on_left).tobytes()
-        if costs[i] >= OUTSIDE or len(cuts) == MAX_CUTS:
+        if costs[i] >= OUTSIDE or len(cuts) == limit:
             break
         if key in cuts or on_left.all() or not on_left.any():
             continue
         left_part, right_part = component.subset(on_left), component.subset(~on_left)
         if min(left_part.height, right_part.height) >= MIN_PART * height:
-            cuts[key] = left_part, right_part
+            cuts[key] = Cut(on_left, left_part, right_part)
     return list(cuts.values())
 
 
