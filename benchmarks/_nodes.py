@@ -62,6 +62,10 @@ class Nodes:
         for link in self.links:
             run("ip", "link", "set", link, "down")
 
+    def break_connections(self) -> None:
+        """End all TCP connections between the nodes, as a router that has lost them does."""
+        run(*self.prefix(0), "ss", "--kill", "--tcp", "dst", ADDRESSES[1])
+
     @contextlib.contextmanager
     def relay(self, delay: float, loss: float = 0.0) -> Iterator[None]:
         """Deliver each packet after ``delay`` seconds, and some, a share of ``loss``, not at all."""

@@ -189,7 +189,7 @@ def last_words(place: Launch) -> str:
     """Connect, and return the sentence with which another worker stops."""
     heard: list[str] = []
     connections = Channel(place, heard.append)
-    connections.wait_for_failure()
+    connections.wait_for_failure(8)
     connections.close()
     return heard[0]
 
@@ -208,13 +208,18 @@ def together(size: int, work, seconds: float = 20.0) -> list:
         finally:
             connections.close()
 
-    threads = [threading.Thread(target=one, args=(rank,), daemon=True) for rank in range(size)]
+    in_threads(one, size, seconds)
+    return results
+
+
+def in_threads(work, size: int, seconds: float = 20.0) -> None:
+    """Call ``work(rank)`` for each rank, all at the same time."""
+    threads = [threading.Thread(target=work, args=(rank,), daemon=True) for rank in range(size)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(seconds)
         assert not thread.is_alive()
-    return results
 
 
 def test_channel_exchanges_values_in_the_order_of_ranks():
@@ -236,7 +241,7 @@ def test_channel_names_a_worker_whose_connection_closes(gone):
             for connection in channel._connections:
                 connection.socket.shutdown(socket.SHUT_RDWR)
             return None
-        channel.wait_for_failure()
+        channel.wait_for_failure(8)
         return heard[0]
 
     results = together(3, work)
@@ -256,7 +261,7 @@ def test_channel_names_a_worker_that_is_silent(silent, monkeypatch):
             connections._stopped.set()  # neither listens nor speaks, but its connection stays open
             release.wait(20)
             return None
-        connections.wait_for_failure()
+        connections.wait_for_failure(8)
         release.set()
         return heard[0]
 
@@ -287,7 +292,7 @@ def test_channel_passes_on_why_a_worker_stops():
         if channel.launch.rank == 1:
             channel.fail("rank 1 of 3 has stopped: the disk is full")
             return heard
-        channel.wait_for_failure()
+        channel.wait_for_failure(8)
         return heard
 
     told = ["rank 1 of 3 has stopped: the disk is full"]
@@ -315,11 +320,7 @@ def test_workers_refuse_differences_by_name():
         workers.channel.exchange(None, last=True)
         workers.channel.close()
 
-    threads = [threading.Thread(target=one, args=(rank,)) for rank in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    in_threads(one, 2)
     assert told == ["--lr must be the same for all workers, got 0.1 in rank 0 and 0.2 in rank 1"] * 2
 
 
@@ -379,18 +380,29 @@ def test_mesh_gives_all_workers_the_bytes_of_rank_0(size):
     assert together(3, work) == [(size, size)] * 3
 
 
-def test_mesh_gather_raises_when_a_worker_is_gone():
-    def work(channel, heard):
-        connections = Mesh(channel.launch, channel.exchange)
-        if channel.launch.rank == 1:
-            connections.close()
-        else:
-            with pytest.raises(OSError, match=r"rank 1 has closed its connection|Broken pipe|reset"):
-                connections.gather(np.zeros(5_000_000, np.float32))
-            connections.close()
-        return channel.exchange("done", last=True)
+def test_workers_name_the_connection_that_breaks():
+    places, told = launches(2), [""] * 2
 
-    assert together(2, work) == [["done", "done"]] * 2
+    def one(rank: int) -> None:
+        workers = Launched(places[rank])
+        workers.resume_with = "python -m paddle_mnist.train --resume run"
+        workers.connect()
+        if rank == 1:
+            workers.mesh.close()
+        with pytest.raises(UserError) as error:
+            workers.gather(np.zeros(5_000_000, np.float32))
+        told[rank] = str(error.value)
+        workers.leave()
+
+    began = time.monotonic()
+    in_threads(one, 2)
+    assert time.monotonic() - began < 10
+    for rank, sentence in enumerate(told):
+        assert re.fullmatch(
+            rf"the connection between rank {rank} and rank {1 - rank} is broken \(.*\); continue with any number of "
+            "workers: python -m paddle_mnist.train --resume run",
+            sentence,
+        )
 
 
 def test_mesh_ignores_strangers():
@@ -416,7 +428,19 @@ def test_mesh_ignores_strangers():
 
 
 @linux
-def test_a_node_that_is_cut_off_stops_both_and_the_run_resumes_alone(data_file, monkeypatch, tmp_path, namespaces):
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ("cut", "rank [01] of 2.* has not answered for 3 seconds"),
+        (
+            "break_connections",
+            r"(rank [01] of 2.* has stopped \(.*\)|the connection between rank . and rank . is broken.*)",
+        ),
+    ],
+)
+def test_nodes_that_lose_each_other_stop_and_the_run_resumes_alone(
+    event, told, data_file, monkeypatch, tmp_path, namespaces
+):
     monkeypatch.setenv("PADDLE_MNIST_JOIN_SECONDS", "60")
     monkeypatch.setenv("PADDLE_MNIST_SILENCE_SECONDS", "3")
     train(settings_for("cnn", epochs=20, batch_size=50), data_file, "whole", RunOptions(quiet=True))
@@ -429,12 +453,12 @@ def test_a_node_that_is_cut_off_stops_both_and_the_run_resumes_alone(data_file, 
             Launcher(1, command, tmp_path / "logs-1", two.options(1), two.prefix(1)) as second,
         ):
             wait_until(lambda: checkpoint.checkpoints("run") if Path("run").exists() else [], first)
-            two.cut()
+            getattr(two, event)()
             began = time.monotonic()
             assert first.wait(60) and second.wait(60)
             assert time.monotonic() - began < 3 + 10
-    for rank, launcher in enumerate((first, second)):
-        assert re.search(rf"error: rank {1 - rank} of 2.* has not answered for 3 seconds; continue", launcher.output())
+    for launcher in (first, second):
+        assert re.search(f"error: {told}; continue with any number of workers: ", launcher.output()), launcher.output()
         assert not launcher.workers(), "processes are left"
     resume("run", quiet=True)
     np.testing.assert_equal(reproducible_state("run"), reproducible_state("whole"))

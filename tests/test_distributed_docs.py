@@ -125,4 +125,12 @@ def test_recipe_for_two_machines_gives_the_same_bits_over_a_link_that_delays_and
             launchers.append(Launcher(1, command, tmp_path / f"logs-{node}", options, two.prefix(node)))
         with launchers[0] as first, launchers[1] as second:
             assert first.wait(120) == 0 and second.wait(120) == 0, first.output() + second.output()
+        assert sum(retransmitted(two.prefix(node)) for node in (0, 1)), "no packet was lost"
     np.testing.assert_equal(reproducible_state(Path("run")), reproducible_state(Path("whole")))
+
+
+def retransmitted(prefix: list[str]) -> int:
+    """Return how many segments a node has sent again."""
+    text = subprocess.run([*prefix, "cat", "/proc/net/snmp"], check=True, capture_output=True, text=True).stdout
+    names, values = (line.split() for line in text.splitlines() if line.startswith("Tcp:"))
+    return int(values[names.index("RetransSegs")])

@@ -136,9 +136,9 @@ class Channel:
         for connection in self._connections:
             connection.send({"failed": sentence})
 
-    def wait_for_failure(self) -> None:
-        """Wait until a lost worker has been noticed here, as after an exchange of arrays that broke off."""
-        self._failed.wait(silence_seconds() + 2)
+    def wait_for_failure(self, seconds: float) -> None:
+        """Wait until a lost worker has been noticed here, at most so long."""
+        self._failed.wait(seconds)
 
     def close(self) -> None:
         """End all connections, after the last exchange or a failure."""

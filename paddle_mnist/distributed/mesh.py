@@ -7,7 +7,6 @@ process up, and a process that sleeps may wake up on the core of the one that it
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import select
 import socket
@@ -59,7 +58,7 @@ class Mesh:
         """Return every worker's array: float32 [n] of each, [size, n] in all, valid until the next call.
 
         Raises:
-            OSError: a worker is gone.
+            ConnectionError: a connection is broken, which ``broadcast`` raises too.
         """
         found = self._buffer(array.size)
         found[self._rank] = array
@@ -103,16 +102,23 @@ class Mesh:
         """Send or receive as much as is possible at once, and keep in ``parts`` what is left; return if it was any."""
         any_moved = False
         for rank, part in list(parts.items()):
-            with contextlib.suppress(BlockingIOError):
+            try:
                 count = call(self._sockets[rank], part)
-                if count == 0 and len(part):
-                    raise ConnectionResetError(f"rank {rank} has closed its connection")
-                any_moved = True
-                if count == len(part):
-                    del parts[rank]
-                else:
-                    parts[rank] = part[count:]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise self._broken(rank, error.strerror or str(error)) from None
+            if count == 0 and len(part):
+                raise self._broken(rank, "closed")
+            any_moved = True
+            if count == len(part):
+                del parts[rank]
+            else:
+                parts[rank] = part[count:]
         return any_moved
+
+    def _broken(self, rank: int, reason: str) -> ConnectionError:
+        return ConnectionError(f"the connection between rank {self._rank} and rank {rank} is broken ({reason})")
 
     def _sleep(self, outgoing: dict[int, memoryview], incoming: dict[int, memoryview]) -> None:
         """Sleep until something can be sent or received."""

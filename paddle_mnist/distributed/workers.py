@@ -16,6 +16,7 @@ from paddle_mnist.distributed.mesh import Mesh
 from paddle_mnist.distributed.team import Alone
 from paddle_mnist.errors import UserError, printable
 
+NOTICE_SECONDS = 2.0  # for the end of a worker to be told by rank 0
 FAILED = 1  # the exit status of a worker that stops because another one has
 T = TypeVar("T")
 
@@ -105,12 +106,16 @@ class Launched(Workers):
 
     @contextlib.contextmanager
     def _naming_the_lost(self) -> Iterator[None]:
-        """When a connection breaks, wait for the channel, which knows the reason and ends this process."""
+        """Stop when a connection breaks; if a worker is gone, the channel knows it within moments and says so."""
         try:
             yield
-        except OSError:
-            self.channel.wait_for_failure()
-            raise UserError("the connection to another worker is broken: resume the run") from None
+        except ConnectionError as error:
+            self.channel.wait_for_failure(NOTICE_SECONDS)
+            raise UserError(f"{error}{self._hint}") from None
+
+    @property
+    def _hint(self) -> str:
+        return f"; continue with any number of workers: {self.resume_with}" if self.resume_with else ""
 
     def one_by_machine(self, action: Callable[[], T]) -> T:
         """See ``Workers``."""
@@ -165,9 +170,8 @@ class Launched(Workers):
     def _end(self, sentence: str) -> NoReturn:
         """End this process at once, since another worker has stopped. Checkpoints on disk are complete."""
         # The main thread may wait for that worker's array, which nothing else can interrupt.
-        hint = f"; continue with any number of workers: {self.resume_with}" if self.resume_with else ""
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(printable(f"paddle_mnist: error: {sentence}{hint}") + "\n")
+            sys.stderr.write(printable(f"paddle_mnist: error: {sentence}{self._hint}") + "\n")
             sys.stderr.flush()
         os._exit(FAILED)
 
