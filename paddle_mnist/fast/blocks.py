@@ -51,6 +51,7 @@ class Runner:
         self._large = plan.whole_batch
         self._rows: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self._flats: list[np.ndarray] = []
+        self._divisions: dict[tuple[int, Team], Division] = {}
         self._gradients: dict[str, Gradient] = {name: aligned(*shape) for name, shape in self._large.items()}
 
     def outputs(self, arrays: Mapping[str, np.ndarray], images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
@@ -124,7 +125,9 @@ class Runner:
 
     def division(self, n: int, team: Team) -> Division:
         """Return how a batch of ``n`` images is divided for training."""
-        return Division(team, self._pieces(n, train=True))
+        if (n, team) not in self._divisions:
+            self._divisions = {(n, team): Division(team, self._pieces(n, train=True))}
+        return self._divisions[n, team]
 
     def _whole_batch_rows(self, n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return arrays for the inputs and the results' gradients of the layers with large weights."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -176,9 +177,11 @@ def suits(runner: Runner, n: int) -> bool:
 def _all_finite(arrays: Iterable[Gradient]) -> bool:
     """Whether all elements, and the sums of their squares, are finite: far faster than looking at each element."""
     with np.errstate(all="ignore"):
-        return all(
-            array.is_bounded() if isinstance(array, Product) else np.isfinite(np.vdot(array, array)) for array in arrays
-        )
+        return all(array.is_bounded() if isinstance(array, Product) else _is_bounded(array) for array in arrays)
+
+
+def _is_bounded(array: np.ndarray) -> bool:
+    return math.isfinite(np.vdot(array, array))
 
 
 _engines: weakref.WeakKeyDictionary[paddle.nn.Layer, Engine] = weakref.WeakKeyDictionary()

@@ -1,7 +1,7 @@
 """Kernels that normalize: batch norm, layer norm, softmax.
 
-Channels lie last in memory. So sums over all pixels of a channel are matrix products with a row of ones, and numbers
-per channel are repeated along a row of pixels, which makes NumPy's inner loops long enough.
+Channels lie last in memory. Numbers per channel are repeated along a row of pixels, and rows of pixels are added up
+before their channels, which makes NumPy's inner loops long enough.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ class _Channels:
         self.channels = shape[-1]
         self.repeats = shape[-2] if len(shape) == 4 else 1
         self.count = int(np.prod(shape[:-1]))
-        # Sums in float32 over one image, or over the rows of a batch.
-        self.groups = shape[0] if len(shape) == 4 else 1
-        self.ones = np.ones(self.count // self.groups, np.float32)
+        self.grouped = (shape[0], shape[1], -1) if len(shape) == 4 else (1, *shape)
 
     def wide(self, array: np.ndarray) -> np.ndarray:
         """Return a view in which a row has all channels of several pixels."""
@@ -38,8 +36,9 @@ class _Channels:
         return np.tile(per_channel.astype(np.float32, copy=False), self.repeats)
 
     def sums(self, array: np.ndarray) -> np.ndarray:
-        """Return each channel's sum over all pixels and images, float64."""
-        return (self.ones @ array.reshape(self.groups, -1, self.channels)).sum(axis=0, dtype=np.float64)
+        """Return each channel's sum over all pixels and images, float64; in float32 over a column of pixels alone."""
+        columns = np.add.reduce(array.reshape(self.grouped), axis=1)
+        return columns.reshape(-1, self.channels).sum(axis=0, dtype=np.float64)
 
 
 class _BatchNorm:

@@ -7,6 +7,7 @@ optimizer's ``state_dict`` is at all times what Paddle would have made of it.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -99,7 +100,7 @@ class _Direct:
         self.compiled = compiled
         self.numbers = np.array([0, 1, state.decay, *state.rule.numbers], np.float32)
         self._memory: TensorMemory | None = None
-        self._addresses: list[int] = []
+        self._arrays: list[object] = []
         self._steps: Steps | None = None
         self._tiles: list[_Tile] = []
 
@@ -112,10 +113,9 @@ class _Direct:
             gradients = computed = helper.computed(gradients)
             self.numbers[1] = clip(self.clip, computed)
         state = self._memory.arrays()
-        addresses = [array.ctypes.data for array in (*parameters, *state)]
-        addresses += [(g.inputs if isinstance(g, Product) else g).ctypes.data for g in gradients]
-        if addresses != self._addresses:
-            self._addresses = addresses
+        arrays = [*parameters, *state, *gradients]
+        if len(arrays) != len(self._arrays) or any(map(operator.is_not, arrays, self._arrays)):
+            self._arrays = arrays
             self._prepare(parameters, gradients, state)
         helper.do(lambda thread, item: self._tiles[item](thread), len(self._tiles))
         if self._steps is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paddle_mnist.fast import choice, dense, onednn, shapes
-from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.arrays import aligned, split
 from paddle_mnist.fast.compiled import winograd
 from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.program import Graph, NotCoveredError
@@ -89,6 +89,7 @@ class Plan:
         reordered = self._permuted.keys() | self._winograd
         self._reordered = {name: aligned(*graph.parameters[name]) for name in reordered}
         self._values = {name: aligned(*graph.parameters[name]) for name in self._permuted}
+        self._flat, self._parts = np.empty(0, np.float32), {}
         self.values: dict[str, np.ndarray] = {}
         self.statistics: dict[str, np.ndarray] = {}
         self.version = 0
@@ -188,18 +189,18 @@ class Plan:
             flat: those of the parameters in ``block_sizes``, one after the other.
             others: by name; products are left as they are.
         """
+        if flat is not self._flat:
+            self._flat = flat
+            self._parts = dict(zip(self.block_sizes, split(flat, self._part_shapes()), strict=True))
         results: list[Gradient] = []
-        start = 0
-        for name, size in self.sizes.items():
-            gradient = others.get(name)
-            if isinstance(gradient, Product):
-                results.append(gradient)
-                continue
-            array = flat[start : start + size] if gradient is None else gradient
-            if name in self._permuted:
-                array = dense.permuted(self._permuted[name], False)(array, self._reordered[name])
-            if name in self._winograd:
-                array = winograd.gradient_in_order(array, self.graph.parameters[name], self._reordered[name])
-            results.append(array.reshape(self.graph.parameters[name]))
-            start += size if gradient is None else 0
+        for name in self.sizes:
+            gradient = self._parts[name] if name in self._parts else others[name]
+            if name in self._permuted and not isinstance(gradient, Product):
+                gradient = dense.permuted(self._permuted[name], False)(gradient, self._reordered[name])
+            if name in self._winograd and not isinstance(gradient, Product):
+                gradient = winograd.gradient_in_order(gradient, self.graph.parameters[name], self._reordered[name])
+            results.append(gradient)
         return results
+
+    def _part_shapes(self) -> list[tuple[int, ...]]:
+        return [self.graph.parameters[name] for name in self.block_sizes]

@@ -3,12 +3,14 @@
    Rows of outputs are padded with zeros to whole vectors: `wide` floats. */
 
 /* Pad the rows of weights [inputs][outputs] to [inputs][wide], and transpose them to [outputs][line].
-   Arguments: weights, padded, transposed, inputs, outputs, wide, line. */
+   Arguments: weights, padded, transposed, bias (or 0) and what it is copied to; inputs, outputs, wide, line. */
 EXPORT int64_t NAME(narrow_pack)(Arguments a)
 {
     const float *weights = POINTER(const float, 0);
     float *padded = POINTER(float, 1), *transposed = POINTER(float, 2);
-    int64_t inputs = a[3], outputs = a[4], wide = a[5], line = a[6];
+    int64_t inputs = a[5], outputs = a[6], wide = a[7], line = a[8];
+    if (a[3])
+        memcpy(POINTER(float, 4), POINTER(const float, 3), 4 * outputs);
     for (int64_t i = 0; i < inputs; i++)
         for (int64_t o = 0; o < outputs; o++)
             padded[i * wide + o] = transposed[o * line + i] = weights[i * outputs + o];

@@ -51,14 +51,16 @@ class _Weights:
         self.inputs, self.outputs = workspace.plan.graph.parameters[self.names["weight"]]
         lanes = loaded().lanes
         self.wide, self.line = (-(-size // lanes) * lanes for size in (self.outputs, self.inputs))
-        self.weight, self.bias = aligned(self.inputs, self.outputs), aligned(self.outputs)
         self.padded, self.transposed = aligned(self.inputs, self.wide), aligned(self.outputs, self.line)
-        arrays = self.weight, self.padded, self.transposed
-        self.pack = loaded().step("narrow_pack", *arrays, self.inputs, self.outputs, self.wide, self.line)
+        self.bias = aligned(self.outputs)
+        self._weight: np.ndarray | None = None
+        self._bias: np.ndarray | None = None
 
     def load(self) -> None:
         """Take over new values."""
-        np.copyto(self.weight, self.values[self.names["weight"]])
-        if "bias" in self.names:
-            np.copyto(self.bias, self.values[self.names["bias"]].reshape(-1))
+        weight, bias = self.values[self.names["weight"]], self.values.get(self.names.get("bias", ""))
+        if weight is not self._weight or bias is not self._bias:  # Paddle has moved them
+            self._weight, self._bias = weight, bias
+            arrays = weight, self.padded, self.transposed, bias, self.bias
+            self.pack = loaded().step("narrow_pack", *arrays, self.inputs, self.outputs, self.wide, self.line)
         self.pack()
