@@ -568,3 +568,15 @@ def test_depthwise_convolution_equals_plain_paddle(size, kernel, stride, padding
     assert forward.engine.startswith("fast")
     found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
     assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_linear_layer_with_many_inputs_and_few_outputs_equals_plain_paddle(outputs):
+    paddle.seed(1)
+    net = nn.Sequential(nn.Conv2D(1, 32, 3), nn.Flatten(), nn.Linear(32 * 26 * 26, outputs))
+    images, labels = batch(20)
+    task = "regress" if outputs == 1 else "classify"
+    labels = labels.astype(np.float32) if outputs == 1 else labels % outputs
+    forward = fast.accelerate(net)
+    found, wanted = (random_nets.gradients(net, f, task, images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
