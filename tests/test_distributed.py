@@ -437,6 +437,7 @@ def test_mesh_ignores_strangers():
             r"(rank [01] of 2.* has stopped \(.*\)|the connection between rank . and rank . is broken.*)",
         ),
     ],
+    ids=["cut off", "connections broken"],
 )
 def test_nodes_that_lose_each_other_stop_and_the_run_resumes_alone(
     event, told, data_file, monkeypatch, tmp_path, namespaces

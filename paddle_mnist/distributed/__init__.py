@@ -7,6 +7,7 @@ folder; all of them compute.
 
     team       which blocks of a batch each worker computes, and the one order in which the results are added
     launch     what the launcher tells a worker: its rank, how many there are, where rank 0 listens
+    meet       how workers find each other when they start
     channel    connections to rank 0 over which workers agree on settings, and notice when another one is gone
     mesh       connections between every two workers, over which they exchange arrays
     workers    all of this behind one object: ``joined``

@@ -24,19 +24,18 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
-from paddle_mnist.distributed.launch import Address, Launch, join_seconds, silence_seconds
+from paddle_mnist.distributed import meet
+from paddle_mnist.distributed.launch import Launch, silence_seconds
 from paddle_mnist.errors import UserError
 
 SIGN_SECONDS, WAIT_SECONDS = 0.5, 0.1
 STARTUP_SECONDS = 60.0  # of one that imports Paddle, which may read from a slow disk
-GREETING_SECONDS = 2.0  # for whoever connects to say which worker it is
 MAX_LINE = 1 << 24
 
 OnFailure = Callable[[str], None]
-T = TypeVar("T")
 
 
 class Lost(ConnectionError):
@@ -52,7 +51,6 @@ class Connection:
         self.early: list[dict[str, Any]] = []  # messages that came with the first one
         self._lock = threading.Lock()
         self._received = b""
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message; a connection that is broken is left for ``receive`` to report."""
@@ -100,8 +98,7 @@ class Channel:
         self._failed = threading.Event()
         self._stopped = threading.Event()
         self._incoming: queue.Queue[tuple[int, Any]] = queue.Queue()
-        within = join_seconds()
-        self._connections = _accept_all(launch, within) if launch.rank == 0 else [_connect(launch, within)]
+        self._connections = _accept_all(launch) if launch.rank == 0 else [_connect(launch)]
         for connection in self._connections:
             connection.socket.settimeout(silence_seconds())
         self._thread = threading.Thread(target=self._listen, name="workers", daemon=True)
@@ -212,68 +209,17 @@ class Channel:
         self._on_failure(sentence)
 
 
-def _accept_all(launch: Launch, within: float) -> list[Connection]:
+def _accept_all(launch: Launch) -> list[Connection]:
     """Return connections from all other workers, in the order of ranks."""
-    with listener(launch, launch.hub) as listening:
-        found = accept(listening, range(1, launch.size), within, functools.partial(_welcome, launch))
-    if len(found) < launch.size - 1:
-        sentence = (
-            f"rank {missing(found, launch)} of {launch.size} has not connected to rank 0 at {_name(launch.hub)} within "
-            f"{within:g} seconds: see its own message, open this port, and on several machines start each launcher "
-            "with --host and the machine's address"
-        )
-        for connection in found.values():
-            connection.send({"failed": sentence})
-        raise UserError(sentence)
-    return [found[rank] for rank in sorted(found)]
-
-
-def accept(
-    listening: socket.socket, ranks: range, within: float, welcome: Callable[[socket.socket], tuple[int, T]]
-) -> dict[int, T]:
-    """Accept connections until every rank has one, or time is up.
-
-    Args:
-        within: so many seconds.
-        welcome: returns the rank that a new connection comes from, and what to keep of it. Raises ``OSError`` or
-            ``ValueError`` if it is not a worker's.
-    """
-    until = time.monotonic() + within
-    found: dict[int, T] = {}
-    while len(found) < len(ranks) and (left := until - time.monotonic()) > 0:
-        listening.settimeout(left)
-        with contextlib.suppress(OSError):
-            sock, _ = listening.accept()
-            sock.settimeout(GREETING_SECONDS)
-            try:
-                rank, kept = welcome(sock)
-                if rank not in ranks or rank in found:
-                    raise ValueError
-                found[rank] = kept
-            except (OSError, ValueError):
-                sock.close()
-    return found
-
-
-def missing(found: Mapping[int, Any], launch: Launch, first: int = 1) -> str:
-    """Return the ranks from ``first`` on that are not in ``found``, as text."""
-    return ", ".join(str(rank) for rank in range(first, launch.size) if rank not in found)
-
-
-def listener(launch: Launch, address: Address) -> socket.socket:
-    """Return a socket that listens at an address, or where it cannot be bound, at its port on all interfaces."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
+    found: dict[int, Connection] = {}
+    with meet.listen(launch, launch.hub) as listening:
         try:
-            listening.bind(address)
-        except OSError:  # the address of a container's host, for instance
-            listening.bind(("", address[1]))
-        listening.listen(512)
-    except OSError as error:
-        listening.close()
-        raise UserError(f"rank {launch.rank} cannot listen at {_name(address)}: {error.strerror or error}") from None
-    return listening
+            meet.accept(launch, listening, launch.hub, 1, functools.partial(_welcome, launch), found)
+        except UserError as error:
+            for connection in found.values():
+                connection.send({"failed": str(error)})
+            raise
+    return [found[rank] for rank in sorted(found)]
 
 
 def _welcome(launch: Launch, sock: socket.socket) -> tuple[int, Connection]:
@@ -289,25 +235,8 @@ def _welcome(launch: Launch, sock: socket.socket) -> tuple[int, Connection]:
     return rank, connection
 
 
-def _connect(launch: Launch, within: float) -> Connection:
+def _connect(launch: Launch) -> Connection:
     """Return the connection to rank 0."""
-    until = time.monotonic() + within
-    while True:
-        try:
-            sock = socket.create_connection(launch.hub, timeout=max(0.1, min(2.0, until - time.monotonic())))
-        except OSError as error:
-            if time.monotonic() >= until:
-                raise UserError(
-                    f"rank {launch.rank} of {launch.size} cannot reach rank 0 at {_name(launch.hub)} "
-                    f"({error.strerror or error}): see rank 0's own message, open this port, and on several machines "
-                    "start each launcher with --host and the machine's address"
-                ) from None
-            time.sleep(0.05)
-            continue
-        connection = Connection(sock, f"rank 0 of {launch.size}")
-        connection.send({"hello": {"rank": launch.rank, "host": socket.gethostname(), "process": os.getpid()}})
-        return connection
-
-
-def _name(address: Address) -> str:
-    return f"{address[0]}:{address[1]}"
+    connection = Connection(meet.connect(launch, 0, launch.hub), f"rank 0 of {launch.size}")
+    connection.send({"hello": {"rank": launch.rank, "host": socket.gethostname(), "process": os.getpid()}})
+    return connection

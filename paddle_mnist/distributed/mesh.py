@@ -16,14 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from paddle_mnist.distributed.channel import accept, listener, missing
-from paddle_mnist.distributed.launch import Launch, cores, join_seconds
-from paddle_mnist.errors import UserError
+from paddle_mnist.distributed import meet
+from paddle_mnist.distributed.launch import Launch, cores
 
 TRY_SECONDS = 1e-3  # before a waiting worker sleeps
 BUFFERS_KEPT = 16
 KEY_BYTES, RANK_BYTES = 16, 4
-OPEN_PORTS = "open all ports from 1024 between the machines"
 
 
 class Mesh:
@@ -45,13 +43,23 @@ class Mesh:
         self._try_seconds = TRY_SECONDS if launch.local_size <= cores() else 0.0
         self._buffers: dict[int, np.ndarray] = {}
         self.seconds = 0.0
+        self._sockets: dict[int, socket.socket] = {}
         key = secrets.token_bytes(KEY_BYTES)  # whoever connects has to know it
-        with listener(launch, (launch.host, 0)) as listening:
-            places = exchange([launch.host, listening.getsockname()[1], key.hex()])
-            self._sockets = {rank: _connect(launch, rank, *places[rank]) for rank in range(launch.rank)}
-            self._sockets.update(_accept(launch, listening, key))
+
+        def welcome(sock: socket.socket) -> tuple[int, socket.socket]:
+            greeting = sock.recv(KEY_BYTES + RANK_BYTES, socket.MSG_WAITALL)
+            if not secrets.compare_digest(greeting[:KEY_BYTES], key):
+                raise ValueError
+            return int.from_bytes(greeting[KEY_BYTES:], "big"), sock
+
+        with meet.listen(launch, (launch.host, 0)) as listening:
+            address = launch.host, listening.getsockname()[1]
+            places = exchange([*address, key.hex()])
+            for rank, (host, port, others_key) in enumerate(places[: launch.rank]):
+                self._sockets[rank] = meet.connect(launch, rank, (host, port))
+                self._sockets[rank].sendall(bytes.fromhex(others_key) + launch.rank.to_bytes(RANK_BYTES, "big"))
+            meet.accept(launch, listening, address, launch.rank + 1, welcome, self._sockets)
         for sock in self._sockets.values():
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setblocking(False)
 
     def gather(self, array: np.ndarray) -> np.ndarray:
@@ -128,34 +136,3 @@ class Mesh:
             if events:
                 waiting.register(sock, events)
         waiting.poll()
-
-
-def _connect(launch: Launch, rank: int, host: str, port: int, key: str) -> socket.socket:
-    """Return a connection to a worker of a lower rank."""
-    try:
-        sock = socket.create_connection((host, port), join_seconds())
-        sock.sendall(bytes.fromhex(key) + launch.rank.to_bytes(RANK_BYTES, "big"))
-    except OSError as error:
-        raise UserError(
-            f"rank {launch.rank} of {launch.size} cannot reach rank {rank} at {host}:{port} "
-            f"({error.strerror or error}): {OPEN_PORTS}"
-        ) from None
-    return sock
-
-
-def _accept(launch: Launch, listening: socket.socket, key: bytes) -> dict[int, socket.socket]:
-    """Return connections from all workers of higher ranks."""
-
-    def welcome(sock: socket.socket) -> tuple[int, socket.socket]:
-        greeting = sock.recv(KEY_BYTES + RANK_BYTES, socket.MSG_WAITALL)
-        if not secrets.compare_digest(greeting[:KEY_BYTES], key):
-            raise ValueError
-        return int.from_bytes(greeting[KEY_BYTES:], "big"), sock
-
-    found = accept(listening, range(launch.rank + 1, launch.size), join_seconds(), welcome)
-    if len(found) < launch.size - 1 - launch.rank:
-        raise UserError(
-            f"rank {missing(found, launch, launch.rank + 1)} of {launch.size} has not connected to rank {launch.rank} "
-            f"at {launch.host}: {OPEN_PORTS}"
-        )
-    return found
