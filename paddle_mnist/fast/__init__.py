@@ -28,6 +28,8 @@ other places than Paddle's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import paddle
 
@@ -141,21 +143,29 @@ class _Differentiable(paddle.autograd.PyLayer):
     """The faster forward pass as one operator of Paddle's autograd."""
 
     @staticmethod
-    def forward(ctx, images, outputs, engine, runner, seed, *parameters):
+    def forward(
+        ctx: Any,
+        images: paddle.Tensor,
+        outputs: np.ndarray,
+        engine: Engine,
+        runner: Runner,
+        seed: int,
+        *parameters: paddle.Tensor,
+    ) -> paddle.Tensor:
         ctx.images, ctx.engine, ctx.runner, ctx.seed = images.numpy(), engine, runner, seed
         return paddle.to_tensor(outputs)
 
     @staticmethod
-    def backward(ctx, output_gradient):
+    def backward(ctx: Any, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
         # The forward pass is done again, block by block: cheaper than keeping what it left of the whole batch.
-        given = output_gradient.numpy()
+        given = gradient.numpy()
         engine: Engine = ctx.engine
         arrays = engine.arrays()
 
-        def output_gradient(outputs: np.ndarray, rows: slice, gradient: np.ndarray) -> None:
-            np.copyto(gradient, given[rows])
+        def copy(outputs: np.ndarray, rows: slice, to: np.ndarray) -> None:
+            np.copyto(to, given[rows])
 
-        found = ctx.runner.gradients(arrays, ctx.images, output_gradient, (ctx.seed, 0))
+        found = ctx.runner.gradients(arrays, ctx.images, copy, (ctx.seed, 0))
         gradients = ctx.runner.computed(found)
         ctx.runner.plan.statistics.clear()  # the forward pass has stored them
         pairs = zip(engine.parameters, gradients, strict=True)

@@ -17,7 +17,7 @@ _before = 1
 
 
 @functools.lru_cache(maxsize=1)
-def _functions() -> tuple | None:
+def _functions() -> tuple[Any, Any] | None:
     """Return OpenBLAS's functions that get and set the number of threads, if NumPy uses it."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         core: Any = np

@@ -35,6 +35,8 @@ NO_GRADIENTS = np.empty(0, np.float32)
 
 # Is given a block's outputs and its rows in the batch, and stores the gradient with respect to those outputs.
 OutputGradient = Callable[[np.ndarray, slice, np.ndarray], None]
+# Is called with a block's buffers and number.
+OfBlock = Callable[[Workspace, int], None]
 # What decides the masks of dropout.
 Seed = tuple[int, int]
 
@@ -52,7 +54,7 @@ class Runner:
         self._rows: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self._flats: list[np.ndarray] = []
         self._divisions: dict[tuple[int, Team], Division] = {}
-        self._gradients: dict[str, Gradient] = {name: aligned(*shape) for name, shape in self._large.items()}
+        self._gradients = {name: aligned(*shape) for name, shape in self._large.items()}
 
     def outputs(self, arrays: Mapping[str, np.ndarray], images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
         """Return raw outputs [n, ...] for images [n, ...], given parameters and buffers by name."""
@@ -88,7 +90,7 @@ class Runner:
             sums = self._pass(images, seed, division, output_gradient=output_gradient)
             flat = division.total(sums, sum(self.plan.block_sizes.values()), samples)
             products = self._workspaces(len(images), True, 1)[0].products if self.plan.sliced else {}
-            return self.plan.gradients(flat, self._whole_batch_gradients(len(images), division) | products)
+            return self.plan.gradients(flat, {**self._whole_batch_gradients(len(images), division), **products})
 
     def computed(self, gradients: Sequence[Gradient]) -> list[np.ndarray]:
         """Return gradients of which none is a product."""
@@ -135,7 +137,7 @@ class Runner:
             self._rows = {n: {name: (aligned(n, ins), aligned(n, outs)) for name, (ins, outs) in self._large.items()}}
         return self._rows[n]
 
-    def _whole_batch_gradients(self, n: int, division: Division) -> dict[str, Gradient]:
+    def _whole_batch_gradients(self, n: int, division: Division) -> dict[str, np.ndarray]:
         """Return the gradients of large weights: products over the whole batch, in parts that threads share."""
         for pair in self._rows[n].values() if self._large else ():
             for array in pair:
@@ -195,7 +197,7 @@ class Runner:
         return [slice(*edge) for edge in pairwise([*range(0, n, size), n])]
 
     def _one_by_one(
-        self, pieces: list[slice], division: Division, train: bool, start: Callable, turn: Callable
+        self, pieces: list[slice], division: Division, train: bool, start: OfBlock, turn: OfBlock
     ) -> OrderedSum:
         """Take each block through the whole net and back before the next one, in as many workspaces as threads."""
         sums = OrderedSum(len(pieces))
@@ -237,7 +239,7 @@ class Runner:
         return self._flats[item]
 
     @staticmethod
-    def _through(workspace: Workspace, i: int, train: bool, start: Callable, turn: Callable) -> None:
+    def _through(workspace: Workspace, i: int, train: bool, start: OfBlock, turn: OfBlock) -> None:
         start(workspace, i)
         workspace.forward[0].run()
         turn(workspace, i)
@@ -245,7 +247,7 @@ class Runner:
             workspace.backward[0].run()
 
     def _in_phases(
-        self, pieces: list[slice], division: Division, train: bool, start: Callable, turn: Callable
+        self, pieces: list[slice], division: Division, train: bool, start: OfBlock, turn: OfBlock
     ) -> OrderedSum:
         """Take all blocks from one sum over the batch to the next; each block has a workspace of its own."""
         blocks = division.blocks
@@ -262,7 +264,7 @@ class Runner:
         workspaces = {i: kept[size][j] for i, (size, j) in zip(blocks, places, strict=True)}
         first = workspaces[blocks.start] if blocks else kept[pieces[0].stop][0]
 
-        def each(work: Callable[[Workspace, int], None]) -> None:
+        def each(work: OfBlock) -> None:
             self.do(lambda _, item: work(workspaces[blocks[item]], blocks[item]), len(blocks))
 
         def meet(way: str, number: int) -> None:

@@ -7,6 +7,7 @@ before their channels, which makes NumPy's inner loops long enough.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -156,7 +157,7 @@ class BatchStatistics(BatchKernel):
         return len(self.values[self.names["mean"]])
 
 
-def _stack(rows: list, width: int, channels: int, dtype: type) -> np.ndarray:
+def _stack(rows: list[Any], width: int, channels: int, dtype: type) -> np.ndarray:
     """Return [rows, width, channels], also where there are no rows."""
     return np.array(rows, dtype).reshape(len(rows), width, channels)
 

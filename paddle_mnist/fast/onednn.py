@@ -226,6 +226,6 @@ def _destroy(library: ctypes.CDLL, handles: list[tuple[str, Handle]]) -> None:
         getattr(library, f"dnnl_{kind}_destroy")(handle)
 
 
-def integers(values: Sequence[int]) -> ctypes.Array:
+def integers(values: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
     """Return an array of int64 for C."""
     return (ctypes.c_int64 * len(values))(*values)

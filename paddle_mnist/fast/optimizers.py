@@ -100,7 +100,7 @@ class _Direct:
         self.compiled = compiled
         self.numbers = np.array([0, 1, state.decay, *state.rule.numbers], np.float32)
         self._memory: TensorMemory | None = None
-        self._arrays: list[object] = []
+        self._arrays: Sequence[object] = []
         self._steps: Steps | None = None
         self._tiles: list[_Tile] = []
 

@@ -89,7 +89,8 @@ class Plan:
         reordered = self._permuted.keys() | self._winograd
         self._reordered = {name: aligned(*graph.parameters[name]) for name in reordered}
         self._values = {name: aligned(*graph.parameters[name]) for name in self._permuted}
-        self._flat, self._parts = np.empty(0, np.float32), {}
+        self._flat = np.empty(0, np.float32)
+        self._parts: dict[str, np.ndarray] = {}
         self.values: dict[str, np.ndarray] = {}
         self.statistics: dict[str, np.ndarray] = {}
         self.version = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from typing import Any
 
 import paddle
 
@@ -19,7 +20,7 @@ class Watch:
 
     def __init__(self, net: paddle.nn.Layer) -> None:
         self._containers: list[tuple[object, object]] = []
-        self._names: list[tuple[dict, str, object]] = []
+        self._names: list[tuple[dict[str, Any], str, object]] = []
         self._cells: list[tuple[types.CellType, object]] = []
         seen: set[int] = set()
         for layer in net.sublayers(include_self=True):

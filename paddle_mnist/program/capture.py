@@ -14,7 +14,8 @@ import contextlib
 import random
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import paddle
@@ -70,7 +71,7 @@ def _attributes(layer: paddle.nn.Layer) -> dict[str, object]:
     return {name: value for name, value in vars(layer).items() if name != "_built"}
 
 
-def _changed(before: dict, after: dict) -> bool:
+def _changed(before: dict[str, object], after: dict[str, object]) -> bool:
     """Whether attributes differ: numbers and texts by value, all else (tensors, for instance) by identity."""
     simple = (bool, int, float, str)
 
@@ -99,14 +100,14 @@ def _undisturbed() -> Iterator[None]:
         raise NotCoveredError("forward draws random numbers")
 
 
-def _same_state(one: dict, other: dict) -> bool:
+def _same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one["state"]["pos"] == other["state"]["pos"] and (one["state"]["key"] == other["state"]["key"]).all()
 
 
-def _static_program(net: paddle.nn.Layer, input_shape: tuple[int, ...]) -> tuple[object, list]:
+def _static_program(net: paddle.nn.Layer, input_shape: tuple[int, ...]) -> tuple[Any, list[Any]]:
     """Return Paddle's program and its outputs."""
 
-    def forward(images):
+    def forward(images: Any) -> Any:
         return net.forward(images)
 
     # ``not_to_static``: run ``forward`` as the Python code that it is, instead of translating its source.
@@ -130,8 +131,8 @@ class _BatchSize(int):
     __hash__ = int.__hash__
 
 
-def _guarded(name: str):
-    def method(self, *others):
+def _guarded(name: str) -> Callable[..., Any]:
+    def method(self: Any, *others: object) -> Any:
         if not _called_by_paddle():
             raise NotCoveredError(BATCH_SIZE)
         return getattr(int, name)(self, *others)
@@ -157,7 +158,7 @@ def _symbolic_batch_size() -> Iterator[None]:
     value_type = paddle.pir.Value
     original = value_type.shape
 
-    def shape(value):
+    def shape(value: Any) -> Any:
         sizes = original.__get__(value)
         if _called_by_paddle():
             return sizes

@@ -18,7 +18,7 @@ def _constant(graph: Translator, op: Operation) -> Constant:
 
 
 @translates("builtin.combine")
-def _combine(graph: Translator, op: Operation) -> tuple:
+def _combine(graph: Translator, op: Operation) -> tuple[object, ...]:
     return tuple(op.operands)
 
 
@@ -49,7 +49,9 @@ def _convolution(graph: Translator, op: Operation) -> Tensor:
     )
 
 
-def _paddings(op: Operation, sides: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...]) -> tuple:
+def _paddings(
+    op: Operation, sides: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[int, ...]:
     """Return (top, bottom, left, right)."""
     how = op.attributes["padding_algorithm"]
     if how == "VALID":
@@ -126,7 +128,7 @@ def _max_pool_with_index(graph: Translator, op: Operation) -> Tensor:
     return _pooling(graph, op, "max", op.attributes["kernel_size"])
 
 
-def _pooling(graph: Translator, op: Operation, kind: str, size) -> Tensor:
+def _pooling(graph: Translator, op: Operation, kind: str, size: tuple[int, ...]) -> Tensor:
     x, attributes = op.tensor(0), op.attributes
     (channels, *sides), name = x.shape, {"max": "max_pool", "avg": "average_pool"}[kind]
     size = (size, size) if isinstance(size, int) else tuple(size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from paddle_mnist.program.graph import IMAGES, Graph, Node
 
@@ -47,7 +48,7 @@ class Operation:
         shape: Paddle's shape of the first result, -1 where the batch is.
     """
 
-    def __init__(self, operation, operands: list) -> None:
+    def __init__(self, operation: Any, operands: list[Any]) -> None:
         self.name = operation.name()
         self.attributes = operation.attrs()
         self.operands = operands
@@ -62,17 +63,17 @@ class Operation:
         """Return operand ``i``, which has to be a parameter."""
         return self._operand(i, Parameter)
 
-    def constant(self, i: int):
+    def constant(self, i: int) -> Any:
         """Return the value of operand ``i``, which has to be constant."""
         return self._operand(i, Constant).value
 
-    def _operand(self, i: int, kind: type):
+    def _operand(self, i: int, kind: type) -> Any:
         operand = self.operands[i]
         if not isinstance(operand, kind):
             self.refuse(f"of operand {i} that is not a {kind.__name__.lower()}")
         return operand
 
-    def refuse(self, why: str = "") -> None:
+    def refuse(self, why: str = "") -> NoReturn:
         """Raise that this operation is not covered."""
         raise NotCoveredError(f"operation {self.name} {why}".rstrip() + " is not covered")
 
@@ -86,7 +87,7 @@ class Translator:
         self.parameters: dict[str, tuple[int, ...]] = {}
         self.values: dict[object, object] = {}  # by the identity of Paddle's value
 
-    def translate(self, program, outputs: list) -> Graph:
+    def translate(self, program: Any, outputs: list[Any]) -> Graph:
         """Return the graph of Paddle's program."""
         for operation in program.global_block().ops:
             self._add(operation)
@@ -108,7 +109,7 @@ class Translator:
         parameters = {name: shape for name, shape in self.parameters.items() if name in used}
         return Graph(tuple(nodes), self.input_shape, parameters)
 
-    def _add(self, operation) -> None:
+    def _add(self, operation: Any) -> None:
         name, results = operation.name(), operation.results()
         if name == "builtin.parameter":
             value: object = self._parameter(operation, results[0])
@@ -126,14 +127,14 @@ class Translator:
                 f"operation {name} gives the shape {list(declared_shape(results[0]))}, which is not covered"
             )
 
-    def _parameter(self, operation, result) -> Parameter:
+    def _parameter(self, operation: Any, result: Any) -> Parameter:
         name = self.names.get(operation.attrs()["parameter_name"])
         if name is None:
             raise NotCoveredError("forward uses a tensor that is neither a parameter nor a buffer of the net")
         self.parameters[name] = declared_shape(result)
         return Parameter(name, declared_shape(result))
 
-    def _value(self, operand) -> object:
+    def _value(self, operand: Any) -> object:
         if operand is None or not operand.initialized():
             return None
         if operand.id not in self.values:
@@ -171,7 +172,7 @@ def translates(*names: str) -> Callable[[Function], Function]:
     return register
 
 
-def declared_shape(value) -> tuple[int, ...]:
+def declared_shape(value: Any) -> tuple[int, ...]:
     """Return Paddle's shape of a value, -1 where the batch is; () for a list of tensors."""
     try:
         return tuple(int(size) for size in value.shape)

@@ -67,7 +67,7 @@ class Library:
         return function(integers(arguments))
 
 
-def integers(arguments: Sequence[Argument]) -> ctypes.Array:
+def integers(arguments: Sequence[Argument]) -> ctypes.Array[ctypes.c_int64]:
     """Return arguments as C sees them."""
     values = [a.ctypes.data if isinstance(a, np.ndarray) else a or 0 for a in arguments]
     return (ctypes.c_int64 * len(values))(*values)

@@ -51,8 +51,8 @@ class Convolution(Kernel):
         self.weights = workspace.plan.shared((node.name, "weights"), lambda: _Weights(node, workspace))
         self.forward = self._step(workspace, self.x, self.weights.u, self.weights.bias, self.y, self.top, self.left)
 
-    def _sizes(self, x: np.ndarray, y: np.ndarray) -> tuple[tuple[int, ...], int]:
-        """Return n, sizes of x and y, and how many rows of tiles are done together; and how many tiles these are."""
+    def _sizes(self, x: np.ndarray, y: np.ndarray) -> tuple[tuple[int, ...], tuple[int, int]]:
+        """Return n and the sizes of x and y, and how many rows of tiles are done together, and tiles with them."""
         (n, height, width, channels), (_, y_height, y_width, outputs) = x.shape, y.shape
         across, down = _tiles(y_width), _tiles(y_height)
         rows = max(1, min(n * down, CHUNK_FLOATS // (16 * (channels + outputs)) // across))

@@ -103,7 +103,7 @@ class Convolution(Kernel):
         if x_gradient is not None:
             self.steps.append(self._to_input(gradient_memory, x_gradient))
 
-    def _to_input(self, gradient_memory: Handle, x_gradient: np.ndarray):
+    def _to_input(self, gradient_memory: Handle, x_gradient: np.ndarray) -> Callable[[], None]:
         descriptor = self.create.descriptor(
             "convolution_backward_data",
             onednn.dnnl_convolution_direct,

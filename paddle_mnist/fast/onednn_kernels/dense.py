@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from paddle_mnist.fast import dense, onednn
 from paddle_mnist.fast.onednn import Handle
 from paddle_mnist.fast.workspace import Kernel, Workspace
 from paddle_mnist.program import Node
+
+# A matrix: its layout and its memory.
+Operand: TypeAlias = "tuple[Handle, Handle]"
 
 
 class Linear(dense.Linear):
@@ -35,7 +41,7 @@ class Linear(dense.Linear):
         """Return the layout of a matrix."""
         return self.create.rows(*array.shape)
 
-    def _product(self, a: tuple, b: tuple, c: tuple):
+    def _product(self, a: Operand, b: Operand, c: Operand) -> Callable[[], None]:
         """Return a function for c = a @ b, each given by its layout and its memory."""
         descriptor = self.create.descriptor("matmul", a[0], b[0], None, c[0], self.create.attributes)
         memories = {onednn.DNNL_ARG_SRC: a[1], onednn.DNNL_ARG_WEIGHTS: b[1], onednn.DNNL_ARG_DST: c[1]}
