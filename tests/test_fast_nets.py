@@ -580,3 +580,13 @@ def test_linear_layer_with_many_inputs_and_few_outputs_equals_plain_paddle(outpu
     forward = fast.accelerate(net)
     found, wanted = (random_nets.gradients(net, f, task, images, labels) for f in (forward, net))
     assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+def test_dilated_convolution_with_a_single_tap_equals_plain_paddle():
+    paddle.seed(1)
+    conv = nn.Conv2D(1, 4, 1, stride=(1, 2), padding=1, dilation=2)  # oneDNN 3.6 crashes with this dilation
+    net = nn.Sequential(nn.AdaptiveMaxPool2D(1), conv, nn.Flatten(), nn.Linear(24, 10))
+    images, labels = batch(1)
+    forward = fast.accelerate(net)
+    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < 1e-5

@@ -35,7 +35,8 @@ class Convolution(Kernel):
         self.x_layout, self.y_layout = create.channels_last(*x.shape), create.channels_last(*y.shape)
         self.x_memory = create.memory(self.x_layout, x)
         top, bottom, left, right = node.attributes["paddings"]
-        dilations = [step - 1 for step in node.attributes["dilations"]]
+        # A dilation of a single row or column means nothing.
+        dilations = [step - 1 if size > 1 else 0 for step, size in zip(node.attributes["dilations"], kernel, strict=True)]
         self.geometry = [
             integers(node.attributes["strides"]),
             integers(dilations),
