@@ -36,7 +36,8 @@ class Convolution(Kernel):
         self.x_memory = create.memory(self.x_layout, x)
         top, bottom, left, right = node.attributes["paddings"]
         # A dilation of a single row or column means nothing.
-        dilations = [step - 1 if size > 1 else 0 for step, size in zip(node.attributes["dilations"], kernel, strict=True)]
+        steps = zip(node.attributes["dilations"], kernel, strict=True)
+        dilations = [step - 1 if size > 1 else 0 for step, size in steps]
         self.geometry = [
             integers(node.attributes["strides"]),
             integers(dilations),
