@@ -62,7 +62,7 @@ if not own:
     for path in folder.glob("*.png"):
         path.unlink()
     rng = np.random.default_rng(0)
-    for number in range(lab.budget(80, 24)):  # written with the test digits, which no net here is trained on
+    for number in range(lab.budget(80, 16)):  # written with the test digits, which no net here is trained on
         page = synthetic_page(digits.eval.images, digits.eval.labels, rng, touching=number % 8 == 0)
         name = "".join(map(str, page.labels))
         Image.fromarray(page.image).save(folder / f"{name}-{number:02}.png")

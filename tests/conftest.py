@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
 # Before NumPy is imported: with several test processes at once, the threads of its small products wait for each other
 # ten times as long as the products take.
@@ -14,12 +16,33 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from paddle_mnist import cpu
 from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
 
 cpu.tune()  # as every command line does, before anything imports Paddle
+
+
+def pytest_collection_finish() -> None:
+    """Keep what has been imported out of every later collection of garbage, which Paddle's modules make slow."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write blank pictures unless a test is marked ``draws``: drawing those of a run takes longer than training it."""
+    if request.node.get_closest_marker("draws"):
+        return
+
+    def blank(figure: Figure, file: BinaryIO, format: str, **_: object) -> None:
+        Image.new("L", (480, 360)).save(file, format)
+
+    monkeypatch.setattr(Figure, "savefig", blank)
 
 
 @pytest.fixture(autouse=True)

@@ -100,6 +100,7 @@ def test_evaluate_refuses_weights_of_no_known_net(data_file, capfd, state, words
     assert words in err and "weights.pdparams" in err
 
 
+@pytest.mark.draws
 def test_plot_overlays_runs(data_file, capfd):
     for seed in (0, 1):
         assert (

@@ -10,6 +10,8 @@ from PIL import Image
 from paddle_mnist import plots
 from paddle_mnist.errors import UserError
 
+pytestmark = pytest.mark.draws
+
 
 def history(epochs=2, steps=40, loss=3.0):
     records = []

@@ -40,6 +40,7 @@ def assert_same(a, b):
     np.testing.assert_equal(reproducible_state(a), reproducible_state(b))
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("net", ["fc", "cnn", "mlp", "two-layer", "three-layer", "nielsen"])
 def test_train_leaves_every_promised_file(command, net):
     status, out, _ = command("--net", net, *QUICK)

@@ -55,7 +55,7 @@ class Lab:
         """
         path = self.folder / name
         with atomic_write(path) as file:
-            figure.savefig(file, format="png", dpi=100, bbox_inches="tight")
+            figure.savefig(file, format="png", **({"dpi": 40} if is_small() else {"dpi": 100, "bbox_inches": "tight"}))
         if not _in_notebook():
             print(f"picture: {path}")
         return path
