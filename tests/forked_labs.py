@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -34,6 +35,7 @@ def run(lab: Path, folder: Path, environment: dict[str, str], log: Path) -> int 
 
 
 def _run(lab: Path, folder: Path, environment: dict[str, str], log: Path) -> None:
+    gc.freeze()  # collections of garbage would go through all of Paddle
     os.chdir(folder)
     os.environ.update(environment)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
