@@ -15,18 +15,18 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "tools" / "kill_and_resume.py"
 
 
+# The imports take longer than these runs, so a forked process does them once for all.
+FORK = [] if os.name == "nt" else ["--fork"]
+
+
 @pytest.mark.parametrize(
-    ("recipes", "kills", "options"),
-    [
-        (["three-layer"], 15, []),
-        # Importing Paddle takes longer than these runs, so a forked process imports it once for all.
-        (["fc, classes, Momentum", "quick, augmented"], 6, [] if os.name == "nt" else ["--fork"]),
-    ],
+    ("recipes", "kills"),
+    [(["three-layer"], 15), (["fc, classes, Momentum", "quick, augmented"], 6)],
     ids=["NumPy", "Paddle"],
 )
-def test_killed_runs_end_like_uninterrupted_ones(data_file, recipes, kills, options):
+def test_killed_runs_end_like_uninterrupted_ones(data_file, recipes, kills):
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--kills", str(kills), "--data", data_file, *options, "--recipes", *recipes],
+        [sys.executable, SCRIPT, "--kills", str(kills), "--data", data_file, *FORK, "--recipes", *recipes],
         capture_output=True,
         text=True,
         timeout=300,
