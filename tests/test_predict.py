@@ -116,6 +116,7 @@ def test_predict_with_digit_or_number_overrides_the_picture(run, tmp_path, capfd
     assert key in answer and len(answer["boxes"]) == (1 if key == "digit" else 3)
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("number", [False, True])
 def test_predict_save_draws_the_segmentation(run, pictures, capfd, number):
     (path, *_), _ = pictures

@@ -212,6 +212,7 @@ class Nets:
 
     def prepare(self) -> Generator[None, None, None]:
         """Build a net of every architecture, so that no answer waits for it."""
+        cpu.tune()
         from paddle_mnist.inspection import saliency  # noqa: F401 - takes long to import
 
         for name, recipe in NETS.items():
