@@ -76,7 +76,8 @@ def test_slurm_recipe_stops_in_time_and_continues_when_submitted_again(data_file
         while not (run.exists() and checkpoint.checkpoints(run)):
             assert first.poll() is None and time.monotonic() < until, output.read_text()
             time.sleep(0.02)
-        subprocess.run(["pkill", "-TERM", "-P", str(first.pid)], check=True)  # the steps of the job, not its script
+        for step in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split():
+            os.kill(int(step), signal.SIGTERM)  # the steps of the job, not its script
         assert first.wait(60)
         for log in logs:
             assert "stopped and saved: continue with" in log.read_text()
