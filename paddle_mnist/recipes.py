@@ -105,10 +105,14 @@ NETS: dict[str, Net] = {
             }
         },
     ),
-    # One-cycle rates and batch norm: see ``conv_block``. Chosen on the validation digits.
-    "quick": Net("Quick", {"classify": ONE_CYCLE | {"epochs": 1, "batch_size": 64}}),
-    "strong": Net("Strong", {"classify": ONE_CYCLE | {"epochs": 8, "augment": "slight"}}),
-    "stronger": Net("Stronger", {"classify": ONE_CYCLE | {"epochs": 30, "lr": 0.008, "augment": "strong"}}),
+    # One-cycle rates and batch norm: see ``conv_block``. Chosen on the validation digits, where label smoothing
+    # corrects 6 more of 10,000 answers of quick (means of 7 seeds) and of strong (2 seeds).
+    "quick": Net("Quick", {"classify": ONE_CYCLE | {"epochs": 1, "batch_size": 64, "label_smoothing": 0.05}}),
+    "strong": Net("Strong", {"classify": ONE_CYCLE | {"epochs": 8, "augment": "slight", "label_smoothing": 0.05}}),
+    "stronger": Net(
+        "Stronger",
+        {"classify": ONE_CYCLE | {"epochs": 30, "lr": 0.008, "augment": "strong", "label_smoothing": 0.05}},
+    ),
     "tiny": Net("Tiny", {"classify": ONE_CYCLE | {"epochs": 24, "lr": 0.02, "augment": "slight"}}),
     "two-layer": Net(
         None, {"classify": {"epochs": 5, "lr": 0.001, "pixel_range": "raw", "train_on": "train+valid"}}, hidden=50
