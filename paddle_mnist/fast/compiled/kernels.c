@@ -40,6 +40,14 @@ EXPORT int64_t run(Arguments steps, int64_t count)
     return 0;
 }
 
+/* Copy equally large arrays to one, one after the other. Arguments: their addresses, the result, how many, bytes of each. */
+EXPORT int64_t gather(Arguments a)
+{
+    for (int64_t i = 0; i < a[2]; i++)
+        memcpy((char *)(intptr_t)a[1] + i * a[3], (const char *)(intptr_t)((Arguments)(intptr_t)a[0])[i], a[3]);
+    return 0;
+}
+
 /* oneDNN's dnnl_primitive_execute(primitive, stream, count, arguments). */
 EXPORT int64_t primitive(Arguments a)
 {

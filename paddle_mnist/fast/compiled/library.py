@@ -31,7 +31,7 @@ class Library:
         number = self._function("instructions")()
         self.instructions, self.lanes = INSTRUCTIONS[number], LANES[number]
         self.run, self.primitive = self._function("run"), self._function("primitive")
-        self.by_rows = self._function("by_rows")
+        self.by_rows, self.gather = self._function("by_rows"), self._function("gather")
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
         self.wait_for = self._function("wait_for")
         self.wait_for.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
@@ -59,6 +59,12 @@ class Library:
         rows = next(len(matrix) for matrix in matrices if matrix is not None)
         strides = [0 if matrix is None else matrix.strides[0] for matrix in matrices]
         return Step(self, self.by_rows, (function, rows, len(arguments), *arguments, *strides))
+
+    def gather_step(self, arrays: Sequence[np.ndarray], to: np.ndarray) -> Step:
+        """Return a step that copies equally large arrays to one, one after the other."""
+        addresses = np.array([array.ctypes.data for array in arrays], np.int64)
+        size = arrays[0].nbytes if arrays else 0
+        return Step(self, self.gather, (addresses, to, len(arrays), size), keep=list(arrays))
 
     def number(self, name: str, *arguments: Argument) -> int:
         """Call a short kernel, without releasing Python's lock, and return what it returns."""

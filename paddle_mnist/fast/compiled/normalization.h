@@ -70,15 +70,15 @@ EXPORT int64_t NAME(norm_statistics)(Arguments a)
 }
 
 /* Mean and variance of a batch from the counts, means and squares of its blocks (float64 [blocks][3][channels]).
-   Arguments: these, mean and variance (float64 [channels]), running mean and variance, what they become, the momentum;
-   blocks, channels. */
+   Arguments: these, mean and variance (float64 [channels]), running mean and variance, what they become, the momentum, the
+   number of values per channel in the batch (float64); blocks, channels. */
 EXPORT int64_t NAME(norm_combine)(Arguments a)
 {
     const double *blocks = POINTER(const double, 0);
     double *mean = POINTER(double, 1), *variance = POINTER(double, 2);
     const float *running[2] = {POINTER(const float, 3), POINTER(const float, 4)}, *momentum = POINTER(const float, 7);
     float *kept[2] = {POINTER(float, 5), POINTER(float, 6)};
-    int64_t count = a[8], channels = a[9];
+    int64_t count = a[9], channels = a[10];
     for (int64_t c = 0; c < channels; c++) {
         double values = 0, sum = 0, squares = 0;
         for (int64_t i = 0; i < count; i++) {
@@ -86,6 +86,7 @@ EXPORT int64_t NAME(norm_combine)(Arguments a)
             values += own[0];
             sum += own[0] * own[channels];
         }
+        *POINTER(double, 8) = values;
         mean[c] = sum / values;
         for (int64_t i = 0; i < count; i++) {
             const double *own = blocks + 3 * i * channels + c;

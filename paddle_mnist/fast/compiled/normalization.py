@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned
-from paddle_mnist.fast.compiled.library import loaded
+from paddle_mnist.fast.compiled.library import Step, Steps, loaded
 from paddle_mnist.fast.compiled.pooling import halves
 from paddle_mnist.fast.workspace import BatchKernel, Kernel, Workspace
 from paddle_mnist.program import Node
@@ -31,16 +32,16 @@ class _Numbers:
         self.rest, self.inverse = np.zeros(channels), np.zeros(channels)
         self.gradients = np.zeros((2, channels))  # of weight and bias
 
-    def use(self, mean: np.ndarray, variance: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
-        """Take over mean and variance, float64, and the parameters."""
+    def step(self, mean: np.ndarray, variance: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Step:
+        """Return a step that takes over mean and variance, float64, and the parameters."""
         given, results = (mean, variance, weight, bias, self.epsilon), (self.rest, self.inverse)
-        loaded().number("norm_numbers", *given, *results, self.mean, self.factor, self.offset, *self.sizes)
+        return loaded().step("norm_numbers", *given, *results, self.mean, self.factor, self.offset, *self.sizes)
 
-    def use_sums(self, sums: np.ndarray, count: float) -> None:
-        """Take over the sums of ``norm_sums`` [blocks, 2, channels], of ``count`` values per channel in all."""
+    def sums_step(self, sums: np.ndarray, count: np.ndarray) -> Step:
+        """Return a step that takes over the sums of ``norm_sums`` [blocks, 2, channels], of ``count`` values in all."""
         results = *self.gradients, self.factor, self.slope, self.constant
-        arrays = sums, self.rest, self.inverse, *results, np.array([count])
-        loaded().number("norm_combine_backward", *arrays, len(sums), *self.sizes)
+        arrays = sums, self.rest, self.inverse, *results, count
+        return loaded().step("norm_combine_backward", *arrays, len(sums), *self.sizes)
 
 
 class _BatchNorm:
@@ -112,7 +113,7 @@ class BatchNormInference(_BatchNorm, Kernel):
     def load(self) -> None:
         values = {role: self.values[name] for role, name in self.names.items()}
         mean, variance = (values[role].astype(np.float64) for role in ("mean", "variance"))
-        self.numbers.use(mean, variance, values["weight"], values["bias"])
+        self.numbers.step(mean, variance, values["weight"], values["bias"])()
 
     def prepare(self, workspace: Workspace) -> None:
         self._prepare(self.node, workspace)
@@ -125,6 +126,47 @@ class BatchNormInference(_BatchNorm, Kernel):
         self._store(((products - self.numbers.rest * bias) * self.numbers.inverse, bias))
 
 
+class _Sums:
+    """The sums of all blocks of a batch, and steps that combine them.
+
+    Attributes:
+        blocks: float64 [blocks of the batch, ...]; those of other processes too.
+        kept: what the running statistics become.
+    """
+
+    def __init__(
+        self,
+        kernels: list[BatchNormTraining],
+        division: Division,
+        given: list[np.ndarray],
+        own: list[np.ndarray],
+        shape: tuple[int, ...],
+    ) -> None:
+        self.kernels, self.division, self.given = kernels, division, given
+        self.own = np.zeros((len(own), *shape))
+        self.blocks = self.own if division.team.size == 1 else np.zeros((division.count, *shape))
+        self.kept = np.zeros(0, np.float32)
+        self._gather = loaded().gather_step(own, self.own)
+
+    def serve(self, kernels: list[BatchNormTraining], division: Division, given: list[np.ndarray]) -> bool:
+        """Whether they are for the same blocks and arrays."""
+        same = division is self.division and kernels == self.kernels
+        return same and not any(map(operator.is_not, given, self.given))
+
+    def then(self, steps: Sequence[Step]) -> None:
+        """Set what is done with ``blocks``."""
+        self._together, self._after = Steps([self._gather, *steps]), Steps(steps)
+
+    def run(self) -> None:
+        """Collect the sums and combine them."""
+        if self.blocks is self.own:
+            self._together()
+        else:
+            self._gather()
+            np.copyto(self.blocks, self.division.gather_blocks(self.own))
+            self._after()
+
+
 class BatchNormTraining(_BatchNorm, BatchKernel):
     """Batch norm by the statistics of the batch."""
 
@@ -132,38 +174,45 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
         super().__init__(node, workspace)
         self._setup(node, workspace)
         self.momentum, self.statistics = node.attributes["momentum"], workspace.plan.statistics
-        self.own_mean, self.own_squares = np.zeros(self.channels), np.zeros(self.channels)
+        self.own = np.zeros((3, self.channels))  # count, mean and sum of squared deviations
+        self.own[0] = self.count
         more = np.zeros(2 * self.channels)
         sizes = self.images, self.rows // self.images, self.wide, self.channels
-        results = self.own_mean, self.own_squares, self.scratch, more
+        results = self.own[1], self.own[2], self.scratch, more
         self.collect = self.compiled.step("norm_statistics", self.x, *results, *sizes)
+        self.batch_count = np.zeros(1)
+        self._forward_sums: _Sums | None = None
+        self._backward_sums: _Sums | None = None
 
     def combine(self, kernels: list[BatchNormTraining], division: Division) -> None:
-        own = np.zeros((len(kernels), 3, self.channels))
-        for row, kernel in zip(own, kernels, strict=True):
-            row[0], row[1], row[2] = kernel.count, kernel.own_mean, kernel.own_squares
-        blocks = division.gather_blocks(own)
-        self.batch_count = float(blocks[:, 0, 0].sum())
-        mean, variance = np.zeros((2, self.channels))
         names = [self.names[role] for role in ("mean", "variance")]
-        kept = np.zeros((2, self.channels), np.float32)
-        running, momentum = [self.values[name] for name in names], np.array([self.momentum], np.float32)
-        arrays = blocks, mean, variance, *running, *kept, momentum
-        self.compiled.number("norm_combine", *arrays, len(blocks), self.channels)
-        self.statistics.update(zip(names, kept, strict=True))
-        weight, bias = (self.values[self.names[role]] for role in ("weight", "bias"))
-        for numbers in {id(kernel.numbers): kernel.numbers for kernel in kernels}.values():
-            numbers.use(mean, variance, weight, bias)
+        given = [self.values[self.names[role]] for role in ("mean", "variance", "weight", "bias")]
+        sums = self._forward_sums
+        if sums is None or not sums.serve(kernels, division, given):
+            sums = _Sums(kernels, division, given, [kernel.own for kernel in kernels], self.own.shape)
+            sums.kept = np.zeros((2, self.channels), np.float32)
+            mean, variance = np.zeros((2, self.channels))
+            results = mean, variance, *given[:2], *sums.kept, np.array([self.momentum], np.float32), self.batch_count
+            first = self.compiled.step("norm_combine", sums.blocks, *results, len(sums.blocks), self.channels)
+            sums.then([first, *(numbers.step(mean, variance, *given[2:]) for numbers in self._all_numbers(kernels))])
+            self._forward_sums = sums
+        sums.run()
+        self.statistics.update(zip(names, sums.kept, strict=True))
+
+    def _all_numbers(self, kernels: list[BatchNormTraining]) -> list[_Numbers]:
+        return list({id(kernel.numbers): kernel.numbers for kernel in (self, *kernels)}.values())
 
     def prepare(self, workspace: Workspace) -> None:
         self._prepare(self.node, workspace)
         self.collect_backward, self.backward = self.add_up, self.go_back
 
     def combine_backward(self, kernels: list[BatchNormTraining], division: Division) -> None:
-        own = np.array([kernel.sums for kernel in kernels]).reshape(len(kernels), 2, self.channels)
-        sums = division.gather_blocks(own)
-        for numbers in {id(kernel.numbers): kernel.numbers for kernel in (self, *kernels)}.values():
-            numbers.use_sums(sums, self.batch_count)
+        sums = self._backward_sums
+        if sums is None or not sums.serve(kernels, division, []):
+            sums = _Sums(kernels, division, [], [kernel.sums for kernel in kernels], self.sums.shape)
+            sums.then([numbers.sums_step(sums.blocks, self.batch_count) for numbers in self._all_numbers(kernels)])
+            self._backward_sums = sums
+        sums.run()
         for i, kernel in enumerate(kernels):  # the first block of all has the whole batch's, the others have nothing
             kernel._store(self.numbers.gradients if i == division.blocks.start == 0 else (0.0, 0.0))
 
