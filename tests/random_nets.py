@@ -51,10 +51,12 @@ class Net(nn.Layer):
 
 
 def activation(choose: Choose) -> Step:
-    name = choose(["relu", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu tanh", "silu", "scale"])
+    names = ["relu", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu tanh", "silu", "scale"]
+    name = choose([*names, "relu6", "hardswish", "elu"])
     functions = {
         "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
         "gelu": F.gelu,
+        "elu": lambda x: F.elu(x, 0.5),
         "gelu tanh": lambda x: F.gelu(x, approximate=True),
         "scale": lambda x: x * 0.5 + 0.25,
     }

@@ -296,6 +296,21 @@ def _silu(writer: Writer, node: Node, inputs: list[str], output: str) -> None:
     writer.add("Mul", [*inputs, writer.add("Sigmoid", inputs)], output)
 
 
+@_writes("relu6")
+def _relu6(writer: Writer, node: Node, inputs: list[str], output: str) -> None:
+    writer.add("Clip", [*inputs, writer.constant(0), writer.constant(6)], output)
+
+
+@_writes("hardswish")
+def _hardswish(writer: Writer, node: Node, inputs: list[str], output: str) -> None:
+    writer.add("HardSwish", inputs, output)
+
+
+@_writes("elu")
+def _elu(writer: Writer, node: Node, inputs: list[str], output: str) -> None:
+    writer.add("Elu", inputs, output, alpha=float(node.attributes["alpha"]))
+
+
 @_writes("softmax", "log_softmax")
 def _softmax(writer: Writer, node: Node, inputs: list[str], output: str) -> None:
     operation = "Softmax" if node.operation == "softmax" else "LogSoftmax"

@@ -140,6 +140,50 @@ class Silu(Unary):
         self.gradient *= s * (1 + self.x * (1 - s))
 
 
+class Relu6(Unary):
+    """min(max(x, 0), 6)."""
+
+    keeps_output = True
+
+    def forward(self) -> None:
+        np.clip(self.x, np.float32(0), np.float32(6), out=self.y)
+
+    def backward(self) -> None:
+        self.gradient *= (self.y > 0) & (self.y < 6)
+
+
+class Hardswish(Unary):
+    """x * min(max(x + 3, 0), 6) / 6."""
+
+    in_place = False
+
+    def _gate(self) -> np.ndarray:
+        return np.clip(self.x + np.float32(3), np.float32(0), np.float32(6)) / np.float32(6)
+
+    def forward(self) -> None:
+        np.multiply(self.x, self._gate(), out=self.y)
+
+    def backward(self) -> None:
+        x = self.x
+        self.gradient *= self._gate() + np.where(np.abs(x) < 3, x / np.float32(6), np.float32(0))
+
+
+class Elu(Unary):
+    """x where it is positive, else alpha * (exp(x) - 1)."""
+
+    in_place = False
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self.alpha = np.float32(node.attributes["alpha"])
+
+    def forward(self) -> None:
+        np.copyto(self.y, np.where(self.x > 0, self.x, self.alpha * np.expm1(np.minimum(self.x, 0))))
+
+    def backward(self) -> None:
+        self.gradient *= np.where(self.x > 0, np.float32(1), self.alpha * np.exp(np.minimum(self.x, 0)))
+
+
 class Affine(Unary):
     """scale * x + bias."""
 

@@ -37,6 +37,9 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "tanh": (),
     "gelu": ("approximate",),  # approximate: by tanh
     "silu": (),
+    "relu6": (),  # min(max(x, 0), 6)
+    "hardswish": (),  # x * min(max(x + 3, 0), 6) / 6
+    "elu": ("alpha",),  # x where it is positive, else alpha * (exp(x) - 1)
     "softmax": ("axis",),  # axes count the batch: 1 is the first axis of a shape
     "log_softmax": ("axis",),
     # per channel: (x - mean) / sqrt(variance + epsilon) * weight + bias; parameters weight, bias, mean, variance.

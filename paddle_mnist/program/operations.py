@@ -172,7 +172,7 @@ def _mean(graph: Translator, op: Operation) -> Tensor:
 # --- activations ------------------------------------------------------------------------------------------------------
 
 
-@translates("relu", "sigmoid", "tanh", "silu")
+@translates("relu", "sigmoid", "tanh", "silu", "relu6", "hardswish")
 def _activation(graph: Translator, op: Operation) -> Tensor:
     return graph.node(op.name.removeprefix("pd_op."), [op.tensor(0)], op.tensor(0).shape)
 
@@ -181,6 +181,12 @@ def _activation(graph: Translator, op: Operation) -> Tensor:
 def _leaky_relu(graph: Translator, op: Operation) -> Tensor:
     x = op.tensor(0)
     return graph.node("leaky_relu", [x], x.shape, slope=float(op.attributes["negative_slope"]))
+
+
+@translates("elu")
+def _elu(graph: Translator, op: Operation) -> Tensor:
+    x = op.tensor(0)
+    return graph.node("elu", [x], x.shape, alpha=float(op.attributes["alpha"]))
 
 
 @translates("gelu")

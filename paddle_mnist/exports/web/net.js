@@ -86,6 +86,9 @@ const OPERATIONS = {
     return (x / 2) * (1 + curve);
   }),
   silu: elementwise((x) => x / (1 + Math.exp(-x))),
+  relu6: elementwise((x) => Math.min(Math.max(x, 0), 6)),
+  hardswish: elementwise((x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6),
+  elu: elementwise((x, { alpha }) => (x > 0 ? x : alpha * Math.expm1(x))),
   softmax: (node, [x], [shape]) => softmax(x, shape, node.attributes.axis - 1),
   log_softmax: (node, [x], [shape]) => softmax(x, shape, node.attributes.axis - 1, true),
   batch_norm(node, [x], [shape], { weight, bias, mean, variance }) {
