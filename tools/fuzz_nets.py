@@ -42,6 +42,8 @@ def main() -> int:
         library.MODULE = "paddle_mnist.fast.compiled.nothing"
     begun, failed = time.monotonic(), 0
     for seed in range(arguments.seed, arguments.seed + arguments.nets):
+        if seed % 100 == 0:
+            print(f"seed {seed} …", flush=True)  # where to look after a crash
         try:
             random_nets.compare(random.Random(seed).choice)
         except Exception as error:
