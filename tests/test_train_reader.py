@@ -22,7 +22,7 @@ def trained(data_file, tmp_path, monkeypatch):
     def train(name):
         folder = tmp_path / name
         folder.mkdir()
-        arguments = ["--data", str(data_file), "--out", str(folder), "--epochs", "1", "--negatives", "24"]
+        arguments = ["--data", str(data_file), "--out", str(folder), "--epochs", "1", "--share", "0.005"]
         monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
         runpy.run_path(str(SCRIPT), run_name="__main__")
         return folder

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 WEIGHTS = Path(__file__).with_name("reader.npz")
-POOLED = (2, 4)  # the convolutions whose results are halved by 2×2 max pooling
+POOLED = (1, 3)  # the convolutions whose results are halved by 2×2 max pooling
 BATCH = 16  # images that go through the net at once: what they need stays in the cache
 
 
