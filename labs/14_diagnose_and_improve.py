@@ -345,7 +345,7 @@ def train_cnn(split, epochs, lr=0.1):
 
 
 whole = len(digits.train.labels) > 10_000
-net, losses = train_cnn(digits.train, lab.budget(2 if whole else 8, 1 if whole else 3))
+net, losses = train_cnn(digits.train, lab.budget(2 if whole else 8, 1 if whole else 2))
 images = np.concatenate([digits.valid.images, digits.eval.images])  # [n, 28, 28]
 labels = np.concatenate([digits.valid.labels, digits.eval.labels])  # [n]
 with paddle.no_grad():
