@@ -26,13 +26,18 @@ from paddle_mnist.splits import Split, Splits
 cpu.tune()  # as every command line does, before anything imports Paddle
 
 
-# Files with the longest tests. They come first, so that several test processes end together.
-LONGEST = ("distributed", "exports_page", "fast_nets", "fuzz_files", "kill", "labs", "play_page", "segment")
+# The files with the longest tests, in two halves: xdist gives the first half of all tests to one of two processes.
+LONGEST = ("play_page", "distributed", "distributed_docs", "kill"), ("labs", "exports_page", "fast_nets", "fuzz_files")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests first; otherwise the order stays."""
-    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONGEST)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each of two test processes begin with long tests, so that both end together."""
+    if hasattr(config, "workerinput"):
+        groups = [[item for item in items if item.path.stem.removeprefix("test_") in names] for names in LONGEST]
+        long = {item.nodeid for group in groups for item in group}
+        rest = [item for item in items if item.nodeid not in long]
+        middle = max(0, len(items) // 2 - len(groups[0]))
+        items[:] = [*groups[0], *rest[:middle], *groups[1], *rest[middle:]]
 
 
 def pytest_collection_finish() -> None:
