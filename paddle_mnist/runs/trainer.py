@@ -57,12 +57,6 @@ class Diverged(UserError):
 
     by_all_workers = True
 
-    def __init__(self, path: Path, error: engine.NotFiniteError) -> None:
-        super().__init__(
-            f"{path}: {error}; the run has diverged and was stopped, its last good checkpoint is kept: train again "
-            "with a smaller --lr, or with --clip-norm 5"
-        )
-
 
 class Member:
     """A worker that trains in step with the others, and writes nothing.
@@ -101,7 +95,10 @@ class Member:
                     on_epoch=self.on_epoch,
                 )
             except engine.NotFiniteError as error:
-                raise Diverged(self.path, error) from None
+                raise Diverged(
+                    f"{self.path}: {error}; the run has diverged and was stopped, its last good checkpoint is kept: "
+                    "train again with a smaller --lr, or with --clip-norm 5"
+                ) from None
 
     def on_step(self, step: engine.Step) -> None:
         """Stop where all workers stop."""
