@@ -8,7 +8,7 @@ pages as a phone would photograph them (``synthetic.phone_page``). A box is foun
 half of their union. A page is read whole if all its lines are there, every digit of them is right and there is none too
 many; it is read for sure if the reader says so. Figures go to ``benchmarks/results/number_reading.json``, and
 ``number_reading.png`` shows the first pages with what was found and read: green where the whole page is right. With 300
-pages it takes a quarter of an hour of one core.
+pages it takes ten minutes of one core.
 """
 
 from __future__ import annotations
