@@ -21,7 +21,6 @@ from paddle_mnist.recipes import AUGMENTATIONS, Strength
 SIZE = 28
 GRID = 5  # elastic bumps along each axis
 CHUNK = 64  # images at a time, so that the arrays between two operations stay in the processor's cache
-DICE = 1 << 16  # random numbers, of which each image takes a stretch
 
 CENTRED = (np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2) / (SIZE / 2)  # the place of each pixel, -1 to 1
 BUMPS = np.exp(-((CENTRED[:, np.newaxis] - np.linspace(-1, 1, GRID, dtype=np.float32)) ** 2) / (2 * 0.3**2))
@@ -44,7 +43,6 @@ class Augmentation:
         rng = np.random.default_rng([seed, epoch, 1])  # loader.shuffled draws from [seed, epoch]
         self.fields = draw_fields(self.strength, rng, n)
         self.thickness = self.strength.thickness * rng.uniform(-0.5, 1, n).astype(np.float32)
-        self.photo = Photo(self.strength, rng, n) if self.strength.photo else None
 
     def __call__(self, images: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Return variants of images [n, 28, 28], 0 to 255, as float32 of the same shape; ``samples`` are integers."""
@@ -57,8 +55,7 @@ class Augmentation:
     def _variants(self, images: np.ndarray, samples: np.ndarray) -> np.ndarray:
         if self.strength.thickness:
             images = thicken(images, self.thickness[samples])
-        images = warp(images, self.fields[samples])
-        return self.photo(images, samples) if self.photo else images
+        return warp(images, self.fields[samples])
 
 
 def uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -137,41 +134,3 @@ def with_neighbours(images: np.ndarray, extreme: np.ufunc) -> np.ndarray:
     for neighbours in (padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]):
         extreme(result, neighbours, out=result)
     return result
-
-
-class Photo:
-    """What a photo does to a digit: other lines, specks, pale ink, blur, contrast and grain; each to some images."""
-
-    def __init__(self, strength: Strength, rng: np.random.Generator, n: int) -> None:
-        self.happens = rng.random((6, n, 1, 1), np.float32) < np.float32(strength.photo)
-        self.amounts = rng.random((6, n, 1, 1), np.float32)
-        self.line = uniform(rng, 2, n, 1, 1)
-        self.dice = rng.random((2, DICE), np.float32)  # one stretch of each is the dice of an image's pixels
-        self.throws = rng.integers(0, DICE - SIZE * SIZE, n)
-
-    def __call__(self, images: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        """Return changed images, float32 [n, 28, 28], 0 to 255."""
-        line, specks, pale, blur, contrast, grain = self.amounts[:, samples] * self.happens[:, samples]
-        throws = self.throws[samples, np.newaxis] + np.arange(SIZE * SIZE)
-        first, second = self.dice[:, throws].reshape(2, *images.shape)
-        images = np.maximum(images * (1 / 255), line * self._lines(samples))
-        images = np.where(first < 0.06 * specks, np.maximum(images, second), images)
-        images *= 1 - pale * second
-        images += blur * (box_blur(box_blur(images)) - images)
-        images /= np.maximum(images.max(axis=(1, 2), keepdims=True), 0.1)
-        images = np.clip(images, 0, 1) ** np.exp(np.where(contrast > 0, 2 * contrast - 1, 0))
-        images += 0.4 * grain * (first + second - 1)
-        return (255 * np.clip(images, 0, 1)).astype(np.float32)
-
-    def _lines(self, samples: np.ndarray) -> np.ndarray:
-        """Return a straight line three pixels wide, in any direction, for each sample."""
-        angle, offset = np.pi * self.line[0, samples], SIZE / 2 * self.line[1, samples]
-        y, x = SIZE / 2 * CENTRED[:, np.newaxis], SIZE / 2 * CENTRED
-        return np.clip(1.5 - np.abs(np.cos(angle) * x + np.sin(angle) * y - offset), 0, 1)
-
-
-def box_blur(images: np.ndarray) -> np.ndarray:
-    """Return the mean of each pixel and its eight neighbours."""
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    return (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9

@@ -31,8 +31,6 @@ class Strength:
         shear: slant, up to so many pixels sideways per pixel of height.
         elastic: standard deviation of the displacement of each bump, in pixels.
         thickness: each edge of a stroke moves out by up to so many pixels, or in by up to half of it.
-        photo: the share of the images that get each of a photo's faults: another line, specks,
-            pale ink, blur, contrast, grain.
     """
 
     shift: float = 0.0
@@ -41,14 +39,12 @@ class Strength:
     shear: float = 0.0
     elastic: float = 0.0
     thickness: float = 0.0
-    photo: float = 0.0
 
 
 AUGMENTATIONS = {
     "none": Strength(),
     "slight": Strength(shift=1, rotation=8, scale=0.08, shear=0.05),
     "strong": Strength(shift=2, rotation=10, scale=0.1, shear=0.1, elastic=0.7, thickness=0.3),
-    "photo": Strength(shift=2, rotation=18, scale=0.25, shear=0.4, elastic=1.2, thickness=1.3, photo=0.2),
 }
 
 MAX_COUNT = 10**9  # a checkpoint's name has up to nine digits
