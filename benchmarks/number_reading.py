@@ -146,7 +146,7 @@ def draw(columns: list[list[SyntheticPage]], predictor: Predictor, path: Path) -
             right = seen.text == page.text
             axes.set_title(seen.text.replace("\n", " / "), color="tab:green" if right else "tab:red", fontsize=9)
             axes.set_axis_off()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=60)
 
 
 def match(true, found) -> list[tuple[int, int]]:

@@ -21,8 +21,7 @@ from paddle_mnist.metrics import Metrics, measure
 from paddle_mnist.recipes import Settings
 from paddle_mnist.splits import Split
 
-# Digits per batch when measuring. The results do not depend on it.
-EVAL_BATCH = 500
+EVAL_BATCH = 500  # digits per batch when measuring; the results do not depend on it
 
 
 class Learner(Protocol):
@@ -173,6 +172,7 @@ def train_epoch(learner: Learner, train: Split, settings: Settings, progress: Pr
     per_epoch = steps_per_epoch(train, settings)
     first = progress.epoch * per_epoch
     learner.step = first + progress.batch
+    learner.lr = settings.lr_at(max(0, learner.step - 1), per_epoch)  # of the last step, where no batch is left
     for images, labels in epoch_batches(train, settings, progress, learner.rows if learner.team.size > 1 else None):
         learner.lr = settings.lr_at(first + progress.batch, per_epoch)
         began = time.perf_counter()

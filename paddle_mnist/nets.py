@@ -10,7 +10,7 @@ import itertools
 
 import paddle
 import paddle.nn.functional as F
-from paddle.nn import AdaptiveAvgPool2D, BatchNorm2D, Conv2D, Flatten, Linear, MaxPool2D, ReLU, Sequential
+from paddle.nn import AdaptiveAvgPool2D, BatchNorm2D, Conv2D, Flatten, Layer, Linear, MaxPool2D, ReLU, Sequential
 
 
 class FC(paddle.nn.Layer):
@@ -78,9 +78,7 @@ class MLP(paddle.nn.Layer):
         return self.fc2(x)
 
 
-def conv_block(
-    channels: int, outputs: int, kernel: int = 3, padding: int = 1, pool: bool = False
-) -> list[paddle.nn.Layer]:
+def conv_block(channels: int, outputs: int, kernel: int = 3, padding: int = 1, pool: bool = False) -> list[Layer]:
     """Return a convolution, 2×2 max pooling if asked for, batch norm and ReLU, as a list of layers.
 
     Pooling comes first, because it leaves a quarter of the values to normalize.

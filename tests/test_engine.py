@@ -87,13 +87,22 @@ def test_fit_resumes_augmentation_and_one_cycle_schedule_exactly(splits):
             self.rates.append(self.lr)
             return 1.0
 
-    settings = settings_for("fc", epochs=3, schedule="one-cycle", augment="photo")
+    settings = settings_for("fc", epochs=3, schedule="one-cycle", augment="strong")
     whole, rest = Watching(), Watching()
     engine.fit(whole, splits.train, splits.valid, settings)
     engine.fit(rest, splits.train, splits.valid, settings, Progress(epoch=1, batch=2, loss_sum=200.0, samples=200))
     assert all(np.array_equal(a, b) for a, b in zip(rest.seen, whole.seen[5:], strict=True))
     assert rest.rates == whole.rates[5:]
     assert not np.array_equal(np.sort(whole.seen[0], axis=0), np.sort(whole.seen[3], axis=0))
+
+
+@pytest.mark.parametrize("batch", [0, 2, 3])
+def test_fit_records_the_same_rates_wherever_it_resumes(splits, batch):
+    settings = settings_for("fc", epochs=3, lr_decay=0.5)
+    history = engine.fit(Counting(), splits.train, splits.valid, settings)
+    progress = Progress(epoch=1, batch=batch, loss_sum=100.0 * batch, samples=min(100 * batch, 230))
+    left = engine.fit(Counting(), splits.train, splits.valid, settings, progress)
+    assert [record["lr"] for record in left] == [record["lr"] for record in history[1:]]
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
