@@ -71,6 +71,13 @@ def test_find_cuts_loses_no_ink_and_leaves_high_parts():
     assert len({(left.y.tobytes(), left.x.tobytes()) for _, left, _ in cuts}) == len(cuts)
 
 
+def test_find_cuts_finds_cuts_through_lines_one_pixel_thin():
+    """Reduced to 40 rows, no pixel of such a component is filled by half."""
+    thin = drawn((100, 10, 101, 190), (220, 10, 221, 190), (100, 97, 221, 98))
+    cuts = find_cuts(thin, 0.0, 180)
+    assert cuts and all(len(cut.left.x) + len(cut.right.x) == len(thin.x) for cut in cuts)
+
+
 def test_find_cuts_leaves_narrow_components():
     assert find_cuts(drawn((100, 50, 140, 150)), 0.0, 100) == []
 

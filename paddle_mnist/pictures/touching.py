@@ -182,9 +182,11 @@ def find_cuts(component: Component, slant: float, height: float, limit: int = MA
     outside = []
     for lean in LEANS:
         upright = np.asarray(columns - pad + (slant + lean) * rows)
-        inked = upright[ink > 0.5]
+        inked = upright[ink > ink.max() / 2]  # thin strokes never fill a pixel of the reduced component
         places = np.arange(inked.min() + 0.1 * unit, inked.max() - 0.1 * unit, STEP * unit)
         outside += [np.abs(upright - place) > band * unit for band in BANDS for place in places]
+    if not outside:
+        return []
     paths, costs = _cheapest_paths(ink + 0.01 + OUTSIDE * np.array(outside))
     left, top, _, _ = component.box
     y, x = (component.y - top) // factor, (component.x - left) / factor + pad
