@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from paddle_mnist.recipes import settings_for
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 from paddle_mnist.runs.session import RunOptions, resume, train
+from paddle_mnist.runs.trainer import listening
 from paddle_mnist.sources import mnist_json
 
 TOOLS = Path(__file__).parents[1] / "tools"
@@ -463,3 +465,17 @@ def test_nodes_that_lose_each_other_stop_and_the_run_resumes_alone(
         assert not launcher.workers(), "processes are left"
     resume("run", quiet=True)
     np.testing.assert_equal(reproducible_state("run"), reproducible_state("whole"))
+
+
+def test_a_worker_that_has_stopped_ignores_repeated_signals():
+    """Paddle's launcher sends SIGTERM up to three times; the default action would end the worker without a word."""
+    workers = SimpleNamespace(stop=0, size=2, request_stop=lambda number: setattr(workers, "stop", number))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with listening(workers):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert workers.stop == signal.SIGTERM
+        assert [signal.getsignal(number) for number in before] == [signal.SIG_IGN, signal.SIG_IGN]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

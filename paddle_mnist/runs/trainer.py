@@ -261,8 +261,11 @@ def listening(workers: Workers) -> Iterator[None]:
     try:
         yield
     finally:
+        # The launcher sends SIGTERM up to three times, 0.2 s apart: a late one must not end a worker that has stopped
+        # before it has said so.
+        stopped = workers.stop and workers.size > 1
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stopped else handler)
 
 
 def warnings_for(record: dict[str, Any], valid_losses: list[float], best_epoch: int) -> list[str]:
