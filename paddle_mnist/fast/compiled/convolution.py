@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from paddle_mnist.fast.arrays import aligned, aligned_at
-from paddle_mnist.fast.compiled.library import Library, Step, library, loaded
+from paddle_mnist.fast.compiled.library import Library, library, loaded
 from paddle_mnist.fast.compiled.pooling import halves, kind_of_result
+from paddle_mnist.fast.compiled.weights import PackedWeights
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
@@ -133,11 +134,11 @@ class Convolution(Kernel):
         )
 
 
-class _Weights:
+class _Weights(PackedWeights):
     """A convolution's weights in the orders that the kernels want, once for all blocks."""
 
     def __init__(self, node: Node, workspace: Workspace, sizes: _Geometry) -> None:
-        self.values, self.names = workspace.plan.values, node.parameters
+        super().__init__(node, workspace)
         outputs, channels, kernel = sizes.outputs, sizes.channels, (sizes.kh, sizes.kw)
         self.weight = aligned(outputs, channels, *kernel)
         packed = aligned(sizes.rows, channels, *kernel)
@@ -146,7 +147,7 @@ class _Weights:
         self.bias, self.arrays = bias[:outputs], (packed, turned, bias)
         compiled = loaded()
         order = (outputs, channels, *kernel)
-        self.steps: list[Step] = [compiled.step("conv_pack", self.weight, packed, *order, 0)]
+        self.steps = [compiled.step("conv_pack", self.weight, packed, *order, 0)]
         if workspace.needs_gradient(node.inputs[0]):
             self.steps.append(compiled.step("conv_pack", self.weight, turned, *order, 1))
 
@@ -154,11 +155,3 @@ class _Weights:
     def of(cls, node: Node, workspace: Workspace, sizes: _Geometry) -> _Weights:
         """Return those of a node, made when the first block asks for them."""
         return workspace.plan.shared((node.name, "weights"), lambda: cls(node, workspace, sizes))
-
-    def load(self) -> None:
-        """Take over new values."""
-        np.copyto(self.weight, self.values[self.names["weight"]].reshape(self.weight.shape))
-        if "bias" in self.names:
-            np.copyto(self.bias, self.values[self.names["bias"]].reshape(-1))
-        for step in self.steps:
-            step()

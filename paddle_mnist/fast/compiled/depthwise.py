@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.compiled.library import library, loaded
+from paddle_mnist.fast.compiled.weights import PackedWeights
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
@@ -49,18 +48,12 @@ class Convolution(Kernel):
         return self.steps
 
 
-class _Weights:
+class _Weights(PackedWeights):
     """A convolution's weights with channels last, once for all blocks."""
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
-        self.values, self.names = workspace.plan.values, node.parameters
+        super().__init__(node, workspace)
         channels, _, *kernel = shape = workspace.plan.graph.parameters[self.names["weight"]]
         self.weight, self.packed, self.bias = aligned(*shape), aligned(*kernel, channels), aligned(channels)
-        self.pack = loaded().step("depthwise_pack", self.weight, self.packed, channels, self.packed.size // channels)
-
-    def load(self) -> None:
-        """Take over new values."""
-        np.copyto(self.weight, self.values[self.names["weight"]].reshape(self.weight.shape))
-        if "bias" in self.names:
-            np.copyto(self.bias, self.values[self.names["bias"]].reshape(-1))
-        self.pack()
+        count = self.packed.size // channels
+        self.steps = [loaded().step("depthwise_pack", self.weight, self.packed, channels, count)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from paddle_mnist.fast.arrays import aligned, split
 from paddle_mnist.fast.compiled.library import Step, library, loaded
+from paddle_mnist.fast.compiled.weights import PackedWeights
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
@@ -96,11 +97,11 @@ class Convolution(Kernel):
         return self.steps
 
 
-class _Weights:
+class _Weights(PackedWeights):
     """A convolution's transformed weights, once for all blocks."""
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
-        self.values, self.names = workspace.plan.values, node.parameters
+        super().__init__(node, workspace)
         outputs, channels, *_ = shape = workspace.plan.graph.parameters[self.names["weight"]]
         self.weight, self.bias, self.zeros = aligned(*shape), aligned(outputs), aligned(channels)
         self.u, self.turned = aligned(16, channels, outputs), aligned(16, outputs, channels)
@@ -108,14 +109,6 @@ class _Weights:
         self.steps = [step("winograd_pack", self.weight, self.u, outputs, channels, 0)]
         if workspace.needs_gradient(node.inputs[0]):
             self.steps.append(step("winograd_pack", self.weight, self.turned, outputs, channels, 1))
-
-    def load(self) -> None:
-        """Take over new values."""
-        np.copyto(self.weight, self.values[self.names["weight"]].reshape(self.weight.shape))
-        if "bias" in self.names:
-            np.copyto(self.bias, self.values[self.names["bias"]].reshape(-1))
-        for step in self.steps:
-            step()
 
 
 def gradient_in_order(gradient: np.ndarray, shape: tuple[int, ...], result: np.ndarray) -> np.ndarray:
