@@ -6,7 +6,8 @@
 A server of its own, in a temporary folder, trains the classifying CNN on the sample three times: alone,
 with open pages, alone. Each page holds a stream of events that follows the training, and asks once a second for every
 net's answer to a digit. The pages run on the same machine, as simple as they can be; browsers would run on
-others. The training's speed is the sum of its own epochs' seconds. A bare process beside them wakes every 10 ms and
+others. The training's speed is the sum of its own epochs' seconds. The processor time of the server and of the pages
+shows what they cost on a machine that is not idle, too. A bare process beside them wakes every 10 ms and
 notes how late it was: where that is more than a few milliseconds, something else used the machine, and the answers
 were late with it. Figures go to ``benchmarks/results/play.json``.
 """
@@ -125,13 +126,24 @@ async def training(port: int, epochs: int, pages: int, digit: bytes) -> tuple[fl
     return sum(seconds[1:]), delays, events[0]  # the first epoch comes before the pages
 
 
-async def measure(port: int, epochs: int, pages: int, digit: bytes) -> dict:
-    """Train alone, with pages, and alone."""
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a process has taken."""
+    with open(f"/proc/{process}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(server: int, port: int, epochs: int, pages: int, digit: bytes) -> dict:
+    """Train alone, with pages, and alone, at the server of a process and a port."""
     await training(port, 1, 0, digit)  # gives the pages a net that answers
     before, _, _ = await training(port, epochs, 0, digit)
     late: list[float] = []
+    taken = {name: -processor_seconds(process) for name, process in (("server", server), ("pages", os.getpid()))}
+    begun = time.perf_counter()
     with waking(late):
         busy, delays, events = await training(port, epochs, pages, digit)
+    for name, process in (("server", server), ("pages", os.getpid())):
+        taken[name] = (taken[name] + processor_seconds(process)) / (time.perf_counter() - begun)
     after, _, _ = await training(port, epochs, 0, digit)
     ordered, late = sorted(1000 * delay for delay in delays), sorted(1000 * delay for delay in late)
     return {
@@ -144,6 +156,8 @@ async def measure(port: int, epochs: int, pages: int, digit: bytes) -> dict:
         "over_limit": sum(delay > LIMIT_MS for delay in ordered),
         "bare_p95_ms": late[int(0.95 * len(late))],
         "bare_max_ms": late[-1],
+        "server_cores": taken["server"],
+        "pages_cores": taken["pages"],
         "training_alone_s": [before, after],
         "training_with_pages_s": busy,
         "speed": statistics.mean([before, after]) / busy,
@@ -166,7 +180,7 @@ def main() -> None:
             address = server.stdout.readline()
             port = int(address.split(":")[2].split("/")[0])
             digit = bytes(28 * 8) + bytes([0] * 12 + [255] * 4 + [0] * 12) * 12 + bytes(28 * 8)
-            figures = asyncio.run(measure(port, args.epochs, args.pages, digit))
+            figures = asyncio.run(measure(server.pid, port, args.epochs, args.pages, digit))
         finally:
             server.send_signal(signal.SIGINT)
             server.wait()
@@ -179,6 +193,7 @@ def main() -> None:
         f"a bare process woke {figures['bare_p95_ms']:.1f} ms late (95 %), {figures['bare_max_ms']:.1f} ms at most"
         + (": the machine was disturbed, repeat this when it is idle" if disturbed else "")
     )
+    print(f"the server takes {figures['server_cores']:.2f} of a core, the pages {figures['pages_cores']:.2f}")
     print(f"the training runs at {figures['speed']:.2f} of its speed alone (wanted: {LEAST_SPEED})")
     print(save("play", {"machine": before, **figures}))
 

@@ -74,7 +74,9 @@ def _convolved(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     n, height, width, channels = x.shape
     filters, _, size, _ = weight.shape
     half = size // 2
-    around = np.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    # np.pad would take as long as the product.
+    around = np.zeros((n, height + 2 * half, width + 2 * half, channels), np.float32)
+    around[:, half : half + height, half : half + width] = x
     columns = np.stack([around[:, :, column : column + width] for column in range(size)], axis=3)
     result = np.zeros((n, height * width, filters), np.float32)
     for row in range(size):

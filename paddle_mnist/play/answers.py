@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("digit", "number", "prepared")
 SIDE = 28  # pixels of a prepared digit
 TOGETHER = 64  # digits that nets are asked about at once
+REST = 0.02  # seconds from one round of answers to the next: so long drawings gather, and a training has the machine
 NO_DIGIT = "?"  # stands in text for what is no digit
 
 
@@ -160,6 +163,11 @@ class Answers:
         self.nets, self.worker = nets, worker
         self._lock = threading.Lock()
         self._waiting: list[Question] = []
+        self._ended = -REST  # when the last round of answers ended
+
+    async def turn(self) -> None:
+        """Wait until the nets have rested; a drawing that comes alone does not wait."""
+        await asyncio.sleep(max(0.0, self._ended + REST - time.monotonic()))
 
     def ask(self, models: list[Model], which: str, found: Found) -> Future[list[dict[str, Any]]]:
         """Return what each model will answer.
@@ -188,6 +196,7 @@ class Answers:
             else:
                 for question, answer in zip(questions, answers, strict=True):
                     question.answers.set_result(answer)
+        self._ended = time.monotonic()
 
     def _take(self) -> list[Question]:
         """Take questions off the list, the oldest first: as many as have ``TOGETHER`` digits, or one."""

@@ -7,7 +7,8 @@ runs, weights or states. A page is told what it has not seen yet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from paddle_mnist.play.replies import RefusedError, to_json
 from paddle_mnist.play.training import Trainings
 from paddle_mnist.runs.history import Tail, thinned
 
-PAUSE = 0.15  # seconds between two looks at the disk
+PAUSE = 0.3  # seconds between two looks at the disk
 HEARTBEAT = 10.0  # seconds of silence after which a comment is sent
 MAX_WAITING = 500  # events that a page has not taken yet; a page that is slower is cut off, and connects again
 MAX_WATCHED = 8  # runs that one page follows
@@ -30,10 +31,17 @@ class Subscriber:
     Attributes:
         watched: the ids of the runs that it follows.
         waiting: encoded events that it has not taken yet; ``None`` ends the stream.
+        told: when the last one came.
     """
 
     watched: frozenset[str]
     waiting: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    told: float = field(default_factory=time.monotonic)
+
+    def put(self, one: bytes | None) -> None:
+        """Add an event; call it in the server's own thread."""
+        self.waiting.put_nowait(one)
+        self.told = time.monotonic()
 
 
 class Watched:
@@ -113,15 +121,18 @@ class Hub:
         if training != self._training:
             self._training = training
             for_all.append(event("training", training))
+        pages = list(self.subscribers)
         for one in for_all:
-            self._tell(loop, one, None)
-        wanted = {model_id for subscriber in list(self.subscribers) for model_id in subscriber.watched}
+            self._tell(loop, one, pages)
+        wanted = {model_id for page in pages for model_id in page.watched}
         self._watched = {model_id: watched for model_id, watched in self._watched.items() if model_id in wanted}
         messages = {plan.name: plan.message for plan in self.trainings.planned()}
         for model_id, watched in self._watched.items():
             model = models.get(model_id)
             for one in watched.news(model, messages.get(model.described["name"])) if model else []:
-                self._tell(loop, one, model_id)
+                self._tell(loop, one, [page for page in pages if model_id in page.watched])
+        silent = time.monotonic() - HEARTBEAT
+        self._tell(loop, b": still here\n\n", [page for page in pages if page.told < silent])
 
     def subscribe(self, loop: asyncio.AbstractEventLoop, ids: list[str]) -> Subscriber:
         """Return a new page's place among those that are told, with all that there is to tell already.
@@ -142,7 +153,7 @@ class Hub:
                 self._watched[model_id].news(model, messages.get(model.described["name"]))
             first += self._watched[model_id].everything()
         for one in first:
-            subscriber.waiting.put_nowait(one)
+            subscriber.put(one)
         self.subscribers.add(subscriber)
         return subscriber
 
@@ -150,13 +161,7 @@ class Hub:
         """Yield the events of a page until it is told that the server stops."""
         try:
             yield b"retry: 1000\n\n"
-            while True:
-                try:
-                    one = await asyncio.wait_for(subscriber.waiting.get(), HEARTBEAT)
-                except asyncio.TimeoutError:
-                    one = b": still here\n\n"
-                if one is None:
-                    return
+            while (one := await subscriber.waiting.get()) is not None:
                 yield one
         finally:
             self.subscribers.discard(subscriber)
@@ -164,19 +169,18 @@ class Hub:
     def close(self) -> None:
         """End all streams; call it in the server's own thread."""
         for subscriber in list(self.subscribers):
-            subscriber.waiting.put_nowait(None)
+            subscriber.put(None)
 
-    def _tell(self, loop: asyncio.AbstractEventLoop, one: bytes, model_id: str | None) -> None:
-        told = [page for page in list(self.subscribers) if model_id is None or model_id in page.watched]
-
+    def _tell(self, loop: asyncio.AbstractEventLoop, one: bytes, pages: Collection[Subscriber]) -> None:
         def put() -> None:
-            for subscriber in told:
-                slow = subscriber.waiting.qsize() > MAX_WAITING
+            for page in pages:
+                slow = page.waiting.qsize() > MAX_WAITING
                 if slow:
-                    self.subscribers.discard(subscriber)
-                subscriber.waiting.put_nowait(None if slow else one)
+                    self.subscribers.discard(page)
+                page.put(None if slow else one)
 
-        loop.call_soon_threadsafe(put)
+        if pages:
+            loop.call_soon_threadsafe(put)
 
 
 def event(name: str, data: Any) -> bytes:

@@ -105,6 +105,7 @@ class Playground:
         else:
             models = [_known(listed, model_id) for model_id in chosen]
         found = await self._found(request, kind)
+        await self.answers.turn()
         answers = await asyncio.wrap_future(self.answers.ask(models, which, found)) if len(found.images) else []
         return Json(
             {
