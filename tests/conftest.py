@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -26,18 +27,21 @@ from paddle_mnist.splits import Split, Splits
 cpu.tune()  # as every command line does, before anything imports Paddle
 
 
-# The files with the longest tests, in two halves: xdist gives the first half of all tests to one of two processes.
-LONGEST = ("play_page", "distributed", "distributed_docs", "kill"), ("labs", "exports_page", "fast_nets", "fuzz_files")
+# The files with the longest tests, the longest first.
+LONGEST = ("labs", "distributed", "play_page", "distributed_docs", "fast_nets", "exports_page", "kill", "fuzz_files")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let each of two test processes begin with long tests, so that both end together."""
-    if hasattr(config, "workerinput"):
-        groups = [[item for item in items if item.path.stem.removeprefix("test_") in names] for names in LONGEST]
-        long = {item.nodeid for group in groups for item in group}
-        rest = [item for item in items if item.nodeid not in long]
-        middle = max(0, len(items) // 2 - len(groups[0]))
-        items[:] = [*groups[0], *rest[:middle], *groups[1], *rest[middle:]]
+    """Let each test process begin with long tests, so that all end together: xdist deals them equal parts in turn."""
+    processes = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    if processes == 1:
+        return
+    of_file = {name: [item for item in items if item.path.stem == f"test_{name}"] for name in LONGEST}
+    parts = [[item for name in LONGEST[number::processes] for item in of_file[name]] for number in range(processes)]
+    others = iter([item for item in items if item.path.stem.removeprefix("test_") not in LONGEST])
+    each = len(items) // processes
+    filled = [[*part, *itertools.islice(others, max(0, each - len(part)))] for part in parts]
+    items[:] = [item for part in filled for item in part] + list(others)
 
 
 def pytest_collection_finish() -> None:
