@@ -17,6 +17,7 @@ from paddle_mnist import cpu
 from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, Team
 from paddle_mnist.fast import blas, dropout, threads
 from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.compiled import wide
 from paddle_mnist.fast.compiled.library import Steps
 from paddle_mnist.fast.plan import Plan
 from paddle_mnist.fast.products import Gradient, Product
@@ -98,12 +99,16 @@ class Runner:
 
     def _computed(self, product: Product) -> np.ndarray:
         result, tiles = np.empty(product.shape, np.float32), product.tiles()
+        lists = product.into(result) if isinstance(product, wide.Product) else []
 
         def work(_: int, i: int) -> None:
             product.compute(tiles[i], result[tiles[i]])
 
         with self.working(len(product.inputs)):
-            self.do(work, len(tiles))
+            if lists:
+                self.do_steps(lists)
+            else:
+                self.do(work, len(tiles))
         return result
 
     @contextlib.contextmanager
@@ -124,6 +129,11 @@ class Runner:
         """Do work for every item, by the threads that are held ready."""
         assert self._crew is not None
         self._crew.do(work, items)
+
+    def do_steps(self, lists: Sequence[Steps]) -> None:
+        """Do lists of compiled steps, by the threads that are held ready."""
+        assert self._crew is not None
+        self._crew.do_steps(lists)
 
     def division(self, n: int, team: Team) -> Division:
         """Return how a batch of ``n`` images is divided for training."""
@@ -172,9 +182,11 @@ class Runner:
 
         def start(workspace: Workspace, i: int) -> None:
             workspace.load()
-            np.copyto(workspace.images, images[pieces[i]])
+            workspace.take(images[pieces[i]])
             if rows:
-                workspace.rows = {name: (x[pieces[i]], gradient[pieces[i]]) for name, (x, gradient) in rows.items()}
+                workspace.store_rows(
+                    {name: (x[pieces[i]], gradient[pieces[i]]) for name, (x, gradient) in rows.items()}
+                )
             if workspace.masks:
                 dropout.fill(workspace.masks, self.plan.dropouts, (*seed, i))
 
@@ -204,7 +216,7 @@ class Runner:
         if len(pieces) == 1:
             workspace = self._workspaces(pieces[0].stop, train, 1)[0]
             self._forget(1)
-            workspace.do = self.do
+            workspace.do, workspace.do_steps = self.do, self.do_steps
             self._through(workspace, 0, train, start, turn)
             sums.add((0, 1), workspace.flat)
             return sums

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from paddle_mnist.fast import convolution, dense, elementwise, normalization, shapes
 from paddle_mnist.fast.compiled import convolution as compiled_convolution
 from paddle_mnist.fast.compiled import dense as compiled_dense
-from paddle_mnist.fast.compiled import depthwise, winograd
+from paddle_mnist.fast.compiled import depthwise, wide, winograd
 from paddle_mnist.fast.compiled import elementwise as compiled_elementwise
 from paddle_mnist.fast.compiled import normalization as compiled_normalization
 from paddle_mnist.fast.compiled import pooling as compiled_pooling
@@ -92,6 +92,8 @@ def _compiled(node: Node, plan: Decisions) -> Builder | None:
         return compiled_convolution.Convolution
     if node.operation == "linear" and compiled_dense.suits(node, plan):
         return compiled_dense.Linear
+    if node.operation == "linear" and wide.suits(node, plan):
+        return wide.linear
     if node.operation == "max_pool" and compiled_pooling.halves(node, plan):
         return compiled_pooling.MaxPool
     if node.operation == "average_pool" and convolution.is_global(node, plan):

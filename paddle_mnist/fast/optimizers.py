@@ -15,10 +15,11 @@ import numpy as np
 import paddle
 
 from paddle_mnist.fast import paddle_private
-from paddle_mnist.fast.arrays import TensorMemory, aligned
-from paddle_mnist.fast.compiled.library import Library, Step, Steps, library
+from paddle_mnist.fast.arrays import TensorMemory
+from paddle_mnist.fast.compiled import wide
+from paddle_mnist.fast.compiled.library import Library, Steps, library
 from paddle_mnist.fast.paddle_private import OptimizerState
-from paddle_mnist.fast.products import Gradient, Product, Tile
+from paddle_mnist.fast.products import Gradient
 from paddle_mnist.fast.threads import Work
 
 
@@ -30,6 +31,9 @@ class Helper(Protocol):
 
     def do(self, work: Work, items: int) -> None:
         """Do work for every item."""
+
+    def do_steps(self, lists: Sequence[Steps]) -> None:
+        """Do lists of compiled steps."""
 
 
 # Takes the parameters' memory, their gradients, which it may change, and who helps.
@@ -85,7 +89,7 @@ class _Sgd:
 class _Direct:
     """A step in one compiled pass over each parameter.
 
-    Where a gradient is a product and is not clipped, each tile of it is used as soon as it is computed.
+    Where a gradient is a product and is not clipped, each row of it is used as soon as it is computed.
     """
 
     def __init__(
@@ -101,8 +105,8 @@ class _Direct:
         self.numbers = np.array([0, 1, state.decay, *state.rule.numbers], np.float32)
         self._memory: TensorMemory | None = None
         self._arrays: Sequence[object] = []
-        self._steps: Steps | None = None
-        self._tiles: list[_Tile] = []
+        self._lists: list[Steps] = []  # for threads to share
+        self._after: list[Steps] = []
 
     def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], helper: Helper) -> None:
         kept = paddle_private.accumulators(self.optimizer, self.rule.state, self.tensors)
@@ -117,69 +121,27 @@ class _Direct:
         if len(arrays) != len(self._arrays) or any(map(operator.is_not, arrays, self._arrays)):
             self._arrays = arrays
             self._prepare(parameters, gradients, state)
-        helper.do(lambda thread, item: self._tiles[item](thread), len(self._tiles))
-        if self._steps is not None:
-            self._steps()
+        helper.do_steps(self._lists)
+        for steps in self._after:
+            steps()
 
     def _prepare(
         self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], state: Sequence[np.ndarray]
     ) -> None:
-        width, steps, scratch = len(self.rule.state), [], _Scratch()
-        self._tiles = []
+        width, small, after = len(self.rule.state), [], []
+        self._lists = []
         for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
             own = state[i * width : (i + 1) * width]
-            if isinstance(gradient, Product):
-                for tile in gradient.tiles():
-                    self._tiles.append(_Tile(gradient, tile, scratch, self._tiled(parameter, tile, own)))
+            if isinstance(gradient, wide.Product):
+                self._lists += gradient.update(self.rule.kernel, parameter, self.numbers, own)
             else:
-                steps.append(
-                    self.compiled.step(self.rule.kernel, parameter, gradient, parameter.size, self.numbers, *own)
-                )
+                assert isinstance(gradient, np.ndarray)
+                arguments = parameter, gradient, parameter.size, self.numbers, *own
+                small.append(self.compiled.step(self.rule.kernel, *arguments))
             if self.rule.after:
-                steps.append(self.compiled.step(self.rule.after, self.numbers, *own))
-        self._steps = Steps(steps) if steps else None
-
-    def _tiled(self, parameter: np.ndarray, tile: Tile, state: Sequence[np.ndarray]) -> Callable[[np.ndarray], Step]:
-        """Return what makes the step for a tile of a parameter, given that of the gradient."""
-        arrays = [array[tile] if array.ndim == 2 else array for array in (parameter, *state)]
-
-        def make(gradient: np.ndarray) -> Step:
-            rest = arrays[0].shape[1], self.numbers, *arrays[1:]
-            return self.compiled.step_by_rows(self.rule.kernel, arrays[0], gradient, *rest)
-
-        return make
-
-
-class _Scratch:
-    """An array for each thread."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[int, np.ndarray] = {}
-
-    def of(self, thread: int, size: int) -> np.ndarray:
-        """Return the thread's array of at least this size."""
-        if thread not in self._arrays or len(self._arrays[thread]) < size:
-            self._arrays[thread] = aligned(size)
-        return self._arrays[thread]
-
-
-class _Tile:
-    """The step of a tile of a parameter, straight from the factors of its gradient."""
-
-    def __init__(self, product: Product, tile: Tile, scratch: _Scratch, make: Callable[[np.ndarray], Step]) -> None:
-        self.product, self.tile, self.scratch, self.make = product, tile, scratch, make
-        self.shape = tuple(edge.stop - edge.start for edge in tile)
-        self._made: dict[int, tuple[np.ndarray, Step]] = {}
-
-    def __call__(self, thread: int) -> None:
-        """Do it on this thread."""
-        if thread not in self._made:
-            size = math.prod(self.shape)
-            gradient = self.scratch.of(thread, size)[:size].reshape(self.shape)
-            self._made[thread] = gradient, self.make(gradient)
-        gradient, step = self._made[thread]
-        self.product.compute(self.tile, gradient)
-        step()
+                after.append(self.compiled.step(self.rule.after, self.numbers, *own))
+        self._lists += [Steps(small)] if small else []
+        self._after = [Steps(after)] if after else []
 
 
 def clip(how: object, gradients: Sequence[np.ndarray]) -> np.float32:

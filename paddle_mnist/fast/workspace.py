@@ -11,7 +11,7 @@ they are. An array of values or of gradients is shared by two tensors where that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned, split
-from paddle_mnist.fast.compiled.library import library, merged
+from paddle_mnist.fast.compiled.library import Step, Steps, library, merged
 from paddle_mnist.fast.onednn import Library, Primitives
 from paddle_mnist.fast.products import Product
 from paddle_mnist.fast.threads import Work
@@ -148,14 +148,14 @@ class Workspace:
         train: whether the way back is needed.
 
     Attributes:
-        images: [n, ...], to be filled before ``forward``.
+        images: [n, ...], to be given by ``take`` before ``forward``.
         outputs: [n, ...], the net's result.
         output_gradient: its gradient, to be filled before the way back.
         flat: the gradients of the parameters in ``plan.block_sizes``, one after the other.
         rows: by the names in ``plan.whole_batch``, where the way back has to store the layer's input and the gradient
-            of its result, for these images; to be set before.
+            of its result, for these images; to be given by ``store_rows`` before.
         products: by the names in ``plan.sliced``, the weights' gradients after the way back.
-        do: does work for every item, by several threads where it is set to that.
+        do, do_steps: do work for every item, or lists of compiled steps, by several threads where set to that.
         forward, backward: phases.
         masks: by the dropout nodes' names, arrays to be filled with 0 and the factor of what is kept.
     """
@@ -169,7 +169,10 @@ class Workspace:
         self.rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.products: dict[str, Product] = {}
         self.do: Callable[[Work, int], None] = _one_after_the_other
+        self.do_steps: Callable[[Sequence[Steps]], None] = _in_order
         self.masks: dict[str, np.ndarray] = {}
+        self._readers: dict[str, Callable[[np.ndarray], None]] = {}
+        self._row_copies: dict[str, Sequence[Step]] = {}
         self.done_before: set[str] = set()  # nodes that the kernel of their input computes too
         shape = plan.graph.input_shape
         images = self.array(shape)
@@ -196,6 +199,33 @@ class Workspace:
         for phase in [*self.forward, *self.backward]:
             phase.calls = merged(phase.calls)
         self._version = -1
+        self._images_in_place = self._are_images_read_in_place()
+
+    def _are_images_read_in_place(self) -> bool:
+        """Whether all that reads the images can read them anywhere, be it as rows."""
+        names = {IMAGES}
+        for kernel in self.kernels:
+            node = kernel.node
+            if node.inputs[0] in names and node.name not in self._readers:
+                if node.operation != "reshape" or kernel.forward_calls() or node.name == self.plan.graph.output:
+                    return False
+                names.add(node.name)
+        return not any(names & set(kernel.node.inputs[1:]) for kernel in self.kernels)
+
+    def take(self, images: np.ndarray) -> None:
+        """Read images [n, ...] on the next pass; they must stay as they are until its end."""
+        if self._images_in_place and images.flags.c_contiguous:
+            for read in self._readers.values():
+                read(images)
+        else:
+            np.copyto(self.images, images)
+
+    def store_rows(self, rows: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Set ``rows``."""
+        self.rows = rows
+        for name, copies in self._row_copies.items():
+            for step, array in zip(copies, rows[name], strict=True):
+                step.move(1, array)
 
     def _wait(self, phases: list[Phase], collect: Callable[[], None], kernel: BatchKernel) -> None:
         phases[-1].calls.append(collect)
@@ -282,6 +312,15 @@ class Workspace:
         """Let nobody overwrite a tensor, since its kernel reads it on the way back."""
         self._tensors[name].kept = self.train
 
+    def reads(self, node: Node, read: Callable[[np.ndarray], None]) -> None:
+        """Call ``read`` with the images where the node's kernel can read them anywhere, instead of from ``value``."""
+        if self.value(node.inputs[0]).base is self._tensors[IMAGES].value.base:
+            self._readers[node.name] = read
+
+    def stores_rows(self, name: str, copies: Sequence[Step]) -> None:
+        """Let two steps copy, to their second argument, what ``rows`` has to receive for a weight."""
+        self._row_copies[name] = copies
+
     def output_gradient_of(self, node: Node) -> Any:
         """Return the gradient of the node's value, which its kernel may change."""
         return self._tensors[node.name].gradient
@@ -326,6 +365,11 @@ class Workspace:
 def _one_after_the_other(work: Work, items: int) -> None:
     for item in range(items):
         work(0, item)
+
+
+def _in_order(lists: Sequence[Steps]) -> None:
+    for steps in lists:
+        steps()
 
 
 def stored_shape(n: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -31,6 +31,14 @@ class Linear(Kernel):
         rows = workspace.scratch(len(self.x) * weights.wide)
         sizes = len(self.x), weights.inputs, weights.outputs, weights.wide
         self.forward = loaded().step("narrow_forward", self.x, weights.padded, weights.bias, y, rows, *sizes)
+        self._reading_x = [self.forward]
+        workspace.reads(node, self.read)
+
+    def read(self, x: np.ndarray) -> None:
+        """Take the inputs from another array."""
+        self.x = x.reshape(self.x.shape)
+        for step in self._reading_x:
+            step.move(0, self.x)
 
     def prepare(self, workspace: Workspace) -> None:
         weights, names, n = self.weights, self.node.parameters, len(self.x)
@@ -41,6 +49,7 @@ class Linear(Kernel):
         arrays = self.x, workspace.output_gradient_of(self.node), weights.transposed, *gradients
         sizes = n, weights.inputs, weights.outputs, weights.wide, weights.line
         self.backward = loaded().step("narrow_backward", *arrays, scratch, scratch[size:], *sizes)
+        self._reading_x.append(self.backward)
 
 
 class _Weights:

@@ -55,21 +55,8 @@ EXPORT int64_t primitive(Arguments a)
     return ((Execute)(intptr_t)a[0])((void *)(intptr_t)a[1], (void *)(intptr_t)a[2], (int)a[3], (void *)(intptr_t)a[4]);
 }
 
-/* Call a function once for each row of its arrays. Arguments: the function, rows, its number of arguments (at most
-   MOST_ARGUMENTS), its arguments for the first row, by how much each one grows from row to row. */
+/* The arguments of a function that another one calls, at most. */
 enum { MOST_ARGUMENTS = 16 };
-
-EXPORT int64_t by_rows(Arguments a)
-{
-    int64_t own[MOST_ARGUMENTS], rows = a[1], count = a[2], status = 0;
-    memcpy(own, a + 3, 8 * count);
-    for (int64_t i = 0; i < rows && !status; i++) {
-        status = ((Function)(intptr_t)a[0])(own);
-        for (int64_t k = 0; k < count; k++)
-            own[k] += a[3 + count + k];
-    }
-    return status;
-}
 
 /* --- waiting for other threads ------------------------------------------------------------------------------------- */
 
@@ -152,6 +139,9 @@ enum { CACHED_FLOATS = 200000 };
 
 /* The same, and zero where it is not positive. */
 #define POSITIVE(a) ((V)((I)(a) & ((a) > 0)))
+
+/* The same, but for NaN, which stays. */
+#define NOT_NEGATIVE(a) ((V)((I)(a) & ~((a) < 0)))
 
 typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));

@@ -35,6 +35,7 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #include "depthwise.h"
 #include "elementwise.h"
 #include "normalization.h"
+#include "panels.h"
 #include "updates.h"
 #include "winograd.h"
 

@@ -31,7 +31,7 @@ class Library:
         number = self._function("instructions")()
         self.instructions, self.lanes = INSTRUCTIONS[number], LANES[number]
         self.run, self.primitive = self._function("run"), self._function("primitive")
-        self.by_rows, self.gather = self._function("by_rows"), self._function("gather")
+        self.gather = self._function("gather")
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
         self.wait_for = self._function("wait_for")
         self.wait_for.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
@@ -48,17 +48,13 @@ class Library:
         function.restype = ctypes.c_int64
         return function
 
-    def step(self, name: str, *arguments: Argument) -> Step:
-        """Return a call of a kernel: arrays are passed by their address, and kept as long as the step."""
-        return Step(self, self._function(f"{name}_{self.instructions}"), arguments)
+    def step(self, name: str, *arguments: Argument, keep: object = None) -> Step:
+        """Return a call of a kernel: arrays are passed by their address and kept, like ``keep``, with the step."""
+        return Step(self, self._function(f"{name}_{self.instructions}"), arguments, keep)
 
-    def step_by_rows(self, name: str, *arguments: Argument) -> Step:
-        """Return a call of a kernel for each row of its arguments that are matrices, with equally many rows."""
-        function = ctypes.cast(self._function(f"{name}_{self.instructions}"), ctypes.c_void_p).value
-        matrices = [a if isinstance(a, np.ndarray) and a.ndim == 2 else None for a in arguments]
-        rows = next(len(matrix) for matrix in matrices if matrix is not None)
-        strides = [0 if matrix is None else matrix.strides[0] for matrix in matrices]
-        return Step(self, self.by_rows, (function, rows, len(arguments), *arguments, *strides))
+    def address(self, name: str) -> int:
+        """Return the address of a kernel, for one that calls it."""
+        return ctypes.cast(self._function(f"{name}_{self.instructions}"), ctypes.c_void_p).value or 0
 
     def gather_step(self, arrays: Sequence[np.ndarray], to: np.ndarray) -> Step:
         """Return a step that copies equally large arrays to one, one after the other."""
@@ -87,7 +83,7 @@ class Step:
     """
 
     def __init__(self, library: Library, function: Any, arguments: Sequence[Argument], keep: object = None) -> None:
-        self.library, self._kept = library, (arguments, keep)
+        self.library, self._kept = library, [*arguments, keep]
         self.arguments = integers(arguments)
         self.address = ctypes.cast(function, ctypes.c_void_p).value or 0
         self._list = Steps([self])
@@ -96,13 +92,18 @@ class Step:
         """Call it alone."""
         self._list()
 
+    def move(self, place: int, array: np.ndarray) -> None:
+        """Let the argument at ``place`` be another array, in all lists too."""
+        self._kept[place] = array
+        self.arguments[place] = array.ctypes.data
+
 
 class Steps:
     """Several steps, called one after the other without Python in between."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.run, self.count = steps[0].library.run, len(steps)
-        self._kept = [step.arguments for step in steps], [step._kept for step in steps]
+        self._kept = [(step.arguments, step._kept) for step in steps]
         pairs = [number for step in steps for number in (step.address, ctypes.addressof(step.arguments))]
         self.pairs = (ctypes.c_int64 * len(pairs))(*pairs)
 
