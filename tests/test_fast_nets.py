@@ -590,3 +590,38 @@ def test_dilated_convolution_with_a_single_tap_equals_plain_paddle():
     forward = fast.accelerate(net)
     found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
     assert max(random_nets.differences(found, wanted).values()) < 1e-5
+
+
+@pytest.mark.parametrize("n", [1, 15, 40])
+@pytest.mark.parametrize(("outputs", "more"), [(33, 65), (64, 40), (500, 100)])
+@pytest.mark.parametrize("maps", [False, True])
+def test_linear_layers_with_many_outputs_equal_plain_paddle(n, outputs, more, maps):
+    paddle.seed(1)
+    first = [nn.Conv2D(1, 3, 3, stride=3), nn.Flatten()] if maps else [nn.Flatten()]
+    layers = [nn.Linear(243 if maps else 784, outputs), nn.ReLU(), nn.Linear(outputs, more, bias_attr=False)]
+    net = nn.Sequential(*first, *layers, nn.Tanh(), nn.Linear(more, 10))
+    images, labels = batch(n)
+    forward = fast.accelerate(net)
+    assert forward.engine.startswith("fast")
+    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+def test_train_step_and_accelerate_of_a_dense_net_read_their_own_images():
+    paddle.seed(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    step = fast.train_step(net, "classify", paddle.optimizer.SGD(0.1, parameters=net.parameters()))
+    forward = fast.accelerate(net)
+    for seed in range(3):
+        step(*batch(20, seed=seed))
+        images, labels = batch(20, seed=10 + seed)
+        found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+        assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+def test_accelerate_of_a_dense_net_takes_images_that_are_not_contiguous():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 40), nn.ReLU(), nn.Linear(40, 10))
+    images = paddle.to_tensor(batch(20)[0]).transpose([0, 1, 3, 2])
+    with paddle.no_grad():
+        found, wanted = fast.accelerate(net)(images).numpy(), net(images).numpy()
+    assert abs(found - wanted).max() < 1e-5

@@ -50,7 +50,7 @@ class Runner:
         self.threads = cpu.threads() if plan.block_size or plan.sliced else 1
         self._kept: dict[tuple[int, bool], list[Workspace]] = {}
         self._lock = threading.RLock()
-        self._crew: threads.Crew | None = None
+        self._crew, self._is_working = threads.Crew(self.threads, self._at_work), False
         self._large = plan.whole_batch
         self._rows: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self._flats: list[np.ndarray] = []
@@ -115,24 +115,25 @@ class Runner:
     def working(self, n: int, train: bool = True) -> Iterator[None]:
         """Hold the threads ready until the block ends, for all calls that concern one batch of ``n`` images."""
         with self._lock:
-            if self._crew is not None:
+            if self._is_working:
                 yield
                 return
-            most = self.threads if train and self.plan.sliced else len(self._pieces(n, train))
+            if self.threads > 1 and (len(self._pieces(n, train)) > 1 or (train and self.plan.sliced)):
+                self._crew.ready()
+            self._is_working = True
             try:
-                with threads.crew(min(self.threads, most), self._at_work) as self._crew:
+                with self._at_work():
                     yield
             finally:
-                self._crew = None
+                self._is_working = False
+                self._crew.rest()
 
     def do(self, work: threads.Work, items: int) -> None:
         """Do work for every item, by the threads that are held ready."""
-        assert self._crew is not None
         self._crew.do(work, items)
 
     def do_steps(self, lists: Sequence[Steps]) -> None:
         """Do lists of compiled steps, by the threads that are held ready."""
-        assert self._crew is not None
         self._crew.do_steps(lists)
 
     def division(self, n: int, team: Team) -> Division:
@@ -313,7 +314,6 @@ class Runner:
 
     def _do_phases(self, phases: Sequence[Phase]) -> None:
         """Do one phase of all blocks, without Python in between where compiled steps are all there is."""
-        assert self._crew is not None
         steps = [call for phase in phases for call in phase.calls if isinstance(call, Steps)]
         if len(steps) == len(phases) == sum(len(phase.calls) for phase in phases):
             self._crew.do_steps(steps)

@@ -136,8 +136,8 @@ class _Direct:
                 self._lists += gradient.update(self.rule.kernel, parameter, self.numbers, own)
             else:
                 assert isinstance(gradient, np.ndarray)
-                arguments = parameter, gradient, parameter.size, self.numbers, *own
-                small.append(self.compiled.step(self.rule.kernel, *arguments))
+                arrays = parameter, gradient, parameter.size, self.numbers
+                small.append(self.compiled.step(self.rule.kernel, *arrays, *own))
             if self.rule.after:
                 after.append(self.compiled.step(self.rule.after, self.numbers, *own))
         self._lists += [Steps(small)] if small else []

@@ -14,7 +14,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -23,42 +23,47 @@ from paddle_mnist.fast.compiled.library import Steps, check, library, loaded
 
 # Threads are started when they are needed; this is more than any machine has cores.
 MOST_THREADS = 1024
-# Turns of waiting before a thread sleeps, some hundred microseconds, and how long it sleeps.
+# Turns of waiting before a thread sleeps, some hundred microseconds, and how long it sleeps, in seconds.
 SPINS, SLEEP = 20_000, 50e-6
+# How long a thread waits at a time that cannot spin, in seconds.
+WAIT = 1e-3
 
 # Is called with (number of the thread, item).
 Work = Callable[[int, int], None]
 
 
-@contextlib.contextmanager
-def crew(threads: int, context: Callable[[], contextlib.AbstractContextManager[None]]) -> Iterator[Crew]:
-    """Hold threads ready for ``Crew.do`` until the block ends.
+class Crew:
+    """Threads that work together: the calling one, and helpers.
+
+    Helpers stay ready for a moment after ``rest``, since the next batch is likely to follow.
 
     Args:
-        threads: how many may work, the calling one among them.
-        context: what each thread enters while it works.
+        threads: how many work, the calling one among them.
+        context: what each helper enters while it is ready.
     """
-    team = Crew(threads)
-    helpers = [_pool(os.getpid()).submit(team.help, number, context) for number in range(1, threads)]
-    try:
-        with context():
-            yield team
-    finally:
-        team.dismiss()
-        for helper in helpers:
-            helper.cancel()  # one that has not begun yet has nothing left to do
-        for helper in helpers:
-            if not helper.cancelled():
-                helper.result()
 
-
-class Crew:
-    """The threads that work together; see ``crew``."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self._jobs: list[_Job | _CompiledJob] = []
+    def __init__(self, threads: int, context: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        self.threads, self._context = threads, context
+        self._jobs: dict[int, _Job | _CompiledJob] = {}
+        self._count = 0  # of the jobs begun
         self._begun = counter()
+        self._resting, self._process = True, 0
+        self._lock = threading.Lock()
+        self._away: set[int] = set()  # helpers that have left
+
+    def ready(self) -> None:
+        """Have all helpers ready for ``do``, until ``rest``."""
+        if self._process != os.getpid():  # a forked process has none of its parent's threads
+            self._process, self._lock, self._away = os.getpid(), threading.Lock(), set(range(1, self.threads))
+        with self._lock:
+            self._resting = False
+            away, self._away = self._away, set()
+        for thread in away:
+            _pool(self._process).submit(self._help, thread)
+
+    def rest(self) -> None:
+        """Let helpers leave if nothing follows soon."""
+        self._resting = True
 
     def do(self, work: Work, items: int) -> None:
         """Do the work for every item, and return when all of it is done."""
@@ -77,25 +82,37 @@ class Crew:
         self._share(_CompiledJob(lists, self.threads))
 
     def _share(self, job: _Job | _CompiledJob) -> None:
-        self._jobs.append(job)
+        number = self._count
+        self._jobs[number] = job
+        self._count += 1
         self._begun.add(1)
-        job.take(0)
-        job.wait()
+        try:
+            job.take(0)
+            job.wait()
+        finally:
+            del self._jobs[number]
 
-    def help(self, thread: int, context: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        """Take part in everything until the crew is dismissed."""
-        with context():
-            number = 0
+    def _help(self, thread: int) -> None:
+        """Take part in every job until there is nothing to do for a moment."""
+        with self._context():
+            number = max(self._count - 1, 0)
             while True:
-                self._begun.wait(number + 1)
-                if number == len(self._jobs):
+                if self._begun.wait(number + 1):
+                    job = self._jobs.get(number)
+                    if job is not None and thread < job.items:  # else it is done, or has less work than threads
+                        job.help(thread, self._begun, number + 2)
+                    number += 1
+                elif self._leaves(thread, number):
                     return
-                self._jobs[number].help(thread, self._begun, number + 2)
-                number += 1
 
-    def dismiss(self) -> None:
-        """Let nobody wait any more."""
-        self._begun.add(1)
+    def _leaves(self, thread: int, number: int) -> bool:
+        """Let a helper leave if no job has begun since the given number of them; else let it sleep."""
+        with self._lock:
+            if self._resting and self._count == number:
+                self._away.add(thread)
+                return True
+        time.sleep(SLEEP)
+        return False
 
 
 class _Job:
@@ -125,7 +142,7 @@ class _Job:
 
     def wait(self) -> None:
         """Return once all items are done, or raise what went wrong."""
-        self._done.wait(self.items)
+        wait(self._done, self.items)
         if self._error is not None:
             raise self._error
 
@@ -134,10 +151,10 @@ class _CompiledJob:
     """The same for lists of compiled steps."""
 
     def __init__(self, lists: Sequence[Steps], threads: int) -> None:
-        self.count, self.threads = len(lists), threads
+        self.items, self.threads = len(lists), threads
         self._kept = lists
         self._lists = np.array([(ctypes.addressof(steps.pairs), steps.count) for steps in lists], np.int64)
-        self._taken = np.zeros(self.count, np.int64)
+        self._taken = np.zeros(self.items, np.int64)
         self._done, self._status = _SpinningCounter(), 0
 
     def take(self, thread: int) -> None:
@@ -152,12 +169,12 @@ class _CompiledJob:
         self._status = self._status or status
 
     def _arguments(self, thread: int) -> tuple[int, ...]:
-        first = thread * self.count // self.threads
-        return self._lists.ctypes.data, self._taken.ctypes.data, self.count, first, self._done.address
+        first = thread * self.items // self.threads
+        return self._lists.ctypes.data, self._taken.ctypes.data, self.items, first, self._done.address
 
     def wait(self) -> None:
         """Return once all lists are done, or raise what went wrong."""
-        self._done.wait(self.count)
+        wait(self._done, self.items)
         check(self._status)
 
 
@@ -172,10 +189,10 @@ class _Counter:
             self._value += more
             self._changed.notify_all()
 
-    def wait(self, least: int) -> None:
-        """Return once the number is at least ``least``."""
+    def wait(self, least: int) -> bool:
+        """Wait a moment until the number is at least ``least``; return whether it is."""
         with self._changed:
-            self._changed.wait_for(lambda: self._value >= least)
+            return self._changed.wait_for(lambda: self._value >= least, WAIT)
 
 
 class _SpinningCounter:
@@ -190,10 +207,15 @@ class _SpinningCounter:
     def add(self, more: int) -> None:
         self._add(self.address, more)
 
-    def wait(self, least: int) -> None:
-        """Return once the number is at least ``least``."""
-        while not self._wait(self.address, least, SPINS):
-            time.sleep(SLEEP)
+    def wait(self, least: int) -> bool:
+        """Wait a moment until the number is at least ``least``; return whether it is."""
+        return bool(self._wait(self.address, least, SPINS))
+
+
+def wait(counter: _Counter | _SpinningCounter, least: int) -> None:
+    """Return once a number is at least ``least``."""
+    while not counter.wait(least):
+        time.sleep(SLEEP)
 
 
 def counter() -> _Counter | _SpinningCounter:
