@@ -200,16 +200,16 @@ def torch_net(name: str):
         nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
         return [conv, *([nn.MaxPool2d(2)] if pool else []), nn.BatchNorm2d(outputs), nn.ReLU()]
 
-    def head(features: int) -> list:
+    def head(features: int, dropout: float = 0.0) -> list:
         linear = nn.Linear(features, 10)
         nn.init.xavier_uniform_(linear.weight)
         nn.init.zeros_(linear.bias)
-        return [nn.Flatten(), linear]
+        return [nn.Flatten(), *([nn.Dropout(dropout)] if dropout else []), linear]
 
     def strong(width: int) -> list:
         first = [*block(1, width, 5, 0, True), *block(width, 2 * width)]
         rest = [*block(2 * width, 2 * width, pool=True), *block(2 * width, 4 * width, pool=True)]
-        return [*first, *rest, *head(36 * width)]
+        return [*first, *rest, *head(36 * width, 0.3)]
 
     nets: dict[str, Callable[[], list]] = {
         "quick": lambda: [*block(1, 16, 5, 0, True), *block(16, 32, 5, 0, True), *head(512)],

@@ -1,7 +1,6 @@
 """The course's networks, as ``paddle.nn.Layer``s that return raw outputs.
 
-No net here ends in a softmax. ``cross_entropy`` applies it itself, and a second softmax would flatten the gradient;
-``learners`` applies it where probabilities are shown.
+No net here ends in a softmax: ``cross_entropy`` applies it, and ``learners`` does where probabilities are shown.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import itertools
 
 import paddle
 import paddle.nn.functional as F
-from paddle.nn import AdaptiveAvgPool2D, BatchNorm2D, Conv2D, Flatten, Layer, Linear, MaxPool2D, ReLU, Sequential
+from paddle.nn import BatchNorm2D, Conv2D, Dropout, Flatten, Layer, Linear, MaxPool2D, ReLU, Sequential
 
 
 class FC(paddle.nn.Layer):
@@ -96,14 +95,15 @@ class Quick(Sequential):
 
 
 class Strong(Sequential):
-    """Four convolutions, 28×28 → 12×12 → 6×6 → 3×3. Arguments as of ``MLP``."""
+    """Four convolutions, 28×28 → 12×12 → 6×6 → 3×3, and dropout. Arguments as of ``MLP``."""
 
     width = 16
 
     def __init__(self, num_outputs: int = 10) -> None:
         one, two, four = self.width, 2 * self.width, 4 * self.width
         maps = conv_block(1, one, 5, padding=0, pool=True) + conv_block(one, two) + conv_block(two, two, pool=True)
-        super().__init__(*maps, *conv_block(two, four, pool=True), Flatten(), Linear(9 * four, num_outputs))
+        head = [Flatten(), Dropout(0.3), Linear(9 * four, num_outputs)]
+        super().__init__(*maps, *conv_block(two, four, pool=True), *head)
 
 
 class Stronger(Strong):
@@ -121,4 +121,4 @@ class Tiny(Sequential):
     def __init__(self, num_outputs: int = 10) -> None:
         widths = itertools.pairwise((1, 8, 10, 12, 14, 16))
         blocks = [conv_block(a, b, padding=0, pool=i == 1) for i, (a, b) in enumerate(widths)]
-        super().__init__(*itertools.chain(*blocks), AdaptiveAvgPool2D(1), Flatten(), Linear(16, num_outputs))
+        super().__init__(*itertools.chain(*blocks), paddle.nn.AdaptiveAvgPool2D(1), Flatten(), Linear(16, num_outputs))
