@@ -38,7 +38,7 @@ from _no_digits import KINDS, page_without_digit
 
 from paddle_mnist.dataset import open_dataset, work_folder
 from paddle_mnist.errors import UserError
-from paddle_mnist.pictures.reader import Predictor, bundled_reader
+from paddle_mnist.pictures.reader import Predictor, averaged_reader
 from paddle_mnist.pictures.recognize import SURE, recognize
 from paddle_mnist.predict import load_predictor
 
@@ -60,7 +60,7 @@ def main() -> int:
     count = args.count or 1000
     sets |= {name: (corrupted(images[:count], name, 0), labels[:count]) for name in CORRUPTIONS}
     sets = {name: (pictures[: args.count], true[: args.count]) for name, (pictures, true) in sets.items()}
-    figures, answers = measure(bundled_reader, sets)
+    figures, answers = measure(averaged_reader, sets)
     result = {"seed": 0, "digits of each corruption": count, "reader": figures}
     if args.against:
         other = load_predictor(args.against)

@@ -79,9 +79,9 @@ def load_predictor(model: str | None = None, pixel_range: str | None = None, pla
         for option, given in (("--pixel-range", pixel_range is not None), ("--plain", plain)):
             if given:
                 raise UserError(f"{option} needs --model: the bundled reader has no such choice")
-        from paddle_mnist.pictures.reader import bundled_reader
+        from paddle_mnist.pictures.reader import averaged_reader
 
-        return bundled_reader
+        return averaged_reader
     if not plain:
         from paddle_mnist import cpu
 

@@ -53,6 +53,17 @@ def test_prepare_digit_fits_the_box_and_centres_by_mass(digits):
         assert prepared.max() == 255
 
 
+def test_find_ink_leaves_lone_pixels_out_of_a_small_picture(digits):
+    small = np.pad(digits[3], 8)
+    noisy = small.copy()
+    spots = [(2, 3), (20, 4), (6, 22), (40, 40)]
+    for y, x in spots:
+        assert not small[y - 1 : y + 2, x - 1 : x + 2].any()
+        noisy[y, x] = 255
+    assert np.array_equal(find_ink(noisy), find_ink(small))
+    assert np.corrcoef(find_ink(small).ravel(), small.ravel())[0, 1] > 0.95
+
+
 def test_find_ink_leaves_specks_out(digits):
     photo = on_paper(digits[3], np.random.default_rng(2))
     dusty = np.pad(photo, 60, mode="edge")

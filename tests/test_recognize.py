@@ -7,7 +7,7 @@ import pytest
 
 from paddle_mnist.dataset import open_dataset
 from paddle_mnist.pictures.picture import from_pixels
-from paddle_mnist.pictures.reader import Prediction, bundled_reader
+from paddle_mnist.pictures.reader import Prediction, averaged_reader, bundled_reader
 from paddle_mnist.pictures.recognize import recognize
 from paddle_mnist.pictures.synthetic import synthetic_page
 
@@ -29,6 +29,18 @@ def test_bundled_reader_reads_digits(digits):
 def test_bundled_reader_calls_an_empty_field_no_digit():
     assert bundled_reader(np.zeros((1, 28, 28), np.uint8)).digits == [-1]
     assert len(bundled_reader(np.zeros((0, 28, 28), np.uint8)).digits) == 0
+
+
+def test_averaged_reader_is_the_mean_over_moved_copies(digits):
+    images = digits[0][:20]
+    found = averaged_reader(images)
+    moves = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))
+    logits = [np.log(bundled_reader(np.roll(images, move, axis=(1, 2))).probabilities) for move in moves]
+    mean = np.exp(np.mean(logits, axis=0))
+    np.testing.assert_allclose(
+        found.probabilities / found.probabilities.sum(1, keepdims=True), mean / mean.sum(1, keepdims=True), atol=1e-5
+    )
+    assert len(averaged_reader(images[:0]).digits) == 0
 
 
 def test_recognize_reads_arrays_of_pixels(digits):

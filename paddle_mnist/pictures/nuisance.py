@@ -31,7 +31,8 @@ class Nuisance:
     """
 
     def __init__(self, images: np.ndarray, rng: np.random.Generator) -> None:
-        self.leftovers = np.stack([leftover(images, rng) for _ in range(LEFTOVERS)])
+        borders = [border(rng) for _ in range(LEFTOVERS // 4)]
+        self.leftovers = np.stack([*borders, *(leftover(images, rng) for _ in range(LEFTOVERS - len(borders)))])
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return variants of uint8 [n, 28, 28], of the same kind."""
@@ -46,8 +47,10 @@ class Nuisance:
         n = len(x)
         x = thicken(x, HAND.thickness * rng.uniform(-0.5, 1, n).astype(np.float32))
         x = warp(pen(x, rng), draw_fields(HAND, rng, n))
-        extra = self.leftovers[rng.integers(0, LEFTOVERS, n)] * often(0.25, n, rng) * strength(0.3, 1, n, rng)
-        x = np.where(often(0.85, n, rng) > 0, np.maximum(x, extra), np.abs(x - extra))
+        kind = rng.integers(0, LEFTOVERS, n)
+        extra = self.leftovers[kind] * often(0.28, n, rng) * strength(0.3, 1, n, rng)
+        inverted = rng.random(n) < np.where(kind < LEFTOVERS // 4, 0.4, 0.15)  # ink on the table beside the paper
+        x = np.where(inverted[:, np.newaxis, np.newaxis], np.abs(x - extra), np.maximum(x, extra))
         return camera(x, rng)
 
 
@@ -64,9 +67,10 @@ def strength(low: float, high: float, n: int, rng: np.random.Generator) -> np.nd
 def pen(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw some digits by their outlines alone, and break the strokes of others."""
     n = len(x)
-    wide = with_neighbours(x, np.maximum)
-    inside = np.where(often(0.5, n, rng) > 0, x, with_neighbours(x, np.minimum))
-    x = np.where(often(0.07, n, rng) > 0, np.clip(1.3 * (wide - inside), 0, 1), x)
+    sharp = np.where(often(0.5, n, rng) > 0, x, (x > 0.5).astype(np.float32))
+    wide = with_neighbours(sharp, np.maximum)
+    inside = np.where(often(0.5, n, rng) > 0, sharp, with_neighbours(sharp, np.minimum))
+    x = np.where(often(0.1, n, rng) > 0, np.clip(1.3 * (wide - inside), 0, 1), x)
     gaps = np.repeat(np.repeat(rng.random((n, 7, 7), np.float32) < strength(0.6, 1, n, rng), 4, axis=1), 4, axis=2)
     x = x * np.where(often(0.06, n, rng) > 0, gaps, np.float32(1))
     scratch = 1 - line_mask(n, rng, strength(1, 2, n, rng))
@@ -114,11 +118,8 @@ def blurred(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def leftover(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw what may lie beside or across a digit, [28, 28]."""
-    kind = rng.random()
-    if kind < 0.3:
+    if rng.random() < 0.35:
         return neighbour(images[int(rng.integers(len(images)))], rng)
-    if kind < 0.45:
-        return border(rng)
     field = np.zeros((SIDE, SIDE), np.float32)
     for _ in range(1 if rng.random() < 0.75 else 2):
         field = np.maximum(field, curve(rng))

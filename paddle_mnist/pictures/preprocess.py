@@ -108,11 +108,13 @@ def paper_of(light: np.ndarray) -> np.ndarray:
 
 
 def _smooth(light: np.ndarray, fine: bool) -> np.ndarray:
-    """Remove fine noise from a large picture; a small one has no pixels to spare."""
+    """Remove fine noise from a large picture, and lone pixels from a small one, which has none to spare."""
     from scipy import ndimage
 
     if max(light.shape) < 100:
-        return light
+        around = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+        darker, lighter = (ndimage.rank_filter(light, rank, footprint=around) for rank in (1, 6))
+        return light.clip(darker, lighter)  # strokes have at least two pixels beside each of theirs
     return ndimage.gaussian_filter(light, 0.4 if fine else 0.8 if max(light.shape) < 400 else 1.2)
 
 

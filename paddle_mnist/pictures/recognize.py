@@ -11,7 +11,7 @@ import numpy as np
 
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures.picture import Picture, from_pixels, open_picture
-from paddle_mnist.pictures.reader import Predictor, bundled_reader, with_prior
+from paddle_mnist.pictures.reader import Predictor, averaged_reader, with_prior
 from paddle_mnist.pictures.segment import Digit, split_digits, whole_digit
 
 SURE = 0.9  # from this probability on an answer counts as sure
@@ -85,7 +85,7 @@ class Recognition:
 def recognize(
     picture: Picture | np.ndarray | str | os.PathLike[str],
     kind: str | None = None,
-    predictor: Predictor = bundled_reader,
+    predictor: Predictor = averaged_reader,
 ) -> Recognition:
     """Read what is written in a picture.
 

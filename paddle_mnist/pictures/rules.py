@@ -15,7 +15,8 @@ MIN_DEPTH = 3.0  # grey levels by which a line must differ from paper, and at le
 MAX_THICK = 0.03  # of the page's side: a thicker straight line is a stroke
 MAX_SHARE = 0.45  # of the page that lines cover; more is not paper
 MIN_UPRIGHT = 4  # fewer upright lines are no grid; they may be ones
-PEN = 1.6  # how far beyond the line's own depth ink must lie that crosses it
+TYPICAL = 0.4  # share of the lines that are fainter than the line that stands for all, where they are measured
+PEN = 1.4  # how far beyond the line's own depth ink must lie that crosses it
 
 
 def without_rules(difference: np.ndarray, noise: float) -> np.ndarray:
@@ -44,12 +45,34 @@ def _without_flat_rules(difference: np.ndarray, noise: float, at_least: int) -> 
     depth[np.isin(labels, np.flatnonzero(thick) + 1)] = 0
     if count - thick.sum() < at_least or (depth > 0).mean() > MAX_SHARE:
         return difference
-    depth = ndimage.maximum_filter1d(depth, 3)[:, np.newaxis]
     level = _sheared(difference, slope)
-    kept = np.where(level > PEN * depth + 2 * noise, level, 0)
+    deep = ndimage.maximum_filter1d(_depth_everywhere(level, depth), 3, axis=0)
+    kept = np.where(level > PEN * deep + 2 * noise, level, 0)
     across = int(np.ceil(np.median(np.bincount(labels)[1:]))) + 4
     closed = ndimage.grey_closing(kept, (across, 1))
-    return _sheared(np.where(depth > 0, np.maximum(kept, closed), level), -slope)
+    return _sheared(np.where(deep > 0, np.maximum(kept, closed), level), -slope)
+
+
+def _depth_everywhere(level: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Return how deep printed lines are at each pixel, float [h, w], 0 where there is none.
+
+    All lines are taken to be alike, and to change only slowly along the page, with the light: what is written over or
+    close beside a line conceals its own depth.
+
+    Args:
+        level: how far each pixel lies from the paper, lines horizontal, float [h, w].
+        depth: the least depth of a line in each row, float [h].
+    """
+    from scipy import ndimage
+
+    labels, count = ndimage.label(depth > 0)
+    rows = np.ravel(ndimage.maximum_position(depth, labels, range(1, count + 1))).astype(int)
+    edges = np.linspace(0, level.shape[1], STRIPS + 1).astype(int)
+    strips = [np.median(level[rows, a:b], axis=1) for a, b in itertools.pairwise(edges)]
+    along = ndimage.median_filter(np.quantile(strips, TYPICAL, axis=1), 5, mode="nearest")
+    columns = np.interp(np.arange(level.shape[1]), (edges[:-1] + edges[1:]) / 2, along)
+    shape = depth / np.array([1, *depth[rows]])[labels]
+    return np.maximum(depth[:, np.newaxis], shape[:, np.newaxis] * columns)
 
 
 def _find_rules(difference: np.ndarray) -> tuple[float, np.ndarray]:

@@ -30,7 +30,8 @@ BANDS = (0.1, 0.3)  # how far a cut may stray from its line to either side
 ROWS = 40  # rows of a digit in which cuts are sought; more find no better ones
 OUTSIDE = 1e3  # the cost of a pixel outside the band
 MAX_CUTS = 100
-SPLIT_COST = 0.5  # log probability: a wide shape is more often one digit than two
+SPLIT_COST = 0.5  # log probability: a shape is more often one digit than two
+NARROW_COST = 2.0  # log probability for each digit height by which the shape is narrower than one
 BATCH = 16  # parts that are scored at a time, the promising ones first
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two exclusive
@@ -83,25 +84,31 @@ def split_touching(
     weighed = [] if weighed is None else weighed
     split = []
     for component, whole in zip(components, wholes, strict=True):
-        cuts = find_cuts(component, slant, height) if whole < -SPLIT_COST else []
         first, last = upright_columns(component, slant)
+        cost = split_cost((last - first) / height)
+        cuts = find_cuts(component, slant, height) if whole < -cost else []
         if not cuts:
             split.append([component])
         elif last - first <= THREE_WIDE * height:
-            split.append(_best_pair(component, whole, cuts, score, weighed))
+            split.append(_best_pair(component, whole, cuts, score, cost, weighed))
         else:
-            split.append(_best_parts(component, whole, cuts, height, score, weighed))
+            split.append(_best_parts(component, whole, cuts, height, score, cost, weighed))
     return split
 
 
+def split_cost(width: float) -> float:
+    """Return by how much the score of a cut must exceed that of the whole, for a shape so many digit heights wide."""
+    return SPLIT_COST + NARROW_COST * max(0.0, 1 - width)
+
+
 def _best_pair(
-    component: Component, whole: float, cuts: list[Cut], score: Score, weighed: list[Weighed]
+    component: Component, whole: float, cuts: list[Cut], score: Score, cost: float, weighed: list[Weighed]
 ) -> list[Component]:
     """Return the two parts with the highest score, or the whole.
 
     No right part scores above 0, so those beside a left part that scores too low already are not looked at.
     """
-    left = score([cut.left for cut in cuts]) - SPLIT_COST
+    left = score([cut.left for cut in cuts]) - cost
     order = np.argsort(-left)
     right = np.full(len(cuts), -np.inf)
     for first in range(0, len(cuts), BATCH):
@@ -119,7 +126,13 @@ def _best_pair(
 
 
 def _best_parts(
-    component: Component, whole: float, cuts: list[Cut], height: float, score: Score, weighed: list[Weighed]
+    component: Component,
+    whole: float,
+    cuts: list[Cut],
+    height: float,
+    score: Score,
+    cost: float,
+    weighed: list[Weighed],
 ) -> list[Component]:
     """Return the parts of the segmentation with the highest score, by dynamic programming over the cuts.
 
@@ -141,7 +154,7 @@ def _best_parts(
     best = [0.0] + [-np.inf] * ends
     before = [0] * len(masks)
     for (i, j), value in sorted(scores.items()):
-        total = best[i] + value - (SPLIT_COST if i else 0)
+        total = best[i] + value - (cost if i else 0)
         if total > best[j]:
             best[j], before[j] = total, i
     places = [ends]
@@ -149,7 +162,7 @@ def _best_parts(
         places.append(before[places[-1]])
     places.reverse()
     two = [i for i in range(1, ends) if (0, i) in scores and (i, ends) in scores]
-    boxes = [(spans[0, i].box, spans[i, ends].box, scores[0, i] + scores[i, ends] - SPLIT_COST) for i in two]
+    boxes = [(spans[0, i].box, spans[i, ends].box, scores[0, i] + scores[i, ends] - cost) for i in two]
     weighed.append(Weighed(component.box, whole, boxes, two.index(places[1]) if places[1] in two else None))
     return [spans[i, j] for i, j in itertools.pairwise(places)]
 
