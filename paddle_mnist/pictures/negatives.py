@@ -1,7 +1,7 @@
 """Pictures that show no single digit, for training a reader to say so.
 
     parts     a digit that was cut in two, without what is still a digit
-    pairs     two digits that touch
+    pairs     two digits that touch, or nearly do
     letters   of several scripts and fonts, leaning and stretched
     words     two to six letters
     scribbles curves through random points
@@ -122,14 +122,14 @@ def _part(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> n
 
 
 def _pair(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Push two digits together until they touch, sometimes with a third one."""
-    field = np.zeros((FIELD, 3 * FIELD))
+    """Push two digits together until they touch or nearly touch, sometimes with a third one."""
+    field = np.zeros((FIELD, 3 * FIELD + 6))
     right = 0
     for place in range(2 if rng.random() < 0.8 else 3):
         ink = images[int(rng.integers(len(images)))] / 255
         columns = np.flatnonzero((ink > 0.3).any(axis=0))
         ink = ink[:, columns[0] : columns[-1] + 1]
-        left = max(0, right - int(rng.integers(0, 5))) if place else 0
+        left = max(0, right - int(rng.integers(-3, 5))) if place else 0
         ink = np.roll(ink, int(rng.integers(-4, 5)), axis=0)
         np.maximum(field[:, left : left + ink.shape[1]], ink, out=field[:, left : left + ink.shape[1]])
         right = left + ink.shape[1]

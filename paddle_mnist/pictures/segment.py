@@ -24,6 +24,7 @@ from paddle_mnist.pictures.components import (
 )
 from paddle_mnist.pictures.lines import find_lines
 from paddle_mnist.pictures.picture import Picture
+from paddle_mnist.pictures.pieces import MIN_DIGIT, join_by_score, join_pieces
 from paddle_mnist.pictures.preprocess import find_ink, ink_box, prepare_component, prepare_digit
 from paddle_mnist.pictures.reader import bundled_reader, with_prior
 
@@ -34,13 +35,6 @@ MIN_PIXELS = 8  # lower digits cannot be recognised
 
 # All in digit heights.
 SPECK = 0.22  # what is neither higher nor wider is dust
-MIN_DIGIT = 0.35  # a digit is at least this high
-PIECE = 0.45  # what is lower is a piece of the digit beside it
-WHOLE = 0.7  # what is higher is not just a piece of a digit
-TWO_WIDE = 1.2  # pieces that make a wider whole are of two digits
-NARROW = 0.9  # likewise, if they stand side by side
-NEAR = 0.12  # the widest gap between pieces of a digit
-TALL = 1.4  # no digit is higher
 LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
 
@@ -148,6 +142,9 @@ def find_digits(
 
     flat = [piece for line in pieces for piece in line]
     lone = len(flat) == 1 and flat[0].width <= LONE * flat[0].height
+    if not lone:
+        pieces = [join_by_score(line, slant, height, score) for line in pieces]
+        flat = [piece for line in pieces for piece in line]
     parts = iter([flat] if lone else touching.split_touching(flat, slant, height, score, weighed))
     lines = []
     for line in pieces:
@@ -175,36 +172,3 @@ def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[list[C
         )
     slant = find_slant(union(found))
     return [join_pieces(line, slant, height) for line in lines], slant, height
-
-
-def join_pieces(parts: list[Component], slant: float, height: float) -> list[Component]:
-    """Join the components of one digit: those that lie above each other, once the slant is removed.
-
-    A five's bar stands over its bow, a broken eight's halves over each other; two digits stand side by side. Pieces
-    are joined as long as the narrower one lies mostly over the wider one and the whole is not wider than a digit.
-    """
-    joined: list[Component] = []
-    for part in sorted(parts, key=lambda part: upright_columns(part, slant)):
-        for index, other in enumerate(joined):
-            if _belong_together(part, other, slant, height):
-                joined[index] = union([other, part])
-                break
-        else:
-            joined.append(part)
-    return joined
-
-
-def _belong_together(part: Component, other: Component, slant: float, height: float) -> bool:
-    """Tell whether two components are pieces of one digit."""
-    (first, last), (other_first, other_last) = upright_columns(part, slant), upright_columns(other, slant)
-    overlap = min(last, other_last) - max(first, other_first)
-    narrower = min(last - first, other_last - other_first)
-    whole = max(last, other_last) - min(first, other_first)
-    lower = min(part.height, other.height)
-    # Two whole digits that lean over each other are not one.
-    over_each_other = overlap > 0.5 * narrower and whole <= TWO_WIDE * height and lower < WHOLE * height
-    beside = overlap > -NEAR * height and whole <= NARROW * height and lower < PIECE * height
-    (_, top, _, bottom), (_, other_top, _, other_bottom) = part.box, other.box
-    one_above = min(bottom, other_bottom) - max(top, other_top) < NEAR * height
-    stacked = one_above and overlap > -NEAR * height and max(bottom, other_bottom) - min(top, other_top) < TALL * height
-    return over_each_other or beside or (stacked and whole <= TWO_WIDE * height)
