@@ -100,7 +100,7 @@ def train_ours(settings: Settings, data: str) -> dict:
     from paddle_mnist import cpu
 
     cpu.tune()
-    from paddle_mnist import engine, learners
+    from paddle_mnist import engine, learners, loader
 
     dataset = open_dataset(data)
     train, _ = dataset.for_training(settings.train_on)
@@ -111,14 +111,16 @@ def train_ours(settings: Settings, data: str) -> dict:
             pass
         progress.end_epoch()
     seconds = clock.read()
-    return {"accuracy": engine.evaluate_split(learner, dataset.eval, settings).accuracy, **seconds}
+    test = loader.batches(dataset.eval, engine.EVAL_BATCH, settings.task, settings.pixel_range)
+    return {"accuracy": engine.evaluate(learner, test, RECIPES[settings.net].average).accuracy, **seconds}
 
 
 def train_torch(settings: Settings, data: str) -> dict:
     """Train the same net by the same recipe in PyTorch; return as ``train_ours`` does."""
     import torch
 
-    from paddle_mnist import engine
+    from paddle_mnist import engine, loader
+    from paddle_mnist.augment import averaged
 
     torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     dataset = open_dataset(data)
@@ -137,9 +139,14 @@ def train_torch(settings: Settings, data: str) -> dict:
         step(settings.lr_at(number, per_epoch), images, labels)
     seconds = clock.read()
     net.eval()
-    with torch.no_grad():
-        images = torch.from_numpy(dataset.eval.images / np.float32(255))[:, None]
-        predicted = torch.cat([net(part.to(memory_format=layout)).argmax(1) for part in images.split(500)]).numpy()
+
+    def outputs(images: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return net(torch.from_numpy(images).to(memory_format=layout)).numpy()
+
+    parts = [images for images, _ in loader.batches(dataset.eval, engine.EVAL_BATCH, settings.task)]
+    average = RECIPES[settings.net].average
+    predicted = np.concatenate([averaged(outputs, part) if average else outputs(part) for part in parts]).argmax(1)
     return {"accuracy": float((predicted == dataset.eval.labels).mean()), **seconds, "layout": str(layout)}
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from paddle_mnist.augment import Augmentation
+from paddle_mnist.augment import Augmentation, averaged
 from paddle_mnist.distributed.team import Team, gather_rows, share
 from paddle_mnist.loader import Batch, batches, prefetched, shuffled, to_target
 from paddle_mnist.metrics import Metrics, measure
@@ -223,11 +223,11 @@ def close_epoch(progress: Progress, metrics: Metrics, lr: float, steps: list[Ste
     return record
 
 
-def evaluate(learner: Learner, batches: Iterable[Batch]) -> Metrics:
-    """Measure a learner on every batch, without changing it."""
+def evaluate(learner: Learner, batches: Iterable[Batch], average: bool = False) -> Metrics:
+    """Measure a learner on every batch, without changing it; ``average`` its outputs over moved copies, too."""
     outputs, targets = [], []
     for images, labels in batches:
-        outputs.append(learner.outputs(images))
+        outputs.append(averaged(learner.outputs, images) if average else learner.outputs(images))
         targets.append(labels)
     return measure(np.concatenate(outputs), np.concatenate(targets), learner.loss)
 

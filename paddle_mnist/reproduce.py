@@ -94,7 +94,7 @@ def train_recipe(name: str, seed: int, dataset: Dataset, quick: bool = False) ->
         measured = max(record["accuracy"] for record in history)
     else:
         test = batches(dataset.eval, engine.EVAL_BATCH, settings.task, settings.pixel_range)
-        measured = getattr(engine.evaluate(learner, test), recipe.metric)
+        measured = getattr(engine.evaluate(learner, test, recipe.average), recipe.metric)
     return {
         "recipe": name,
         "seed": seed,

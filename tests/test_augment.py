@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paddle_mnist import augment
-from paddle_mnist.augment import Augmentation
+from paddle_mnist.augment import Augmentation, averaged
 from paddle_mnist.recipes import AUGMENTATIONS, Strength
 
 EVERY = [name for name in AUGMENTATIONS if name != "none"]
@@ -93,3 +93,12 @@ def test_thicken_by_more_than_a_pixel_goes_further():
     image[:, 10:15, 10:15] = 255
     (thicker,) = augment.thicken(image, np.float32([1.5]))
     assert thicker[7:11, 12].tolist() == [0, 127.5, 255, 255]
+
+
+def test_averaged_takes_the_mean_over_the_image_and_four_neighbours(images):
+    def sums(batch: np.ndarray) -> np.ndarray:
+        return np.stack([batch[:, 0, 10, 10], batch[:, 0, 10, 11]], axis=1)
+
+    x = images[:, np.newaxis].astype(np.float32)
+    around = [x[:, 0, 10 - dy, 10 - dx] for dy, dx in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))]
+    np.testing.assert_allclose(averaged(sums, x)[:, 0], np.mean(around, axis=0), rtol=1e-6)

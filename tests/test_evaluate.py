@@ -10,7 +10,7 @@ import pytest
 
 from paddle_mnist import console, evaluate, learners, plot, train
 from paddle_mnist.engine import evaluate as measure
-from paddle_mnist.loader import batches
+from paddle_mnist.loader import batches, to_input
 from paddle_mnist.recipes import settings_for
 from paddle_mnist.storage.weights import save_state_dict
 
@@ -41,6 +41,16 @@ def test_evaluate_gives_a_run_the_result_of_its_training(asked, data_file, net):
         key: pytest.approx(result[key]) for key in ("loss", "mse", "accuracy")
     }
     assert (answer["mse"] is None) == (net != "fc")
+
+
+def test_evaluate_averages_over_moved_copies_if_asked(asked, splits):
+    learner = learners.build(settings_for("fc"))
+    save_state_dict("weights.pdparams", learner.state_dict())
+    images, labels = to_input(splits.eval.images, "01"), splits.eval.labels
+    moved = [np.roll(images, move, axis=(2, 3)) for move in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))]
+    expected = np.mean((np.mean([learner.outputs(copy) for copy in moved], axis=0)[:, 0] - labels) ** 2)
+    assert asked("weights.pdparams", "--average")["mse"] == pytest.approx(expected, rel=1e-5)
+    assert asked("weights.pdparams")["mse"] != pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("suffix", ["pdparams", "safetensors"])
