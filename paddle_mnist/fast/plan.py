@@ -84,10 +84,11 @@ class Plan:
         self.differentiable = self._differentiable(set(trainable))
         self.channels_last_rows, self._permuted = self._flattened_maps()
         self._winograd = {
-            node.parameters["weight"] for node in graph.nodes if self.kernels[node.name] is winograd.Convolution
+            node.parameters["weight"]: winograd.InOrder(graph.parameters[node.parameters["weight"]])
+            for node in graph.nodes
+            if self.kernels[node.name] is winograd.Convolution
         }
-        reordered = self._permuted.keys() | self._winograd
-        self._reordered = {name: aligned(*graph.parameters[name]) for name in reordered}
+        self._reordered = {name: aligned(*graph.parameters[name]) for name in self._permuted}
         self._values = {name: aligned(*graph.parameters[name]) for name in self._permuted}
         self._flat = np.empty(0, np.float32)
         self._parts: dict[str, np.ndarray] = {}
@@ -199,7 +200,7 @@ class Plan:
             if name in self._permuted and not isinstance(gradient, Product):
                 gradient = dense.permuted(self._permuted[name], False)(gradient, self._reordered[name])
             if name in self._winograd and not isinstance(gradient, Product):
-                gradient = winograd.gradient_in_order(gradient, self.graph.parameters[name], self._reordered[name])
+                gradient = self._winograd[name](gradient)
             results.append(gradient)
         return results
 

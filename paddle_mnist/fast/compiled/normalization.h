@@ -159,6 +159,24 @@ EXPORT int64_t NAME(norm_combine_backward)(Arguments a)
     return 0;
 }
 
+/* Store the gradients of weight and bias for one block, and zeros for the others. Arguments: the gradients (float64
+   [2][channels]), addresses of float32 arrays [blocks][2], blocks, channels, which block has them (none: -1). */
+EXPORT int64_t NAME(norm_store)(Arguments a)
+{
+    const double *gradients = POINTER(const double, 0);
+    const int64_t *places = POINTER(const int64_t, 1);
+    int64_t channels = a[3];
+    for (int64_t i = 0; i < 2 * a[2]; i++) {
+        float *to = (float *)(intptr_t)places[i];
+        if (i / 2 == a[4])
+            for (int64_t c = 0; c < channels; c++)
+                to[c] = (float)gradients[i % 2 * channels + c];
+        else
+            memset(to, 0, 4 * channels);
+    }
+    return 0;
+}
+
 /* y = (x - mean) * factor + offset. Arguments: x, y, mean, factor, offset [wide], rows, wide, whether a ReLU follows. */
 EXPORT int64_t NAME(norm_forward)(Arguments a)
 {

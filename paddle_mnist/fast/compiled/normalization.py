@@ -210,11 +210,15 @@ class BatchNormTraining(_BatchNorm, BatchKernel):
         sums = self._backward_sums
         if sums is None or not sums.serve(kernels, division, []):
             sums = _Sums(kernels, division, [], [kernel.sums for kernel in kernels], self.sums.shape)
-            sums.then([numbers.sums_step(sums.blocks, self.batch_count) for numbers in self._all_numbers(kernels)])
+            steps = [numbers.sums_step(sums.blocks, self.batch_count) for numbers in self._all_numbers(kernels)]
+            # The first block of all has the whole batch's gradients, the others have nothing.
+            slots = [slot for kernel in kernels for slot in kernel.slots]
+            places = np.array([slot.ctypes.data for slot in slots], np.int64)
+            numbers = places, len(kernels), self.channels, 0 if division.blocks.start == 0 else -1
+            steps.append(self.compiled.step("norm_store", self.numbers.gradients, *numbers, keep=slots))
+            sums.then(steps)
             self._backward_sums = sums
         sums.run()
-        for i, kernel in enumerate(kernels):  # the first block of all has the whole batch's, the others have nothing
-            kernel._store(self.numbers.gradients if i == division.blocks.start == 0 else (0.0, 0.0))
 
 
 def batch_norm(node: Node, workspace: Workspace) -> Kernel:

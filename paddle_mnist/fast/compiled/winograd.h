@@ -6,8 +6,8 @@
    halves only, so that little is lost to rounding. Stride 1, one group, channels in multiples of LANES.
 
    `V`, `U`, `M` are called after Lavin and Gray: transformed inputs [16][tiles][channels], transformed weights
-   [16][channels][outputs], their products [16][tiles][outputs]. Tiles are done some rows at a time, which stay in the
-   cache. */
+   [16][channels][outputs], their products [16][tiles][outputs]. LANES floats are left between the 16 planes of each, lest
+   all of them meet in the same lines of the cache. Tiles are done some rows at a time, which stay in the cache. */
 
 /* Return the first of size×size pixels of a map, and the distance between their rows. Where some lie outside, all are
    copied to `patch`, with zeros there. */
@@ -78,7 +78,7 @@ EXPORT int64_t NAME(winograd_forward)(Arguments a)
         int64_t some = n * down - first < rows ? n * down - first : rows, used = (some * across + ROWS - 1) / ROWS * ROWS;
         NAME(transform_input)(x, patch, v, v_plane, first, some, down, across, x_height, x_width, channels, top, left);
         for (int p = 0; p < 16; p++)
-            NAME(product)(v + p * v_plane, channels, 1, u + p * channels * outputs, outputs, m + p * m_plane, outputs,
+            NAME(product)(v + p * v_plane, channels, 1, u + p * (channels * outputs + LANES), outputs, m + p * m_plane, outputs,
                           used, channels, outputs, 0);
         const float *from = m;
         for (int64_t row = first; row < first + some; row++) {
@@ -157,12 +157,12 @@ EXPORT int64_t NAME(winograd_backward)(Arguments a)
                 }
             }
         for (int p = 0; p < 16; p++)
-            NAME(product)(v + p * v_plane, 1, channels, m + p * m_plane, outputs, to_u + p * size, outputs, channels,
+            NAME(product)(v + p * v_plane, 1, channels, m + p * m_plane, outputs, to_u + p * (size + LANES), outputs, channels,
                           some * across, outputs, first > 0);
     }
     for (int64_t i = 0; i < size; i += LANES) { /* transposed(G) U G */
         V t[12];
-#define AT(p) (*(const V *)(to_u + (p) * size + i))
+#define AT(p) (*(const V *)(to_u + (p) * (size + LANES) + i))
         for (int q = 0; q < 4; q++) {
             V half = 0.5f * (AT(4 + q) + AT(8 + q));
             t[q] = AT(q) + half;
@@ -181,32 +181,62 @@ EXPORT int64_t NAME(winograd_backward)(Arguments a)
     return 0;
 }
 
+/* Reorder weights [outputs][channels][taps] to [taps][channels][outputs] or, turned, to [taps][outputs][channels] with
+   the taps in reverse order; LANES floats are left between taps, as between the planes of U. */
+static void NAME(taps_first)(const float *weights, float *to, int64_t outputs, int64_t channels, int64_t taps, int turned)
+{
+    int64_t rows = turned ? outputs : channels, columns = turned ? channels : outputs, plane = rows * columns + LANES;
+    for (int64_t first = 0; first < columns; first += LANES)
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = first; c < first + LANES && c < columns; c++) {
+                const float *w = weights + (turned ? r * channels + c : c * channels + r) * taps;
+                for (int64_t t = 0; t < taps; t++)
+                    to[t * plane + r * columns + c] = w[turned ? taps - 1 - t : t];
+            }
+}
+
+/* The inverse of it. Arguments: [taps][channels][outputs], the result; outputs, channels, taps. */
+EXPORT int64_t NAME(taps_last)(Arguments a)
+{
+    const float *from = POINTER(const float, 0);
+    float *to = POINTER(float, 1);
+    int64_t outputs = a[2], channels = a[3], taps = a[4];
+    for (int64_t first = 0; first < outputs; first += LANES)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t k = first; k < first + LANES && k < outputs; k++)
+                for (int64_t t = 0; t < taps; t++)
+                    to[(k * channels + c) * taps + t] = from[(t * channels + c) * outputs + k];
+    return 0;
+}
+
 /* U = G w transposed(G) for weights [outputs][channels][3][3]. With `turned`, for the gradient of the input: channels and
-   outputs change places and the kernel is turned around. Arguments: weights, U, outputs, channels, turned. */
+   outputs change places and the kernel is turned around. Arguments: weights, U, a scratch array [9][outputs * channels +
+   LANES]; outputs, channels, turned. */
 EXPORT int64_t NAME(winograd_pack)(Arguments a)
 {
-    const float *weights = POINTER(const float, 0);
-    float *u = POINTER(float, 1);
-    int64_t outputs = a[2], channels = a[3], turned = a[4], rows = turned ? outputs : channels;
-    int64_t columns = turned ? channels : outputs;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++, u++) {
-            const float *w = weights + (turned ? r * channels + c : c * channels + r) * 9;
-            float t[12];
-            for (int j = 0; j < 3; j++) {
-                float w0 = w[turned ? 8 - j : j], w1 = w[turned ? 5 - j : 3 + j], w2 = w[turned ? 2 - j : 6 + j];
-                t[j] = w0;
-                t[3 + j] = 0.5f * (w0 + w1 + w2);
-                t[6 + j] = 0.5f * (w0 - w1 + w2);
-                t[9 + j] = w2;
-            }
-            for (int i = 0; i < 4; i++) {
-                const float *own = t + 3 * i;
-                u[(4 * i) * rows * columns] = own[0];
-                u[(4 * i + 1) * rows * columns] = 0.5f * (own[0] + own[1] + own[2]);
-                u[(4 * i + 2) * rows * columns] = 0.5f * (own[0] - own[1] + own[2]);
-                u[(4 * i + 3) * rows * columns] = own[2];
-            }
+    float *u = POINTER(float, 1), *w = POINTER(float, 2);
+    int64_t outputs = a[3], channels = a[4], size = outputs * channels, plane = size + LANES;
+    NAME(taps_first)(POINTER(const float, 0), w, outputs, channels, 9, (int)a[5]);
+    for (int64_t i = 0; i < size; i += LANES) {
+        V t[12];
+#define AT(tap) (*(const V *)(w + (tap) * plane + i))
+        _Pragma("GCC unroll 3") for (int j = 0; j < 3; j++)
+        {
+            t[j] = AT(j);
+            t[3 + j] = 0.5f * (AT(j) + AT(3 + j) + AT(6 + j));
+            t[6 + j] = 0.5f * (AT(j) - AT(3 + j) + AT(6 + j));
+            t[9 + j] = AT(6 + j);
         }
+#undef AT
+        _Pragma("GCC unroll 4") for (int p = 0; p < 4; p++)
+        {
+            const V *own = t + 3 * p;
+            float *to = u + 4 * p * plane + i;
+            *(V *)to = own[0];
+            *(V *)(to + plane) = 0.5f * (own[0] + own[1] + own[2]);
+            *(V *)(to + 2 * plane) = 0.5f * (own[0] - own[1] + own[2]);
+            *(V *)(to + 3 * plane) = own[2];
+        }
+    }
     return 0;
 }

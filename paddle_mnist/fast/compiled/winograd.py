@@ -73,7 +73,11 @@ class Convolution(Kernel):
         """Return a patch, V, M and the gradient of U."""
         channels, outputs = x.shape[3], y.shape[3]
         planes = [16 * (tiles * count + self.compiled.lanes) for count in (channels, outputs)]
-        sizes = [16 * max(channels, outputs), *planes, 16 * channels * outputs if workspace.train else 0]
+        sizes = [
+            16 * max(channels, outputs),
+            *planes,
+            16 * (channels * outputs + self.compiled.lanes) if workspace.train else 0,
+        ]
         return split(workspace.scratch(sum(sizes)), [(size,) for size in sizes])
 
     def prepare(self, workspace: Workspace) -> None:
@@ -104,15 +108,30 @@ class _Weights(PackedWeights):
         super().__init__(node, workspace)
         outputs, channels, *_ = shape = workspace.plan.graph.parameters[self.names["weight"]]
         self.weight, self.bias, self.zeros = aligned(*shape), aligned(outputs), aligned(channels)
-        self.u, self.turned = aligned(16, channels, outputs), aligned(16, outputs, channels)
-        step = loaded().step
-        self.steps = [step("winograd_pack", self.weight, self.u, outputs, channels, 0)]
+        plane = channels * outputs + loaded().lanes
+        self.u, self.turned = aligned(16, plane), aligned(16, plane)
+        step, scratch = loaded().step, aligned(9 * plane)
+        self.steps = [step("winograd_pack", self.weight, self.u, scratch, outputs, channels, 0)]
         if workspace.needs_gradient(node.inputs[0]):
-            self.steps.append(step("winograd_pack", self.weight, self.turned, outputs, channels, 1))
+            self.steps.append(step("winograd_pack", self.weight, self.turned, scratch, outputs, channels, 1))
 
 
-def gradient_in_order(gradient: np.ndarray, shape: tuple[int, ...], result: np.ndarray) -> np.ndarray:
-    """Reorder the gradient that the kernel leaves to [outputs, channels, 3, 3], into another array."""
-    outputs, channels, *_ = shape
-    np.copyto(result, gradient.reshape(3, 3, channels, outputs).transpose(3, 2, 0, 1))
-    return result
+class InOrder:
+    """Reorders the gradient that the kernel leaves to that of the weights, [outputs, channels, kh, kw].
+
+    Attributes:
+        result: the reordered gradient.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.result = aligned(*shape)
+        self._sizes = *shape[:2], shape[2] * shape[3]
+        self._gradient: np.ndarray | None = None
+
+    def __call__(self, gradient: np.ndarray) -> np.ndarray:
+        """Return ``result`` for the numbers of ``gradient``."""
+        if gradient is not self._gradient:
+            self._gradient = gradient
+            self._step = loaded().step("taps_last", gradient, self.result, *self._sizes)
+        self._step()
+        return self.result
