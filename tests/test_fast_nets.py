@@ -552,6 +552,24 @@ def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, siz
 
 
 @pytest.mark.parametrize(
+    ("channels", "outputs", "size", "padding", "n"),
+    [(16, 32, 12, 0, 9), (32, 16, 15, 2, 5), (16, 16, 8, (4, 1), 3), (48, 32, 11, 1, 1), (32, 32, 28, 2, 2)],
+)
+@pytest.mark.parametrize("relu", [False, True])
+def test_convolution_with_5x5_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
+    paddle.seed(1)
+    conv = nn.Conv2D(channels, outputs, 5, padding=padding, bias_attr=None if relu else False)
+    after = [nn.ReLU()] if relu else []
+    head = [nn.AdaptiveAvgPool2D(3), nn.Flatten(), nn.Linear(9 * outputs, 10)]
+    net = nn.Sequential(nn.Conv2D(1, channels, 1), nn.Tanh(), conv, *after, *head)
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((n, 1, size, size), np.float32), rng.integers(0, 10, (n, 1))
+    forward = fast.accelerate(net)
+    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+@pytest.mark.parametrize(
     ("size", "kernel", "stride", "padding", "n"),
     [(28, 3, 1, 1, 3), (27, 3, 2, 1, 5), (14, 5, 1, 2, 3), (9, (3, 1), (1, 2), (2, 0), 4), (6, 7, 3, 3, 2)],
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from paddle_mnist.fast import choice, dense, onednn, shapes
 from paddle_mnist.fast.arrays import aligned, split
-from paddle_mnist.fast.compiled import winograd
+from paddle_mnist.fast.compiled import nested, winograd
 from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.program import Graph, NotCoveredError
 
@@ -86,7 +86,7 @@ class Plan:
         self._winograd = {
             node.parameters["weight"]: winograd.InOrder(graph.parameters[node.parameters["weight"]])
             for node in graph.nodes
-            if self.kernels[node.name] is winograd.Convolution
+            if self.kernels[node.name] in (winograd.Convolution, nested.Convolution)
         }
         self._reordered = {name: aligned(*graph.parameters[name]) for name in self._permuted}
         self._values = {name: aligned(*graph.parameters[name]) for name in self._permuted}

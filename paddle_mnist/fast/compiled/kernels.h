@@ -39,6 +39,8 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #include "updates.h"
 #include "winograd.h"
 
+#include "nested.h"
+
 #undef V
 #undef I
 #undef B

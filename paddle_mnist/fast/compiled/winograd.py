@@ -38,7 +38,16 @@ def _tiles(size: int) -> int:
 
 
 class Convolution(Kernel):
-    """See the module."""
+    """See the module. Subclasses set the attributes.
+
+    Attributes:
+        algorithm: how the kernels' names begin.
+        side: of a tile of the result, in pixels.
+        products: of a tile, for each pair of channels.
+        patch: pixels of the input that a tile needs.
+    """
+
+    algorithm, side, products, patch = "winograd", 2, 16, 16
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)
@@ -49,14 +58,17 @@ class Convolution(Kernel):
             workspace.absorb(relu)
             workspace.keep(node.name)
         self.top, _, self.left, _ = node.attributes["paddings"]
-        self.weights = workspace.plan.shared((node.name, "weights"), lambda: _Weights(node, workspace))
+        self.weights = workspace.plan.shared((node.name, "weights"), lambda: self._weights(workspace))
         self.forward = self._step(workspace, self.x, self.weights.u, self.weights.bias, self.y, self.top, self.left)
+
+    def _weights(self, workspace: Workspace) -> TransformedWeights:
+        return _Weights(self.node, workspace)
 
     def _sizes(self, x: np.ndarray, y: np.ndarray) -> tuple[tuple[int, ...], tuple[int, int]]:
         """Return n and the sizes of x and y, and how many rows of tiles are done together, and tiles with them."""
         (n, height, width, channels), (_, y_height, y_width, outputs) = x.shape, y.shape
-        across, down = _tiles(y_width), _tiles(y_height)
-        rows = max(1, min(n * down, CHUNK_FLOATS // (16 * (channels + outputs)) // across))
+        across, down = -(-y_width // self.side), -(-y_height // self.side)
+        rows = max(1, min(n * down, CHUNK_FLOATS // (self.products * (channels + outputs)) // across))
         tiles = -(-rows * across // MOST_ROWS) * MOST_ROWS
         return (n, height, width, channels, outputs, y_height, y_width), (rows, tiles)
 
@@ -67,17 +79,14 @@ class Convolution(Kernel):
         patch, v, m, _ = self._scratch(workspace, x, y, chunk[1])
         arrays = x, u, bias, patch, y, v, m
         relu = self.relu if y is self.y else 0
-        return self.compiled.step("winograd_forward", *arrays, *sizes, top, left, *chunk, relu)
+        return self.compiled.step(f"{self.algorithm}_forward", *arrays, *sizes, top, left, *chunk, relu)
 
     def _scratch(self, workspace: Workspace, x: np.ndarray, y: np.ndarray, tiles: int) -> list[np.ndarray]:
         """Return a patch, V, M and the gradient of U."""
         channels, outputs = x.shape[3], y.shape[3]
-        planes = [16 * (tiles * count + self.compiled.lanes) for count in (channels, outputs)]
-        sizes = [
-            16 * max(channels, outputs),
-            *planes,
-            16 * (channels * outputs + self.compiled.lanes) if workspace.train else 0,
-        ]
+        planes = [self.products * (tiles * count + self.compiled.lanes) for count in (channels, outputs)]
+        to_u = self.products * (channels * outputs + self.compiled.lanes)
+        sizes = [self.patch * max(channels, outputs), *planes, to_u if workspace.train else 0]
         return split(workspace.scratch(sum(sizes)), [(size,) for size in sizes])
 
     def prepare(self, workspace: Workspace) -> None:
@@ -101,8 +110,21 @@ class Convolution(Kernel):
         return self.steps
 
 
-class _Weights(PackedWeights):
-    """A convolution's transformed weights, once for all blocks."""
+class TransformedWeights(PackedWeights):
+    """A convolution's transformed weights, once for all blocks.
+
+    Attributes:
+        u, turned: for the result, and for the gradient of the input.
+        zeros: as many as the input has channels.
+    """
+
+    u: np.ndarray
+    turned: np.ndarray
+    zeros: np.ndarray
+
+
+class _Weights(TransformedWeights):
+    """Those of ``winograd.h``."""
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)

@@ -1,0 +1,63 @@
+"""Convolution with 5×5 kernels by fewer multiplications (nested.h), with the ReLU that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paddle_mnist.fast.arrays import aligned
+from paddle_mnist.fast.compiled import winograd
+from paddle_mnist.fast.compiled.library import library, loaded
+from paddle_mnist.fast.workspace import Decisions, Workspace
+from paddle_mnist.program import Node
+
+SIDE, PRODUCTS, PATCH = 4, 121, 64
+
+
+def suits(node: Node, plan: Decisions) -> bool:
+    """Whether the kernel can do a convolution, and saves multiplications."""
+    compiled = library()
+    attributes = node.attributes
+    if compiled is None or len(node.shape) != 3 or attributes["groups"] != 1:
+        return False
+    outputs, channels, *kernel = plan.graph.parameters[node.parameters["weight"]]
+    if kernel != [5, 5] or attributes["strides"] != (1, 1) or attributes["dilations"] != (1, 1):
+        return False
+    if outputs % compiled.lanes or channels % compiled.lanes or max(attributes["paddings"]) > 4:
+        return False
+    _, height, width = node.shape
+    return PRODUCTS * -(-height // SIDE) * -(-width // SIDE) < 0.6 * 25 * height * width
+
+
+class Convolution(winograd.Convolution):
+    """See the module."""
+
+    algorithm, side, products, patch = "nested", SIDE, PRODUCTS, PATCH
+
+    def _weights(self, workspace: Workspace) -> winograd.TransformedWeights:
+        return _Weights(self.node, workspace)
+
+    def prepare(self, workspace: Workspace) -> None:
+        gradient, names, step = workspace.output_gradient_of(self.node), self.node.parameters, self.compiled.step
+        bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
+        to_weight, x_gradient = workspace.parameter_gradient(names["weight"]), workspace.input_gradient(self.node)
+        sizes, chunk = self._sizes(self.x, self.y)
+        patch, *scratch = self._scratch(workspace, self.x, self.y, chunk[1])
+        arrays = self.x, gradient, self.weights.turned, patch, to_weight, bias, x_gradient, *scratch
+        self.steps: list[Callable[[], None]] = []
+        if self.relu:
+            self.steps.append(step("relu_backward", self.y, gradient, self.y.size))
+        self.steps.append(step("nested_backward", *arrays, *sizes, self.top, self.left, *chunk))
+
+
+class _Weights(winograd.TransformedWeights):
+    """Those of ``nested.h``."""
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        outputs, channels, *_ = shape = workspace.plan.graph.parameters[self.names["weight"]]
+        self.weight, self.bias = aligned(*shape), aligned(outputs)
+        plane = channels * outputs + loaded().lanes
+        self.u, self.turned = aligned(PRODUCTS, plane), aligned(PRODUCTS, plane)
+        turned = self.turned if workspace.needs_gradient(node.inputs[0]) else None
+        arrays = self.weight, self.u, turned, aligned(25 * plane)
+        self.steps = [loaded().step("nested_pack", *arrays, outputs, channels)]
