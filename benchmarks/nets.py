@@ -5,13 +5,14 @@
 
 The first line takes some six minutes on two idle cores; compiling for ``torch.compile`` is a third of that.
 
-Batches of 100, float32, cross entropy, SGD (for ``quick``, Adam); evaluation of 10,000 images in batches of 1,000. The
-peers are PyTorch as it comes, with ``channels_last``, and with ``torch.compile`` (warm); for FC also JAX. Beside
-each net stand the time to capture it, the memory of a step beyond the parameters, and the share of the machine's own
-peak that the step reaches: the multiplications of its convolutions and products against those of a large float32 matrix
-product by PyTorch on the same cores, in the same run. ``--hide-onednn`` measures what serves where Paddle brings no
-oneDNN, beside plain Paddle; ``--hide-compiled``, what serves where there was no compiler at installation. Figures
-go to ``results/nets.json`` (``nets-without-onednn.json``), and the steps to a picture beside it.
+Batches of 100, float32, cross entropy, SGD (for ``quick``, Adam); evaluation of 10,000 images in batches of 1,000, from
+tensors of each framework to arrays of NumPy. The peers are PyTorch as it comes, with ``channels_last``, and with
+``torch.compile`` (warm); for FC also JAX. Beside each net stand the time to capture it, the memory of a step beyond the
+parameters, and the share of the machine's own peak that the step reaches: the multiplications of its convolutions and
+products against those of a large float32 matrix product by PyTorch on the same cores, in the same run. ``--hide-onednn``
+measures what serves where Paddle brings no oneDNN, beside plain Paddle; ``--hide-compiled``, what serves where there was
+no compiler at installation. Figures go to ``results/nets.json`` (``nets-without-onednn.json``), and the steps to a
+picture beside it.
 """
 
 from __future__ import annotations
@@ -151,12 +152,14 @@ def paddle_candidates(name: str, images: np.ndarray, labels: np.ndarray, many: n
 
     from paddle_mnist import fast
 
+    batches = [paddle.to_tensor(many[i : i + 1000]) for i in range(0, len(many), 1000)]
+
     def evaluation(net, forward):
         def run() -> None:
             net.eval()
             with paddle.no_grad():
-                for i in range(0, len(many), 1000):
-                    forward(paddle.to_tensor(many[i : i + 1000])).numpy()
+                for batch in batches:
+                    forward(batch).numpy()
 
         return run
 

@@ -643,3 +643,21 @@ def test_accelerate_of_a_dense_net_takes_images_that_are_not_contiguous():
     with paddle.no_grad():
         found, wanted = fast.accelerate(net)(images).numpy(), net(images).numpy()
     assert abs(found - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("hidden", [10, 100])
+def test_accelerate_of_a_dense_net_gives_the_same_bits_for_any_number_of_threads(hidden, monkeypatch):
+    paddle.seed(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.Sigmoid(), nn.Linear(hidden, 10))
+    net.eval()
+    images, found = paddle.to_tensor(batch(603)[0]), []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(cpu, "threads", lambda threads=threads: threads)
+        other = nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.Sigmoid(), nn.Linear(hidden, 10))
+        other.set_state_dict(net.state_dict())
+        other.eval()
+        with paddle.no_grad():
+            found.append(fast.accelerate(other)(images).numpy())
+    assert all((outputs == found[0]).all() for outputs in found)
+    with paddle.no_grad():
+        assert abs(found[0] - net(images).numpy()).max() < 1e-5

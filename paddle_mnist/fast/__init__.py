@@ -36,6 +36,7 @@ import paddle
 from paddle_mnist.distributed.team import ALONE, Team
 from paddle_mnist.errors import UserError
 from paddle_mnist.fast import losses
+from paddle_mnist.fast.arrays import memory_of
 from paddle_mnist.fast.blocks import Runner
 from paddle_mnist.fast.engine import Engine, engine_of, suits
 from paddle_mnist.fast.optimizers import Update, update_for
@@ -95,8 +96,9 @@ def engine_name(net: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer | No
         return f"plain: {state.reason}"
     if optimizer is not None and engine.is_frozen():
         return "plain: some parameters are frozen"
-    threads = state.runner.threads
-    return f"fast: {state.runner.plan.library}, {threads} thread{'' if threads == 1 else 's'}"
+    plan = state.runner.plan
+    threads = state.runner.threads if plan.block_size or plan.sliced else 1  # which serve for large batches alone
+    return f"fast: {plan.library}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 class Forward:
@@ -117,7 +119,8 @@ class Forward:
         if runner is None:
             return self.net(images)
         seed = _draw_seed() if runner.plan.dropouts else 0
-        outputs = self._engine.outputs(runner, images.numpy(), (seed, 0))
+        array = memory_of(images) if images.is_contiguous() else images.numpy()
+        outputs = self._engine.outputs(runner, array, (seed, 0))
         if outputs is None:
             return self.net(images)
         parameters = self._engine.parameters

@@ -47,7 +47,7 @@ class Runner:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.threads = cpu.threads() if plan.block_size or plan.sliced else 1
+        self.threads = cpu.threads()
         self._kept: dict[tuple[int, bool], list[Workspace]] = {}
         self._lock = threading.RLock()
         self._crew, self._is_working = threads.Crew(self.threads, self._at_work), False

@@ -75,7 +75,7 @@ class Plan:
         self.inference_block_size = self.block_size
         if self.block_size:
             self.sliced = {}
-        if self.sliced or self.block_size == ROWS_BLOCK:
+        if self.block_size in (None, ROWS_BLOCK):
             self.inference_block_size = ROWS_BLOCK_INFERENCE
         self.whole_batch = large if self.block_size else {}
         self.kernels = {node.name: choice.builder(node, self) for node in graph.nodes}

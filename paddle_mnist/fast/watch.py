@@ -8,6 +8,7 @@ one level deep.
 
 from __future__ import annotations
 
+import operator
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,8 @@ class Watch:
     """What a net looked like when this was created."""
 
     def __init__(self, net: paddle.nn.Layer) -> None:
-        self._containers: list[tuple[object, object]] = []
+        self._containers: list[object] = []
+        self._copies: list[object] = []
         self._names: list[tuple[dict[str, Any], str, object]] = []
         self._cells: list[tuple[types.CellType, object]] = []
         seen: set[int] = set()
@@ -32,9 +34,11 @@ class Watch:
 
     def _remember(self, value: object) -> None:
         if isinstance(value, dict):
-            self._containers.append((value, dict(value)))
+            self._containers.append(value)
+            self._copies.append(dict(value))
         elif isinstance(value, (list, set)):
-            self._containers.append((value, value.copy()))
+            self._containers.append(value)
+            self._copies.append(value.copy())
 
     def _watch_code(self, function: object, seen: set[int]) -> None:
         if not isinstance(function, types.FunctionType) or id(function) in seen or _is_paddle(function.__module__):
@@ -57,7 +61,7 @@ class Watch:
         """Whether all of it is as it was."""
         try:
             return (
-                all(value == copy for value, copy in self._containers)
+                all(map(operator.eq, self._containers, self._copies))
                 and all(names.get(name) is value for names, name, value in self._names)
                 and all(_contents(cell) is value for cell, value in self._cells)
             )
