@@ -9,10 +9,10 @@ Batches of 100, float32, cross entropy, SGD (for ``quick``, Adam); evaluation of
 tensors of each framework to arrays of NumPy. The peers are PyTorch as it comes, with ``channels_last``, and with
 ``torch.compile`` (warm); for FC also JAX. Beside each net stand the time to capture it, the memory of a step beyond the
 parameters, and the share of the machine's own peak that the step reaches: the multiplications of its convolutions and
-products against those of a large float32 matrix product by PyTorch on the same cores, in the same run. ``--hide-onednn``
-measures what serves where Paddle brings no oneDNN, beside plain Paddle; ``--hide-compiled``, what serves where there was
-no compiler at installation. Figures go to ``results/nets.json`` (``nets-without-onednn.json``), and the steps to a
-picture beside it.
+products against those of a large float32 matrix product by PyTorch on the same cores, in the same run.
+``--hide-onednn`` measures what serves where Paddle brings no oneDNN, beside plain Paddle; ``--hide-compiled``, what
+serves where there was no compiler at installation. Figures go to ``results/nets.json`` (``nets-without-onednn.json``),
+and the steps to a picture beside it.
 """
 
 from __future__ import annotations
