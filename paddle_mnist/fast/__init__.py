@@ -18,7 +18,7 @@ other places than Paddle's.
     plan, choice  size of blocks, layout of parameters; which kernel computes a node
     workspace     the buffers of one block
     blocks, threads     blocks over threads, sums in a fixed order
-    products      the gradients of large weights, tile by tile
+    products      the gradients of large weights, computed where they are used
     compiled/     kernels in C, where the package was installed with a compiler
     onednn_kernels/, onednn     kernels in oneDNN, which Paddle's Linux wheel brings
     elementwise, normalization, dense, convolution, shapes     kernels in NumPy
