@@ -261,7 +261,7 @@ class TrainStep:
         seed = self.seed or 0, self.number
         with runner.working(n):
             result = self._engine.gradients(runner, images, output_gradient, seed, self.team, sample_losses)
-            loss = float(sample_losses.mean())
+            loss = float(np.add.reduce(sample_losses)) / n
             if result is None or not np.isfinite(loss):
                 runner.plan.statistics.clear()
                 return None

@@ -140,7 +140,7 @@ class Engine:
                 raise
             self._give_up(runner, error)
             return None
-        return (arrays, gradients) if _all_finite(gradients) else None
+        return (arrays, gradients) if _all_finite(runner.plan.as_computed(gradients)) else None
 
     def _give_up(self, runner: Runner, error: Exception) -> None:
         """Leave the net to Paddle from now on, since a library has refused to work."""

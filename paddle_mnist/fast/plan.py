@@ -204,5 +204,10 @@ class Plan:
             results.append(gradient)
         return results
 
+    def as_computed(self, gradients: Sequence[Gradient]) -> list[Gradient]:
+        """Return the numbers in what ``gradients`` has returned, in as few arrays as there are."""
+        pairs = zip(self.sizes, gradients, strict=True)
+        return [self._flat, *(gradient for name, gradient in pairs if name not in self._parts)]
+
     def _part_shapes(self) -> list[tuple[int, ...]]:
         return [self.graph.parameters[name] for name in self.block_sizes]
