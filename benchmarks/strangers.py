@@ -21,7 +21,7 @@ fill their picture, so that they get a margin of eight pixels. A page without a 
 is. Printed are the share read correctly, the count of sure answers that are wrong (probability at least 0.9), and the
 expected calibration error in 15 bins. ``--against`` measures another net in the same way, and on corrupted digits also
 without any preparation, as MNIST-C's authors do. Figures go to ``results/strangers.json``, the reliability diagram to
-``strangers.png``. Takes four minutes of processor time.
+``strangers.png``. Takes ten minutes of processor time.
 """
 
 from __future__ import annotations
