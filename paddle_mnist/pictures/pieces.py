@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ JOIN_COST = 1.0  # log probability: two shapes are more often two digits than on
 
 # The logarithm of the probability that each component is one whole digit, float [n].
 Score = Callable[[list[Component]], np.ndarray]
+Pair = tuple[Component, Component]
 
 
 def join_pieces(parts: list[Component], slant: float, height: float) -> list[Component]:
@@ -51,20 +52,35 @@ def join_by_score(parts: list[Component], slant: float, height: float, score: Sc
         height: of a digit, in pixels.
         score: how likely components are whole digits.
     """
-    parts = list(parts)
-    while pairs := [pair for pair in itertools.combinations(parts, 2) if _may_be_one(*pair, slant, height)]:
-        wholes = [union(list(pair)) for pair in pairs]
-        gains = score(wholes) - np.array([_apart(*pair, height, score) for pair in pairs])
-        best = int(gains.argmax())
+    wholes = _wholes(itertools.combinations(parts, 2), slant, height, score)
+    pieces = [part for part in parts if any(part is piece for pair, _, _ in wholes for piece in pair)]
+    scores = dict(zip(map(id, pieces), score(pieces).tolist(), strict=True)) if pieces else {}
+    while wholes:
+        gains = [whole - _apart(pair, height, scores) for pair, _, whole in wholes]
+        best = int(np.argmax(gains))
         if gains[best] <= JOIN_COST:
             break
-        parts = [part for part in parts if all(part is not piece for piece in pairs[best])] + [wholes[best]]
+        pair, joined, scores[id(joined)] = wholes[best]
+        parts = [part for part in parts if all(part is not piece for piece in pair)]
+        wholes = [other for other in wholes if not any(part is piece for part in other[0] for piece in pair)]
+        new = _wholes(((part, joined) for part in parts), slant, height, score)
+        pieces = [part for (part, _), _, _ in new if id(part) not in scores]
+        scores |= dict(zip(map(id, pieces), score(pieces).tolist(), strict=True)) if pieces else {}
+        wholes += new
+        parts.append(joined)
     return parts
 
 
-def _apart(part: Component, other: Component, height: float, score: Score) -> float:
+def _wholes(pairs: Iterable[Pair], slant: float, height: float, score: Score) -> list[tuple[Pair, Component, float]]:
+    """Return the pairs that may be pieces of one digit, each with both joined and the score of that."""
+    near = [pair for pair in pairs if _may_be_one(*pair, slant, height)]
+    joined = [union(list(pair)) for pair in near]
+    return list(zip(near, joined, score(joined).tolist(), strict=True)) if near else []
+
+
+def _apart(pair: Pair, height: float, scores: dict[int, float]) -> float:
     """Return the score of two components that are not joined; what is too low for a digit is left out."""
-    return float(score([piece for piece in (part, other) if piece.height >= MIN_DIGIT * height]).sum())
+    return sum(float(scores[id(piece)]) for piece in pair if piece.height >= MIN_DIGIT * height)
 
 
 def _may_be_one(part: Component, other: Component, slant: float, height: float) -> bool:
