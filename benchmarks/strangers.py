@@ -3,7 +3,8 @@
     python benchmarks/strangers.py --against work/runs/cnn-classify
 
 None of these pictures was used to train the reader. Early results on them did show which changes of the training
-pictures were still missing (denser specks, paler ink, stronger blur), so they are no independent test of the reader:
+pictures were still missing (denser specks, paler ink, stronger blur, outlines, inverted borders), so they are no
+independent test of the reader:
 
     test        MNIST's test digits
     usps        zip.test.gz and zip.train.gz: 16×16, from envelopes of the U.S. Postal Service

@@ -24,7 +24,7 @@ from paddle_mnist.recipes import AUGMENTATIONS, Strength
 
 SIZE = 28
 GRID = 5  # elastic bumps along each axis
-MOVES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # of copies, in pixels down and to the right
+MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # of copies, in pixels down and to the right
 CHUNK = 64  # images at a time, so that the arrays between two operations stay in the processor's cache
 
 CENTRED = (np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2) / (SIZE / 2)  # the place of each pixel, -1 to 1
