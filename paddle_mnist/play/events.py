@@ -112,7 +112,7 @@ class Hub:
         if not self.subscribers:
             self._watched.clear()
             return
-        models = self.catalog.models()
+        models = self.catalog.models(fresh=True)  # so that no request waits for it
         for_all = []
         if self.catalog.version != self._version:
             self._version = self.catalog.version

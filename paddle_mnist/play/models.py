@@ -18,7 +18,7 @@ from paddle_mnist.runs.run import MANIFEST, Run, open_run
 
 READER = "reader"
 BUNDLED = "bundled"  # the mark of its weights, which never change
-FRESH = 0.4  # seconds for which a listing is used again
+FRESH = 0.5  # seconds for which a listing is used again: with pages open, the hub makes a new one before that
 
 NOTHING = (
     "Only the bundled reader answers until a net is trained: start a training on this page, or run "
