@@ -61,7 +61,7 @@ async def ask(port: int, path: str, value: dict | None = None) -> dict:
 
 
 async def page(port: int, model: str, digit: bytes, delays: list[float], events: list[int]) -> None:
-    """Act as one page until cancelled."""
+    """Act as one page until cancelled: a stream of events, and a connection for its questions, as browsers keep one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(GET.format(path=f"/api/events?runs={model}").format(host=f"127.0.0.1:{port}").encode())
 
@@ -71,16 +71,21 @@ async def page(port: int, model: str, digit: bytes, delays: list[float], events:
 
     listening = asyncio.create_task(listen())
     head = POST.format(path="/api/answers?kind=prepared", kind="application/octet-stream")
+    question = head.format(host=f"127.0.0.1:{port}", length=len(digit)).replace("close", "keep-alive").encode() + digit
+    answers, asking = await asyncio.open_connection("127.0.0.1", port)
     try:
         await asyncio.sleep(random.random())
         while True:
             begun = time.perf_counter()
-            await request(port, head, digit)
+            asking.write(question)
+            headers = (await answers.readuntil(b"\r\n\r\n")).lower()
+            await answers.readexactly(int(headers.partition(b"content-length:")[2].split()[0]))
             delays.append(time.perf_counter() - begun)
             await asyncio.sleep(1)
     finally:
         listening.cancel()
         writer.close()
+        asking.close()
 
 
 def note_delays(pipe: Connection) -> None:

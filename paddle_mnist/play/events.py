@@ -134,7 +134,7 @@ class Hub:
         silent = time.monotonic() - HEARTBEAT
         self._tell(loop, b": still here\n\n", [page for page in pages if page.told < silent])
 
-    def subscribe(self, loop: asyncio.AbstractEventLoop, ids: list[str]) -> Subscriber:
+    def subscribe(self, ids: list[str]) -> Subscriber:
         """Return a new page's place among those that are told, with all that there is to tell already.
 
         Raises:
@@ -143,7 +143,6 @@ class Hub:
         if len(ids) > MAX_WATCHED:
             raise RefusedError(400, f"runs must name at most {MAX_WATCHED} runs, got {len(ids)}.")
         models = {model_id: self.catalog.find(model_id) for model_id in ids}
-        self.poll(loop)
         subscriber = Subscriber(frozenset(ids))
         first = [event("models", {"version": self.catalog.version}), event("training", self.trainings.state())]
         messages = {plan.name: plan.message for plan in self.trainings.planned()}

@@ -251,8 +251,8 @@ class Playground:
 
     async def events(self, request: Request) -> Response:
         """Return the stream of what changes."""
-        loop, ids = asyncio.get_running_loop(), inputs.ids(request, "runs") or []
-        subscriber = await self.on(self.disk, lambda: self.hub.subscribe(loop, ids))
+        ids = inputs.ids(request, "runs") or []
+        subscriber = await self.on(self.disk, lambda: self.hub.subscribe(ids))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(self.hub.stream(subscriber), headers=headers, media_type="text/event-stream")
 
