@@ -533,14 +533,9 @@ def test_cnn_without_onednn_equals_the_plain_layers(without_onednn):
     assert max(random_nets.differences(found, wanted).values()) < 2e-5
 
 
-@pytest.mark.parametrize(
-    ("channels", "outputs", "size", "padding", "n"),
-    [(16, 16, 28, 1, 3), (32, 16, 27, 0, 5), (16, 48, 14, 2, 3), (64, 64, 7, 1, 20), (16, 32, 9, (0, 1), 33)],
-)
-@pytest.mark.parametrize("relu", [False, True])
-def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
+def assert_convolution_equals_plain_paddle(kernel, channels, outputs, size, padding, n, relu):
     paddle.seed(1)
-    conv = nn.Conv2D(channels, outputs, 3, padding=padding, bias_attr=None if relu else False)
+    conv = nn.Conv2D(channels, outputs, kernel, padding=padding, bias_attr=None if relu else False)
     after = [nn.ReLU()] if relu else []
     head = [nn.AdaptiveAvgPool2D(3), nn.Flatten(), nn.Linear(9 * outputs, 10)]
     net = nn.Sequential(nn.Conv2D(1, channels, 1), nn.Tanh(), conv, *after, *head)
@@ -549,6 +544,15 @@ def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, siz
     forward = fast.accelerate(net)
     found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
     assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "size", "padding", "n"),
+    [(16, 16, 28, 1, 3), (32, 16, 27, 0, 5), (16, 48, 14, 2, 3), (64, 64, 7, 1, 20), (16, 32, 9, (0, 1), 33)],
+)
+@pytest.mark.parametrize("relu", [False, True])
+def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
+    assert_convolution_equals_plain_paddle(3, channels, outputs, size, padding, n, relu)
 
 
 @pytest.mark.parametrize(
@@ -557,16 +561,7 @@ def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, siz
 )
 @pytest.mark.parametrize("relu", [False, True])
 def test_convolution_with_5x5_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
-    paddle.seed(1)
-    conv = nn.Conv2D(channels, outputs, 5, padding=padding, bias_attr=None if relu else False)
-    after = [nn.ReLU()] if relu else []
-    head = [nn.AdaptiveAvgPool2D(3), nn.Flatten(), nn.Linear(9 * outputs, 10)]
-    net = nn.Sequential(nn.Conv2D(1, channels, 1), nn.Tanh(), conv, *after, *head)
-    rng = np.random.default_rng(0)
-    images, labels = rng.random((n, 1, size, size), np.float32), rng.integers(0, 10, (n, 1))
-    forward = fast.accelerate(net)
-    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
-    assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+    assert_convolution_equals_plain_paddle(5, channels, outputs, size, padding, n, relu)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.compiled import winograd
-from paddle_mnist.fast.compiled.library import library, loaded
+from paddle_mnist.fast.compiled.library import loaded
 from paddle_mnist.fast.workspace import Decisions, Workspace
 from paddle_mnist.program import Node
 
@@ -15,17 +15,7 @@ SIDE, PRODUCTS, PATCH = 4, 121, 64
 
 def suits(node: Node, plan: Decisions) -> bool:
     """Whether the kernel can do a convolution, and saves multiplications."""
-    compiled = library()
-    attributes = node.attributes
-    if compiled is None or len(node.shape) != 3 or attributes["groups"] != 1:
-        return False
-    outputs, channels, *kernel = plan.graph.parameters[node.parameters["weight"]]
-    if kernel != [5, 5] or attributes["strides"] != (1, 1) or attributes["dilations"] != (1, 1):
-        return False
-    if outputs % compiled.lanes or channels % compiled.lanes or max(attributes["paddings"]) > 4:
-        return False
-    _, height, width = node.shape
-    return PRODUCTS * -(-height // SIDE) * -(-width // SIDE) < 0.6 * 25 * height * width
+    return winograd.filters(node, plan, 5) and winograd.share_left(node, SIDE, PRODUCTS, 5) < 0.6
 
 
 class Convolution(winograd.Convolution):

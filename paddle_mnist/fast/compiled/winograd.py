@@ -20,21 +20,24 @@ MOST_ROWS = 8
 
 def suits(node: Node, plan: Decisions) -> bool:
     """Whether the kernel can do a convolution, and saves multiplications."""
-    compiled = library()
-    attributes = node.attributes
+    return filters(node, plan, 3) and share_left(node, Convolution.side, Convolution.products, 3) < 0.8
+
+
+def filters(node: Node, plan: Decisions, size: int) -> bool:
+    """Whether a convolution's kernels are of a size, one pixel apart, and its channels fill the lanes."""
+    compiled, attributes = library(), node.attributes
     if compiled is None or len(node.shape) != 3 or attributes["groups"] != 1:
         return False
     outputs, channels, *kernel = plan.graph.parameters[node.parameters["weight"]]
-    if kernel != [3, 3] or attributes["strides"] != (1, 1) or attributes["dilations"] != (1, 1):
+    if kernel != [size, size] or attributes["strides"] != (1, 1) or attributes["dilations"] != (1, 1):
         return False
-    if outputs % compiled.lanes or channels % compiled.lanes or max(attributes["paddings"]) > 2:
-        return False
+    return not (outputs % compiled.lanes or channels % compiled.lanes) and max(attributes["paddings"]) < size
+
+
+def share_left(node: Node, side: int, products: int, size: int) -> float:
+    """Return the multiplications of tiles, the last ones not full, as a share of the plain algorithm's."""
     _, height, width = node.shape
-    return 16 * _tiles(height) * _tiles(width) < 0.8 * 9 * height * width
-
-
-def _tiles(size: int) -> int:
-    return -(-size // 2)
+    return products * -(-height // side) * -(-width // side) / (size**2 * height * width)
 
 
 class Convolution(Kernel):
