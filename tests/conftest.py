@@ -7,6 +7,7 @@ import importlib
 import itertools
 import os
 import shutil
+import signal
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
@@ -25,6 +26,8 @@ from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
 
 cpu.tune()  # as every command line does, before anything imports Paddle
+# Shells let background jobs ignore Ctrl-C, and the commands that tests start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # The files with the longest tests, the longest first.
