@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from paddle_mnist.inspection.activations import Inside
 from paddle_mnist.loader import to_input
-
-BATCH = 100  # digits at a time
 
 
 class Neighbours(NamedTuple):
@@ -25,14 +22,10 @@ class Neighbours(NamedTuple):
     distances: np.ndarray
 
 
-def features(
-    inside: Inside, weights: dict[str, np.ndarray], images: np.ndarray, pixel_range: str = "01"
-) -> Iterator[np.ndarray]:
-    """Yield the features of images uint8 [n, 28, 28], float32 [batch, features] at a time."""
-    name = inside.last_layer.inputs[0]
-    for first in range(0, len(images), BATCH):
-        found = inside.activations(weights, to_input(images[first : first + BATCH], pixel_range))[name]
-        yield found.reshape(len(found), -1)
+def features(inside: Inside, weights: dict[str, np.ndarray], images: np.ndarray, pixel_range: str = "01") -> np.ndarray:
+    """Return the features of images uint8 [n, 28, 28], float32 [n, features]."""
+    found = inside.activations(weights, to_input(images, pixel_range))[inside.last_layer.inputs[0]]
+    return found.reshape(len(found), -1)
 
 
 def nearest(known: np.ndarray, one: np.ndarray, count: int = 10) -> Neighbours:

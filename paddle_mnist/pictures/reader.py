@@ -70,19 +70,25 @@ def with_prior(probabilities: np.ndarray, factor: float) -> np.ndarray:
 
 def _outputs(images: np.ndarray) -> np.ndarray:
     """Return the raw outputs, float32 [n, 11]."""
-    parts = [_forward(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
-    return np.concatenate(parts) if parts else np.zeros((0, CLASSES), np.float32)
+    net = weights()
+    parts = [_features(images[first : first + BATCH]) @ net["output.weight"] for first in range(0, len(images), BATCH)]
+    return np.concatenate([np.zeros((0, CLASSES), np.float32), *parts]) + net["output.bias"]
 
 
-def _forward(images: np.ndarray) -> np.ndarray:
-    """Return the raw outputs for one batch: convolutions with ReLU, two 2×2 poolings, one affine layer."""
+def features(images: np.ndarray) -> np.ndarray:
+    """Return what the last layer is given, float32 [n, features], for images uint8 [n, 28, 28], at least one."""
+    return np.concatenate([_features(images[first : first + BATCH]) for first in range(0, len(images), BATCH)])
+
+
+def _features(images: np.ndarray) -> np.ndarray:
+    """Return what the last, affine layer is given for one batch: convolutions with ReLU and two 2×2 poolings."""
     net = weights()
     x = images[..., np.newaxis] / np.float32(255)  # [n, h, w, channels]
     for index in range(1, 1 + sum(name.startswith("conv") and name.endswith("weight") for name in net)):
         x = np.maximum(_convolved(x, net[f"conv{index}.weight"]) + net[f"conv{index}.bias"], 0)
         if index in POOLED:
             x = _pooled(x)
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1) @ net["output.weight"] + net["output.bias"]
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
 
 
 def _convolved(x: np.ndarray, weight: np.ndarray) -> np.ndarray:

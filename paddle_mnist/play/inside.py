@@ -14,6 +14,7 @@ from paddle_mnist.play.replies import RefusedError, array
 from paddle_mnist.splits import Splits
 
 SEARCHED = 10_000  # training digits among which the nearest are looked for, or fewer
+AT_ONCE = 50  # of them, before quick work has its turn
 MAX_NUMBERS = 16 << 20  # if their features are more than this together: 64 MB
 NEAREST = 10
 MAX_EXPORTED = 8  # nets in one page
@@ -83,7 +84,7 @@ def saliency(nets: Nets, model: Model, which: str, image: np.ndarray, method: st
 
 def neighbours(nets: Nets, model: Model, image: np.ndarray, splits: Splits) -> Generator[None, None, dict[str, Any]]:
     """Return the training digits that look most alike to a net. Its features are computed once."""
-    from paddle_mnist.inspection.neighbours import features, nearest
+    from paddle_mnist.inspection.neighbours import nearest
 
     net, train = nets.get(model), splits.train
     size = math.prod(net.inside.graph.shapes[net.inside.last_layer.inputs[0]])
@@ -91,18 +92,18 @@ def neighbours(nets: Nets, model: Model, image: np.ndarray, splits: Splits) -> G
     if "features" not in net.kept:
         nets.forget("features")  # of the net that was asked before
         parts = []
-        for part in features(net.inside, net.weights, images, net.pixel_range):
-            parts.append(part)
+        for first in range(0, len(images), AT_ONCE):
+            parts.append(net.features(images[first : first + AT_ONCE]))
             yield
         net.kept["features"] = np.concatenate(parts)
-    (own,) = features(net.inside, net.weights, image[np.newaxis], net.pixel_range)
-    found = nearest(net.kept["features"], own[0], NEAREST)
+    (own,) = net.features(image[np.newaxis])
+    found = nearest(net.kept["features"], own, NEAREST)
     node = net.inside.last_layer
     return {
         "model": model.id,
         "layer": node.inputs[0],
         "layer_label": net.inside.layers.get(node.name),
-        "features": own.shape[1],
+        "features": len(own),
         "searched": len(images),
         "of": len(train.labels),
         "neighbours": [

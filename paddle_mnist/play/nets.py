@@ -55,6 +55,12 @@ class Net:
         """Return the raw outputs [n, 1] or [n, 10] for images uint8 [n, 28, 28]."""
         raise NotImplementedError
 
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return what the last layer is given, float32 [n, features], for images uint8 [n, 28, 28]."""
+        from paddle_mnist.inspection.neighbours import features
+
+        return features(self.inside, self.weights, images, self.pixel_range)
+
     def answer(self, images: np.ndarray) -> dict[str, Any]:
         """Return what the page is told about images uint8 [n, 28, 28]."""
         raise NotImplementedError
@@ -181,6 +187,12 @@ class ReaderNet(Net):
 
         inside, weights = self._looked_into()
         return inside.activations(weights, to_input(images, "01"))[inside.graph.output][:, :10]
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return what its last layer is given; its own arithmetic takes 0.6 of the time of ``inside``."""
+        from paddle_mnist.pictures.reader import features
+
+        return features(images)
 
     def answer(self, images: np.ndarray) -> dict[str, Any]:
         """Return digits, ``None`` for what is none, and probabilities that sum to less than 1 by that of no digit."""
