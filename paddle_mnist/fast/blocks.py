@@ -18,7 +18,7 @@ from paddle_mnist.distributed.team import ALONE, Division, OrderedSum, Team
 from paddle_mnist.fast import blas, dropout, threads
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.compiled import wide
-from paddle_mnist.fast.compiled.library import Steps
+from paddle_mnist.fast.compiled.library import Lists, Steps
 from paddle_mnist.fast.plan import Plan
 from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.fast.workspace import Phase, Workspace
@@ -106,7 +106,7 @@ class Runner:
 
         with self.working(len(product.inputs)):
             if lists:
-                self.do_steps(lists)
+                self.do_steps(Lists(lists))
             else:
                 self.do(work, len(tiles))
         return result
@@ -132,7 +132,7 @@ class Runner:
         """Do work for every item, by the threads that are held ready."""
         self._crew.do(work, items)
 
-    def do_steps(self, lists: Sequence[Steps]) -> None:
+    def do_steps(self, lists: Lists) -> None:
         """Do lists of compiled steps, by the threads that are held ready."""
         self._crew.do_steps(lists)
 
@@ -316,7 +316,7 @@ class Runner:
         """Do one phase of all blocks, without Python in between where compiled steps are all there is."""
         steps = [call for phase in phases for call in phase.calls if isinstance(call, Steps)]
         if len(steps) == len(phases) == sum(len(phase.calls) for phase in phases):
-            self._crew.do_steps(steps)
+            self._crew.do_steps(Lists(steps))
         else:
             self._crew.do(lambda _, item: phases[item].run(), len(phases))
 

@@ -17,7 +17,7 @@ import paddle
 from paddle_mnist.fast import paddle_private
 from paddle_mnist.fast.arrays import TensorMemory
 from paddle_mnist.fast.compiled import wide
-from paddle_mnist.fast.compiled.library import Library, Steps, library
+from paddle_mnist.fast.compiled.library import Library, Lists, Steps, library
 from paddle_mnist.fast.paddle_private import OptimizerState
 from paddle_mnist.fast.products import Gradient
 from paddle_mnist.fast.threads import Work
@@ -32,7 +32,7 @@ class Helper(Protocol):
     def do(self, work: Work, items: int) -> None:
         """Do work for every item."""
 
-    def do_steps(self, lists: Sequence[Steps]) -> None:
+    def do_steps(self, lists: Lists) -> None:
         """Do lists of compiled steps."""
 
 
@@ -105,7 +105,7 @@ class _Direct:
         self.numbers = np.array([0, 1, state.decay, *state.rule.numbers], np.float32)
         self._memory: TensorMemory | None = None
         self._arrays: Sequence[object] = []
-        self._lists: list[Steps] = []  # for threads to share
+        self._lists = Lists([])
         self._after: list[Steps] = []
 
     def __call__(self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], helper: Helper) -> None:
@@ -129,18 +129,18 @@ class _Direct:
         self, parameters: Sequence[np.ndarray], gradients: Sequence[Gradient], state: Sequence[np.ndarray]
     ) -> None:
         width, small, after = len(self.rule.state), [], []
-        self._lists = []
+        lists: list[Steps] = []
         for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
             own = state[i * width : (i + 1) * width]
             if isinstance(gradient, wide.Product):
-                self._lists += gradient.update(self.rule.kernel, parameter, self.numbers, own)
+                lists += gradient.update(self.rule.kernel, parameter, self.numbers, own)
             else:
                 assert isinstance(gradient, np.ndarray)
                 arrays = parameter, gradient, parameter.size, self.numbers
                 small.append(self.compiled.step(self.rule.kernel, *arrays, *own))
             if self.rule.after:
                 after.append(self.compiled.step(self.rule.after, self.numbers, *own))
-        self._lists += [Steps(small)] if small else []
+        self._lists = Lists([*lists, Steps(small)] if small else lists)
         self._after = [Steps(after)] if after else []
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from paddle_mnist.distributed.team import Division
 from paddle_mnist.fast.arrays import aligned, split
-from paddle_mnist.fast.compiled.library import Step, Steps, library, merged
+from paddle_mnist.fast.compiled.library import Lists, Step, library, merged
 from paddle_mnist.fast.onednn import Library, Primitives
 from paddle_mnist.fast.products import Product
 from paddle_mnist.fast.threads import Work
@@ -169,7 +169,7 @@ class Workspace:
         self.rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.products: dict[str, Product] = {}
         self.do: Callable[[Work, int], None] = _one_after_the_other
-        self.do_steps: Callable[[Sequence[Steps]], None] = _in_order
+        self.do_steps: Callable[[Lists], None] = Lists.__call__
         self.masks: dict[str, np.ndarray] = {}
         self._readers: dict[str, Callable[[np.ndarray], None]] = {}
         self._row_copies: dict[str, Sequence[Step]] = {}
@@ -365,11 +365,6 @@ class Workspace:
 def _one_after_the_other(work: Work, items: int) -> None:
     for item in range(items):
         work(0, item)
-
-
-def _in_order(lists: Sequence[Steps]) -> None:
-    for steps in lists:
-        steps()
 
 
 def stored_shape(n: int, shape: tuple[int, ...]) -> tuple[int, ...]:

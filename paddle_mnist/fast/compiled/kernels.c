@@ -58,59 +58,7 @@ EXPORT int64_t primitive(Arguments a)
 /* The arguments of a function that another one calls, at most. */
 enum { MOST_ARGUMENTS = 16 };
 
-/* --- waiting for other threads ------------------------------------------------------------------------------------- */
-
-#if defined(__x86_64__) || defined(__i386__)
-#define PAUSE() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define PAUSE() __asm__ volatile("yield")
-#else
-#define PAUSE()
-#endif
-
-/* Add `more` to a counter that threads share and return what it was before. */
-EXPORT int64_t fetch_add(int64_t *counter, int64_t more)
-{
-    return __atomic_fetch_add(counter, more, __ATOMIC_ACQ_REL);
-}
-
-/* Wait until the counter is at least `least`, for at most `turns` turns; return whether it is. */
-EXPORT int64_t wait_for(int64_t *counter, int64_t least, int64_t turns)
-{
-    for (int64_t i = 0; i < turns; i++) {
-        if (__atomic_load_n(counter, __ATOMIC_ACQUIRE) >= least)
-            return 1;
-        PAUSE();
-    }
-    return __atomic_load_n(counter, __ATOMIC_ACQUIRE) >= least;
-}
-
-/* Do lists of steps that other threads do too, beginning with list `first`. `lists` are pairs of an address of steps and
-   their count; `taken` has a 1 for each list that some thread has begun. Add the lists done to `done`; return the first
-   status other than 0. */
-EXPORT int64_t share(Arguments lists, int64_t *taken, int64_t count, int64_t first, int64_t *done)
-{
-    int64_t result = 0;
-    for (int64_t k = 0; k < count; k++) {
-        int64_t i = (first + k) % count;
-        if (__atomic_exchange_n(taken + i, 1, __ATOMIC_ACQ_REL))
-            continue;
-        int64_t status = run((Arguments)(intptr_t)lists[2 * i], lists[2 * i + 1]);
-        if (!result)
-            result = status;
-        fetch_add(done, 1);
-    }
-    return result;
-}
-
-/* The same, and then wait for another counter; see `wait_for`. */
-EXPORT int64_t share_then_wait(Arguments lists, int64_t *taken, int64_t count, int64_t first, int64_t *done,
-                               int64_t *counter, int64_t least, int64_t turns)
-{
-    int64_t status = share(lists, taken, count, first, done);
-    wait_for(counter, least, turns);
-    return status;
-}
+#include "board.h"
 
 /* --- kernels ------------------------------------------------------------------------------------------------------- */
 

@@ -28,33 +28,30 @@ class Library:
 
     def __init__(self, path: str) -> None:
         self.library = ctypes.CDLL(path)
-        number = self._function("instructions")()
+        number = self.function("instructions")()
         self.instructions, self.lanes = INSTRUCTIONS[number], LANES[number]
-        self.run, self.primitive = self._function("run"), self._function("primitive")
-        self.gather = self._function("gather")
+        self.run, self.primitive = self.function("run"), self.function("primitive")
+        self.gather = self.function("gather")
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
-        self.wait_for = self._function("wait_for")
+        self.wait_for = self.function("wait_for")
         self.wait_for.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
-        self.share = self._function("share")
-        self.share.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
-        self.share_then_wait = self._function("share_then_wait")
-        self.share_then_wait.argtypes = [*self.share.argtypes, *self.wait_for.argtypes]
         self._short = ctypes.PyDLL(path)  # for calls that are too short to release Python's lock
         self.fetch_add = self._short.fetch_add
         self.fetch_add.argtypes, self.fetch_add.restype = [ctypes.c_void_p, ctypes.c_int64], ctypes.c_int64
 
-    def _function(self, name: str) -> Any:
+    def function(self, name: str) -> Any:
+        """Return a function that has no variants for sets of instructions."""
         function = getattr(self.library, name)
         function.restype = ctypes.c_int64
         return function
 
     def step(self, name: str, *arguments: Argument, keep: object = None) -> Step:
         """Return a call of a kernel: arrays are passed by their address and kept, like ``keep``, with the step."""
-        return Step(self, self._function(f"{name}_{self.instructions}"), arguments, keep)
+        return Step(self, self.function(f"{name}_{self.instructions}"), arguments, keep)
 
     def address(self, name: str) -> int:
         """Return the address of a kernel, for one that calls it."""
-        return ctypes.cast(self._function(f"{name}_{self.instructions}"), ctypes.c_void_p).value or 0
+        return ctypes.cast(self.function(f"{name}_{self.instructions}"), ctypes.c_void_p).value or 0
 
     def gather_step(self, arrays: Sequence[np.ndarray], to: np.ndarray) -> Step:
         """Return a step that copies equally large arrays to one, one after the other."""
@@ -110,6 +107,20 @@ class Steps:
     def __call__(self) -> None:
         """Call them in order."""
         check(self.run(self.pairs, self.count))
+
+
+class Lists:
+    """Lists of steps, for threads to share; one job at a time."""
+
+    def __init__(self, lists: Sequence[Steps]) -> None:
+        self.lists = list(lists)
+        self.addresses = np.array([(ctypes.addressof(steps.pairs), steps.count) for steps in lists], np.int64)
+        self.taken = np.zeros(len(self.lists), np.int64)
+
+    def __call__(self) -> None:
+        """Do all of them, one after the other."""
+        for steps in self.lists:
+            steps()
 
 
 def check(status: int) -> None:

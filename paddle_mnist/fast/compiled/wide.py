@@ -10,7 +10,7 @@ import numpy as np
 from paddle_mnist.fast import products
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.compiled.dense import MOST_OUTPUTS
-from paddle_mnist.fast.compiled.library import Step, Steps, library, loaded
+from paddle_mnist.fast.compiled.library import Lists, Step, Steps, library, loaded
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
@@ -142,7 +142,7 @@ class SlicedLinear(Linear):
         return slices(count)
 
     def _shared(self, workspace: Workspace, steps: list[Step]) -> Sequence[Callable[[], None]]:
-        lists = [Steps([step]) for step in steps]
+        lists = Lists([Steps([step]) for step in steps])
         return [lambda: workspace.do_steps(lists)]
 
     def read(self, x: np.ndarray) -> None:
