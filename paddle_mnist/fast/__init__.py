@@ -19,7 +19,7 @@ other places than Paddle's.
     workspace     the buffers of one block
     blocks, threads     blocks over threads, sums in a fixed order
     products      the gradients of large weights, computed where they are used
-    compiled/     kernels in C, where the package was installed with a compiler
+    compiled/     kernels in C, and how threads share them, where the package was installed with a compiler
     onednn_kernels/, onednn     kernels in oneDNN, which Paddle's Linux wheel brings
     elementwise, normalization, dense, convolution, shapes     kernels in NumPy
     losses, optimizers, dropout                                the rest of a training step

@@ -1,4 +1,4 @@
-"""Where a leading thread puts work for helpers (board.h): lists of steps that they do without Python, or calls for help."""
+"""Where a leading thread puts work for helpers (board.h): lists of steps, done without Python, or calls for help."""
 
 from __future__ import annotations
 
