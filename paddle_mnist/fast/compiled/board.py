@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 
 import numpy as np
@@ -23,7 +22,9 @@ class Board:
     def __init__(self) -> None:
         self._fields = aligned(2 * FIELDS * LINE).view(np.int64)
         self._address = self._fields.ctypes.data
-        self._lead, self._call, self._close, self._follow = map(_function, ("lead", "call", "close", "follow"))
+        self._lead, self._call, self._close, self._follow = (
+            loaded().board[name] for name in ("lead", "call", "close", "follow")
+        )
         self._is_open = False
         self._job: Lists | None = None  # keeps what helpers may still read
 
@@ -79,10 +80,3 @@ class Counter:
     def wait(self, least: int) -> bool:
         """Wait a moment until the number is at least ``least``; return whether it is."""
         return bool(self._wait(self._address, least, SPINS))
-
-
-def _function(name: str) -> ctypes._NamedFuncPointer:
-    function = loaded().function(f"board_{name}")
-    numbers = {"lead": 4, "call": 0, "close": 1, "follow": 4}[name]
-    function.argtypes = [ctypes.c_void_p, *[ctypes.c_int64] * numbers]
-    return function

@@ -15,6 +15,9 @@ MODULE = "paddle_mnist.fast.compiled._kernels"
 INSTRUCTIONS = ("any", "avx2", "avx512")
 LANES = (4, 8, 16)
 
+# The functions of a board (board.h), and how many arguments follow its address.
+BOARD_ARGUMENTS = {"lead": 4, "call": 0, "close": 1, "follow": 4}
+
 Argument: TypeAlias = "int | np.ndarray | None"
 
 
@@ -24,6 +27,7 @@ class Library:
     Attributes:
         instructions: the suffix of the functions for this processor.
         lanes: floats in one of its vectors.
+        board: functions by their names in BOARD_ARGUMENTS.
     """
 
     def __init__(self, path: str) -> None:
@@ -35,6 +39,9 @@ class Library:
         self.run.argtypes = [ctypes.c_void_p, ctypes.c_int64]
         self.wait_for = self.function("wait_for")
         self.wait_for.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+        self.board = {name: self.function(f"board_{name}") for name in BOARD_ARGUMENTS}
+        for name, numbers in BOARD_ARGUMENTS.items():
+            self.board[name].argtypes = [ctypes.c_void_p, *[ctypes.c_int64] * numbers]
         self._short = ctypes.PyDLL(path)  # for calls that are too short to release Python's lock
         self.fetch_add = self._short.fetch_add
         self.fetch_add.argtypes, self.fetch_add.restype = [ctypes.c_void_p, ctypes.c_int64], ctypes.c_int64
