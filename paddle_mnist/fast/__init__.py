@@ -13,6 +13,7 @@ that both agree. The exception is ``backward`` through ``accelerate``, where a g
 other places than Paddle's.
 
     __init__      accelerate, train_step, engine_name
+    frozen        a net whose weights no longer change
     engine        whether a net is covered; its graphs, plans and memory
     watch         notices when a net is no longer what was captured
     plan, choice  size of blocks, layout of parameters; which kernel computes a node

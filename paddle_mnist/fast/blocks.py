@@ -57,15 +57,27 @@ class Runner:
         self._divisions: dict[tuple[int, Team], Division] = {}
         self._gradients = {name: aligned(*shape) for name, shape in self._large.items()}
 
-    def outputs(self, arrays: Mapping[str, np.ndarray], images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
-        """Return raw outputs [n, ...] for images [n, ...], given parameters and buffers by name."""
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over parameters and buffers, by name, for calls that name none."""
+        with self._lock, self._at_work():
+            self.plan.load(arrays)
+
+    def outputs(self, arrays: Mapping[str, np.ndarray] | None, images: np.ndarray, seed: Seed = (0, 0)) -> np.ndarray:
+        """Return raw outputs [n, ...] for images [n, ...].
+
+        Args:
+            arrays: parameters and buffers by name, or ``None`` for those that were taken over last.
+            images: the batch.
+            seed: decides the masks of dropout.
+        """
         results: dict[int, np.ndarray] = {}
 
         def finish(workspace: Workspace, rows: slice, i: int) -> None:
             results[i] = np.array(workspace.outputs)
 
         with self.working(len(images), train=False):
-            self.plan.load(arrays)
+            if arrays is not None:
+                self.plan.load(arrays)
             self._pass(images, seed, finish=finish)
         return np.concatenate([results[i] for i in range(len(results))])
 

@@ -112,7 +112,7 @@ class Engine:
         except (OSError, RuntimeError) as error:
             self._give_up(runner, error)
             return None
-        if not _all_finite([outputs]):
+        if not all_finite([outputs]):
             return None
         self.store_statistics(runner, arrays)
         return outputs
@@ -140,7 +140,7 @@ class Engine:
                 raise
             self._give_up(runner, error)
             return None
-        return (arrays, gradients) if _all_finite(runner.plan.as_computed(gradients)) else None
+        return (arrays, gradients) if all_finite(runner.plan.as_computed(gradients)) else None
 
     def _give_up(self, runner: Runner, error: Exception) -> None:
         """Leave the net to Paddle from now on, since a library has refused to work."""
@@ -154,7 +154,7 @@ class Engine:
 
         In products by NumPy such values spread. A maximum by oneDNN may drop a NaN, so everything is looked at before.
         """
-        return runner.plan.block_size is None or _all_finite([images, *arrays.values()])
+        return runner.plan.block_size is None or all_finite([images, *arrays.values()])
 
     def store_statistics(self, runner: Runner, arrays: dict[str, np.ndarray]) -> None:
         """Write what the last forward pass found into the running statistics."""
@@ -174,7 +174,7 @@ def suits(runner: Runner, n: int) -> bool:
     return (n > 1 or not runner.plan.normalizes_single_values) and n <= MOST_IMAGES_AT_BARRIERS
 
 
-def _all_finite(arrays: Iterable[Gradient]) -> bool:
+def all_finite(arrays: Iterable[Gradient]) -> bool:
     """Whether all elements, and the sums of their squares, are finite: far faster than looking at each element."""
     with np.errstate(all="ignore"):
         return all(array.is_bounded() if isinstance(array, Product) else _is_bounded(array) for array in arrays)

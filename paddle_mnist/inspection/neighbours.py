@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from paddle_mnist.fast.frozen import Frozen
 from paddle_mnist.inspection.activations import Inside
 from paddle_mnist.loader import to_input
+from paddle_mnist.program import IMAGES
 
 
 class Neighbours(NamedTuple):
@@ -22,10 +25,24 @@ class Neighbours(NamedTuple):
     distances: np.ndarray
 
 
-def features(inside: Inside, weights: dict[str, np.ndarray], images: np.ndarray, pixel_range: str = "01") -> np.ndarray:
-    """Return the features of images uint8 [n, 28, 28], float32 [n, features]."""
-    found = inside.activations(weights, to_input(images, pixel_range))[inside.last_layer.inputs[0]]
-    return found.reshape(len(found), -1)
+def feature_extractor(
+    inside: Inside, weights: dict[str, np.ndarray], pixel_range: str = "01"
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that gives the features, float32 [n, features], of images uint8 [n, 28, 28].
+
+    Args:
+        inside: of the net.
+        weights: as ``Inside.weights`` returns them.
+        pixel_range: what the net was trained on.
+    """
+    name = inside.last_layer.inputs[0]
+    before = None if name == IMAGES else Frozen(inside.graph.until(name), weights)
+
+    def features(images: np.ndarray) -> np.ndarray:
+        pixels = to_input(images, pixel_range)
+        return (pixels if before is None else before(pixels)).reshape(len(images), -1)
+
+    return features
 
 
 def nearest(known: np.ndarray, one: np.ndarray, count: int = 10) -> Neighbours:

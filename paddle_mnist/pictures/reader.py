@@ -42,7 +42,7 @@ Predictor = Callable[[np.ndarray], Prediction]  # takes images uint8 [n, 28, 28]
 
 def bundled_reader(images: np.ndarray) -> Prediction:
     """Predict with the bundled reader; see ``Predictor``."""
-    return _prediction(_outputs(images))
+    return prediction(_outputs(images))
 
 
 def averaged_reader(images: np.ndarray) -> Prediction:
@@ -50,11 +50,11 @@ def averaged_reader(images: np.ndarray) -> Prediction:
 
     It takes five times as long, and makes fewer errors.
     """
-    return _prediction(averaged(_outputs, images))
+    return prediction(averaged(_outputs, images))
 
 
-def _prediction(outputs: np.ndarray) -> Prediction:
-    """Return what raw outputs, float32 [n, 11], mean."""
+def prediction(outputs: np.ndarray) -> Prediction:
+    """Return what the reader's raw outputs, float32 [n, 11], mean."""
     classes = outputs.argmax(axis=1)
     scaled = outputs.astype(np.float64) / float(weights()["temperature"])
     shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
@@ -70,25 +70,19 @@ def with_prior(probabilities: np.ndarray, factor: float) -> np.ndarray:
 
 def _outputs(images: np.ndarray) -> np.ndarray:
     """Return the raw outputs, float32 [n, 11]."""
-    net = weights()
-    parts = [_features(images[first : first + BATCH]) @ net["output.weight"] for first in range(0, len(images), BATCH)]
-    return np.concatenate([np.zeros((0, CLASSES), np.float32), *parts]) + net["output.bias"]
+    parts = [_forward(images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
+    return np.concatenate(parts) if parts else np.zeros((0, CLASSES), np.float32)
 
 
-def features(images: np.ndarray) -> np.ndarray:
-    """Return what the last layer is given, float32 [n, features], for images uint8 [n, 28, 28], at least one."""
-    return np.concatenate([_features(images[first : first + BATCH]) for first in range(0, len(images), BATCH)])
-
-
-def _features(images: np.ndarray) -> np.ndarray:
-    """Return what the last, affine layer is given for one batch: convolutions with ReLU and two 2×2 poolings."""
+def _forward(images: np.ndarray) -> np.ndarray:
+    """Return the raw outputs for one batch: convolutions with ReLU, two 2×2 poolings, one affine layer."""
     net = weights()
     x = images[..., np.newaxis] / np.float32(255)  # [n, h, w, channels]
     for index in range(1, 1 + sum(name.startswith("conv") and name.endswith("weight") for name in net)):
         x = np.maximum(_convolved(x, net[f"conv{index}.weight"]) + net[f"conv{index}.bias"], 0)
         if index in POOLED:
             x = _pooled(x)
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1) @ net["output.weight"] + net["output.bias"]
 
 
 def _convolved(x: np.ndarray, weight: np.ndarray) -> np.ndarray:

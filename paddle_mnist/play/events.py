@@ -17,7 +17,7 @@ from paddle_mnist.play.replies import RefusedError, to_json
 from paddle_mnist.play.training import Trainings
 from paddle_mnist.runs.history import Tail, thinned
 
-PAUSE = 0.3  # seconds between two looks at the disk
+PAUSE = 0.25  # seconds between two looks at the disk
 HEARTBEAT = 10.0  # seconds of silence after which a comment is sent
 MAX_WAITING = 500  # events that a page has not taken yet; a page that is slower is cut off, and connects again
 MAX_WATCHED = 8  # runs that one page follows

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
+import anyio
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,8 +29,7 @@ MAX_PICTURE = 20 << 20  # bytes of a picture file
 MAX_PIXELS = 4 << 20  # of raw grey values
 MAX_JSON = 16 << 10
 MAX_QUERY = 8 << 10
-# In which the body of a request must have come, and in which a part of an answer must have been taken.
-SECONDS = {"picture": 60.0, "other": 10.0, "answer": 30.0}
+SECONDS = {"picture": 60.0, "other": 10.0}  # in which the body of a request must have come
 MAX_BODIES = 8  # large ones that are read at once; more are refused
 
 SIMPLE_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -49,6 +49,7 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "cache-control": "no-store",
 }
+ENCODED_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,9 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = {name.lower() for name, _ in message["headers"]}
-                more = [
-                    (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in given
-                ]
+                more = [header for header in ENCODED_HEADERS if header[0] not in given]
                 message["headers"] = [*message["headers"], *more]
-            await asyncio.wait_for(send(message), SECONDS["answer"])
+            await send(message)
 
         try:
             self._check(scope)
@@ -117,8 +116,7 @@ class Guard:
             reply.headers["connection"] = "close"  # the rest of the body is not waited for
             await reply(scope, receive, send_with_headers)
             return
-        # Where a client takes no more of an answer, or has gone, the server closes the connection.
-        with contextlib.suppress(asyncio.TimeoutError, ClientDisconnect):
+        with contextlib.suppress(ClientDisconnect):
             await self.app(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope) -> None:
@@ -166,10 +164,10 @@ class Guard:
         try:
             if large:
                 async with self.bodies:
-                    data = await asyncio.wait_for(_read(receive, most), SECONDS["picture"])
+                    data = await _read(receive, most, SECONDS["picture"])
             else:
-                data = await asyncio.wait_for(_read(receive, most), SECONDS["other"])
-        except asyncio.TimeoutError:
+                data = await _read(receive, most, SECONDS["other"])
+        except TimeoutError:
             raise RefusedError(408, "The body took too long to come.") from None
         done = False
 
@@ -183,18 +181,19 @@ class Guard:
         return whole
 
 
-async def _read(receive: Receive, most: int) -> bytes:
+async def _read(receive: Receive, most: int, seconds: float) -> bytes:
     parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise RefusedError(400, "The client has gone before its body was complete.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > most:
-            raise RefusedError(413, f"The body must have at most {most:,} bytes.")
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    with anyio.fail_after(seconds):  # asyncio.wait_for would make a task for each body
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise RefusedError(400, "The client has gone before its body was complete.")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > most:
+                raise RefusedError(413, f"The body must have at most {most:,} bytes.")
+            if not message.get("more_body", False):
+                return b"".join(parts)
 
 
 def _most_bytes(content_type: str) -> int:

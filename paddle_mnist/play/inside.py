@@ -14,7 +14,7 @@ from paddle_mnist.play.replies import RefusedError, array
 from paddle_mnist.splits import Splits
 
 SEARCHED = 10_000  # training digits among which the nearest are looked for, or fewer
-AT_ONCE = 50  # of them, before quick work has its turn
+AT_ONCE = 64  # of them, before quick work has its turn
 MAX_NUMBERS = 16 << 20  # if their features are more than this together: 64 MB
 NEAREST = 10
 MAX_EXPORTED = 8  # nets in one page

@@ -160,7 +160,7 @@ READER_DESCRIBED = {
     "settings": None,
     "options": None,
     "data": None,
-    "engine": "NumPy",
+    "engine": None,
     "result": None,
     "started": None,
     "weights": BUNDLED,

@@ -12,7 +12,7 @@ import numpy as np
 
 from paddle_mnist import cpu
 from paddle_mnist.errors import UserError
-from paddle_mnist.play.models import BUNDLED, READER, Model
+from paddle_mnist.play.models import BUNDLED, READER, Model, answer_kind
 from paddle_mnist.play.replies import RefusedError
 from paddle_mnist.recipes import NETS, Settings, settings_for
 from paddle_mnist.runs.run import Run
@@ -43,7 +43,11 @@ class Net:
 
     @property
     def inside(self) -> Inside:
-        """What the net computes."""
+        """What the net computes.
+
+        Raises:
+            UserError: it cannot be looked into.
+        """
         raise NotImplementedError
 
     @property
@@ -53,13 +57,20 @@ class Net:
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
         """Return the raw outputs [n, 1] or [n, 10] for images uint8 [n, 28, 28]."""
-        raise NotImplementedError
+        from paddle_mnist.fast.frozen import Frozen
+        from paddle_mnist.loader import to_input
+
+        if "frozen" not in self.kept:
+            self.kept["frozen"] = Frozen(self.inside.graph, self.weights)
+        return self.kept["frozen"](to_input(images, self.pixel_range))
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return what the last layer is given, float32 [n, features], for images uint8 [n, 28, 28]."""
-        from paddle_mnist.inspection.neighbours import features
+        from paddle_mnist.inspection.neighbours import feature_extractor
 
-        return features(self.inside, self.weights, images, self.pixel_range)
+        if "extractor" not in self.kept:
+            self.kept["extractor"] = feature_extractor(self.inside, self.weights, self.pixel_range)
+        return self.kept["extractor"](images)
 
     def answer(self, images: np.ndarray) -> dict[str, Any]:
         """Return what the page is told about images uint8 [n, 28, 28]."""
@@ -67,11 +78,10 @@ class Net:
 
 
 class Architecture:
-    """A net that the runs of one architecture share: building one, and reading its graph, takes as long as 100 answers.
+    """What the runs of one architecture share: building a net, and reading its graph, takes as long as 100 answers.
 
     Attributes:
-        learner: has the weights of the run that answered last.
-        inside: what the net computes, whatever its weights.
+        learner: checks the weights of every run, and computes what a graph cannot express.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,16 +90,25 @@ class Architecture:
 
         self.learner: Learner = learners.build(settings)
         self._settings = settings
-        self._inside: Inside | None = None
+        self._inside: Inside | UserError | None = None
         self._state: State | None = None  # the weights that the learner has
 
     @property
     def inside(self) -> Inside:
-        """What the net computes, read once."""
+        """What the net computes, whatever its weights; read once.
+
+        Raises:
+            UserError: it cannot be looked into.
+        """
         if self._inside is None:
             from paddle_mnist.inspection.activations import inside
 
-            self._inside = inside(self.learner, self._settings)
+            try:
+                self._inside = inside(self.learner, self._settings)
+            except UserError as error:
+                self._inside = error
+        if isinstance(self._inside, UserError):
+            raise self._inside
         return self._inside
 
     def load(self, state: State, source: str) -> Learner:
@@ -108,13 +127,14 @@ class RunNet(Net):
     """The net of a run.
 
     Attributes:
-        architecture: computes with its weights.
+        architecture: of the net.
         settings: of its run.
     """
 
     def __init__(self, architecture: Architecture, settings: Settings) -> None:
         super().__init__(settings.pixel_range)
         self.architecture, self.settings = architecture, settings
+        self._has_probabilities = answer_kind(settings) == "probabilities"
         self._state: State = {}
         self._source = ""
 
@@ -128,11 +148,6 @@ class RunNet(Net):
         self._state, self._source, self.mark, self.kept = state, source, mark, {}
 
     @property
-    def learner(self) -> Learner:
-        """Answers, with this run's weights until another run's net is asked."""
-        return self.architecture.load(self._state, self._source)
-
-    @property
     def inside(self) -> Inside:
         """What the net computes."""
         return self.architecture.inside
@@ -141,21 +156,30 @@ class RunNet(Net):
     def weights(self) -> dict[str, np.ndarray]:
         """The weights by the names in ``inside.graph``."""
         if "weights" not in self.kept:
-            self.kept["weights"] = self.inside.weights(self.learner)
+            self.kept["weights"] = self.inside.weights(self._learner)
         return self.kept["weights"]
+
+    @property
+    def _learner(self) -> Learner:
+        """The architecture's, with this run's weights until another run needs it."""
+        return self.architecture.load(self._state, self._source)
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
         """Return the raw outputs [n, 1] or [n, 10] for images uint8 [n, 28, 28]."""
         from paddle_mnist.loader import to_input
 
-        return self.learner.outputs(to_input(images, self.pixel_range))
+        try:
+            return super().outputs(images)
+        except UserError:  # it cannot be looked into
+            return self._learner.outputs(to_input(images, self.pixel_range))
 
     def answer(self, images: np.ndarray) -> dict[str, Any]:
         """Return digits, winning outputs, probabilities and scores."""
         from paddle_mnist.metrics import predicted_digits
+        from paddle_mnist.scratch.layers import softmax
 
         outputs = self.outputs(images)
-        probabilities = self.learner.probabilities(outputs)
+        probabilities = softmax(outputs.astype(np.float64)) if self._has_probabilities else None
         return {
             "digits": predicted_digits(outputs).tolist(),
             "values": outputs.max(axis=1).tolist(),
@@ -183,22 +207,13 @@ class ReaderNet(Net):
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
         """Return the raw outputs of the ten digits, without that of no digit."""
-        from paddle_mnist.loader import to_input
-
-        inside, weights = self._looked_into()
-        return inside.activations(weights, to_input(images, "01"))[inside.graph.output][:, :10]
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """Return what its last layer is given; its own arithmetic takes 0.6 of the time of ``inside``."""
-        from paddle_mnist.pictures.reader import features
-
-        return features(images)
+        return super().outputs(images)[:, :10]
 
     def answer(self, images: np.ndarray) -> dict[str, Any]:
         """Return digits, ``None`` for what is none, and probabilities that sum to less than 1 by that of no digit."""
-        from paddle_mnist.pictures.reader import bundled_reader
+        from paddle_mnist.pictures.reader import prediction
 
-        found = bundled_reader(images)
+        found = prediction(super().outputs(images))
         return {
             "digits": [digit if digit >= 0 else None for digit in found.digits.tolist()],
             "values": found.values.tolist(),

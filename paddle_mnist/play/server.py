@@ -24,20 +24,38 @@ from paddle_mnist.play.playground import Playground
 PORT = 8765
 MAX_CONNECTIONS = 400
 HEADER_SECONDS = 10.0  # in which the head of a request must have come
+ANSWER_SECONDS = 30.0  # in which a client must have taken enough of an answer for more to be sent
 
 
 class Protocol(H11Protocol):
-    """HTTP that closes a connection whose request does not come in time."""
+    """HTTP that closes a connection whose request does not come in time, or whose answer is not taken in time."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
         self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+        self._untaken: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._deadline.cancel()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait until the client takes what was sent."""
+        super().pause_writing()
+        self._untaken = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Send on."""
+        self._taken()
+        super().resume_writing()
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request on the same connection."""

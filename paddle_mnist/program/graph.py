@@ -114,5 +114,13 @@ class Graph:
         """How many inputs of nodes each tensor is; the net's output counts as one more use."""
         return Counter([name for node in self.nodes for name in node.inputs] + [self.output])
 
+    def until(self, name: str) -> Graph:
+        """Return the part up to a node, whose tensor is its output."""
+        count = 1 + [node.name for node in self.nodes].index(name)
+        nodes = self.nodes[:count]
+        named = {parameter for node in nodes for parameter in node.parameters.values()}
+        parameters = {parameter: shape for parameter, shape in self.parameters.items() if parameter in named}
+        return Graph(nodes, self.input_shape, parameters)
+
     def __str__(self) -> str:
         return "\n".join([f"{IMAGES}: {list(self.input_shape)}", *map(str, self.nodes)])
