@@ -14,6 +14,7 @@ from paddle import nn
 
 from paddle_mnist import cpu, fast
 from paddle_mnist.fast import onednn
+from paddle_mnist.fast.compiled.library import library, loaded
 
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
 
@@ -656,3 +657,18 @@ def test_accelerate_of_a_dense_net_gives_the_same_bits_for_any_number_of_threads
     assert all((outputs == found[0]).all() for outputs in found)
     with paddle.no_grad():
         assert abs(found[0] - net(images).numpy()).max() < 1e-5
+
+
+@pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
+def test_compiled_sigmoid_equals_numpy_for_any_number_and_at_any_place():
+    numbers = [0, -0.0, 1e-30, 1, 16.7, 88.8, -88.8, 104, -104, 3e38, -3e38, np.inf, -np.inf, np.nan]
+    x = np.concatenate([np.linspace(-20, 20, 10_001), numbers]).astype(np.float32)
+    y = np.empty_like(x)
+    loaded().step("sigmoid_forward", x, y, x.size)()
+    with np.errstate(over="ignore"):
+        expected = 1 / (1 + np.exp(-x.astype(np.float64)))
+    np.testing.assert_allclose(y, expected, rtol=3e-7, atol=1e-37)
+    for count in range(1, 40):
+        part = np.empty(count, np.float32)
+        loaded().step("sigmoid_forward", x[-count:], part, count)()
+        np.testing.assert_array_equal(part, y[-count:])

@@ -20,7 +20,10 @@ LARGEST_BLOCK = 40
 # Nets without maps: one block if an image costs fewer multiplications than this, or if large products are divided among
 # threads; else blocks of so many rows.
 SMALL_NET = 100_000
-ROWS_BLOCK, ROWS_BLOCK_INFERENCE = 50, 250
+ROWS_BLOCK = 50
+# Without the way back, blocks of so many rows: what a layer reads and writes stays in a core's cache, and where that
+# is little, Python is the larger part.
+ROWS_INFERENCE, ROWS_INFERENCE_SMALL = 100, 500
 # A weight of a linear layer that has at least so many numbers gets its gradient once for the whole batch.
 LARGE_WEIGHT = 20_000
 # One that has at least so many columns, in a net without maps, is divided among threads by its columns.
@@ -76,7 +79,8 @@ class Plan:
         if self.block_size:
             self.sliced = {}
         if self.block_size in (None, ROWS_BLOCK):
-            self.inference_block_size = ROWS_BLOCK_INFERENCE
+            is_small = self.block_size is None and not self.sliced
+            self.inference_block_size = ROWS_INFERENCE_SMALL if is_small else ROWS_INFERENCE
         self.whole_batch = large if self.block_size else {}
         self.kernels = {node.name: choice.builder(node, self) for node in graph.nodes}
         others = self.whole_batch.keys() | self.sliced.keys()

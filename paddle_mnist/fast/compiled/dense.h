@@ -94,23 +94,3 @@ EXPORT int64_t NAME(cross_entropy)(Arguments a)
     }
     return 0;
 }
-
-/* y = 1 / (1 + exp(-x)). Arguments: x, y, count. */
-EXPORT int64_t NAME(sigmoid_forward)(Arguments a)
-{
-    const float *x = POINTER(const float, 0);
-    float *y = POINTER(float, 1);
-    for (int64_t i = 0, count = a[2]; i < count; i++)
-        y[i] = 1 / (1 + expf(-x[i]));
-    return 0;
-}
-
-/* Arguments: y, gradient (changed in place), count. */
-EXPORT int64_t NAME(sigmoid_backward)(Arguments a)
-{
-    const float *restrict y = POINTER(const float, 0);
-    float *restrict gradient = POINTER(float, 1);
-    for (int64_t i = 0, count = a[2]; i < count; i++)
-        gradient[i] *= y[i] * (1 - y[i]);
-    return 0;
-}

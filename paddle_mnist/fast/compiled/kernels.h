@@ -34,6 +34,7 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #include "dense.h"
 #include "depthwise.h"
 #include "elementwise.h"
+#include "exponential.h"
 #include "normalization.h"
 #include "panels.h"
 #include "updates.h"
