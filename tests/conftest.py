@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
@@ -25,6 +26,9 @@ from paddle_mnist import cpu
 from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
 
+# Compile each module once, not in each of the hundred processes that the tests start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 cpu.tune()  # as every command line does, before anything imports Paddle
 # Shells let background jobs ignore Ctrl-C, and the commands that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
