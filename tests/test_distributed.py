@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import runpy
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from paddle_mnist import __version__, dataset
+from paddle_mnist import __version__, dataset, nets
 from paddle_mnist.distributed import launch, mesh
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch
@@ -25,7 +25,7 @@ from paddle_mnist.distributed.local import Launcher
 from paddle_mnist.distributed.mesh import Mesh
 from paddle_mnist.distributed.workers import Launched
 from paddle_mnist.errors import UserError
-from paddle_mnist.recipes import settings_for
+from paddle_mnist.recipes import NETS, settings_for
 from paddle_mnist.runs import checkpoint
 from paddle_mnist.runs.run import reproducible_state
 from paddle_mnist.runs.session import RunOptions, resume, train
@@ -37,17 +37,18 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are found in
 
 
 @linux
-def test_workers_train_to_the_bits_of_one_process(data_file):
+@pytest.mark.filterwarnings("ignore:When training, we now always track:UserWarning")  # batch norm's, by Paddle
+def test_workers_train_to_the_bits_of_one_process(data_file, monkeypatch, capsys):
+    # What the script changes in this process, to be restored.
+    monkeypatch.setattr(nets, "Student", None, raising=False)
+    monkeypatch.setitem(NETS, "student", None)
+    for name in ("JOIN", "SILENCE"):
+        monkeypatch.setenv(f"PADDLE_MNIST_{name}_SECONDS", "120")
+    compare = runpy.run_path(str(TOOLS / "compare_workers.py"))["main"]
     recipes = ["fc, SGD", "cnn, Momentum", "student, Adam", "student, Adam, plain"]
-    script = TOOLS / "compare_workers.py"
-    done = subprocess.run(
-        [sys.executable, script, "--workers", "3", "--epochs", "2", "--data", data_file, "--recipes", *recipes],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 workers: all 4 identical to the bit" in done.stdout
+    status = compare(["--workers", "3", "--epochs", "2", "--data", str(data_file), "--recipes", *recipes])
+    assert status == 0
+    assert "3 workers: all 4 identical to the bit" in capsys.readouterr().out
 
 
 @linux
@@ -429,6 +430,14 @@ def test_mesh_ignores_strangers():
 # Two nodes: network namespaces with addresses of their own, on a slow link.
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, written_digits):
+    """Return a run that nothing interrupts."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    settings = settings_for("cnn", epochs=20, batch_size=50)
+    return train(settings, written_digits, out, RunOptions(quiet=True)).path
+
+
 @linux
 @pytest.mark.parametrize(
     ("event", "told"),
@@ -442,11 +451,10 @@ def test_mesh_ignores_strangers():
     ids=["cut off", "connections broken"],
 )
 def test_nodes_that_lose_each_other_stop_and_the_run_resumes_alone(
-    event, told, data_file, monkeypatch, tmp_path, namespaces
+    event, told, whole, data_file, monkeypatch, tmp_path, namespaces
 ):
     monkeypatch.setenv("PADDLE_MNIST_JOIN_SECONDS", "60")
     monkeypatch.setenv("PADDLE_MNIST_SILENCE_SECONDS", "3")
-    train(settings_for("cnn", epochs=20, batch_size=50), data_file, "whole", RunOptions(quiet=True))
     command = [sys.executable, "-m", "paddle_mnist.train", "--net", "cnn", "--batch-size", "50", "--epochs", "20"]
     command += ["--save-every", "3", "--data", str(data_file), "--out", "run"]
     with namespaces.nodes() as two:
@@ -464,7 +472,7 @@ def test_nodes_that_lose_each_other_stop_and_the_run_resumes_alone(
         assert re.search(f"error: {told}; continue with any number of workers: ", launcher.output()), launcher.output()
         assert not launcher.workers(), "processes are left"
     resume("run", quiet=True)
-    np.testing.assert_equal(reproducible_state("run"), reproducible_state("whole"))
+    np.testing.assert_equal(reproducible_state("run"), reproducible_state(whole))
 
 
 def test_a_worker_that_has_stopped_ignores_repeated_signals():

@@ -15,31 +15,32 @@ from paddle_mnist.pictures import reader
 SCRIPT = Path(__file__).parents[1] / "tools" / "train_reader.py"
 
 
-@pytest.fixture
-def trained(data_file, tmp_path, monkeypatch):
-    """Return a function that trains into a folder and returns it."""
-
-    def train(name):
-        folder = tmp_path / name
-        folder.mkdir()
-        arguments = ["--data", str(data_file), "--out", str(folder), "--epochs", "1", "--share", "0.005"]
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+def trained(data: Path, folder: Path) -> Path:
+    """Train into a folder, and return it."""
+    folder.mkdir()
+    arguments = ["--data", str(data), "--out", str(folder), "--epochs", "1", "--share", "0.005"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(SCRIPT), *arguments])
         runpy.run_path(str(SCRIPT), run_name="__main__")
-        return folder
-
-    return train
+    return folder
 
 
-def test_train_reader_writes_the_same_bytes_each_time(trained):
-    first, second = trained("first"), trained("second")
+@pytest.fixture(scope="module")
+def first(written_digits, tmp_path_factory):
+    """Return the folder of a training."""
+    return trained(written_digits, tmp_path_factory.mktemp("reader") / "first")
+
+
+def test_train_reader_writes_the_same_bytes_each_time(first, written_digits, tmp_path):
+    second = trained(written_digits, tmp_path / "second")
     for name in ("reader.npz", "reader.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
     document = json.loads((first / "reader.json").read_text())
     assert document["recipe"]["seed"] == 0 and 0 <= document["test"]["accuracy"] <= 1
 
 
-def test_train_reader_writes_the_arrays_of_the_bundled_reader(trained):
-    with np.load(trained("new") / "reader.npz") as new, np.load(reader.WEIGHTS) as bundled:
+def test_train_reader_writes_the_arrays_of_the_bundled_reader(first):
+    with np.load(first / "reader.npz") as new, np.load(reader.WEIGHTS) as bundled:
         assert sorted(new.files) == sorted(bundled.files)
         assert {name: new[name].shape for name in new.files} == {name: bundled[name].shape for name in bundled.files}
         assert all(new[name].dtype == np.float16 for name in new.files)
