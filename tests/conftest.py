@@ -9,8 +9,10 @@ import os
 import shutil
 import signal
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import BinaryIO
 
 # Before NumPy is imported: with several test processes at once, the threads of its small products wait for each other
@@ -56,6 +58,27 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_stacks() -> Iterator[None]:
+    """Let Paddle note the nearest callers of each operation of a program, without the fifty frames of pytest."""
+    extract = traceback.extract_stack
+
+    def nearest(frame: FrameType | None = None, limit: int | None = None) -> traceback.StackSummary:
+        return extract(frame or sys._getframe(1), 5 if limit is None else limit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(traceback, "extract_stack", nearest)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_disk() -> Iterator[None]:
+    """Check the descriptors of files that are to reach the disk, without waiting for it: no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 @pytest.fixture(autouse=True)
