@@ -558,7 +558,10 @@ def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, siz
 
 @pytest.mark.parametrize(
     ("channels", "outputs", "size", "padding", "n"),
-    [(16, 32, 12, 0, 9), (32, 16, 15, 2, 5), (16, 16, 8, (4, 1), 3), (48, 32, 11, 1, 1), (32, 32, 28, 2, 2)],
+    [
+        *[(16, 32, 12, 0, 9), (32, 16, 15, 2, 5), (16, 16, 8, (4, 1), 3), (48, 32, 11, 1, 1), (32, 32, 28, 2, 2)],
+        *[(20, 20, 14, 2, 4), (20, 24, 28, 2, 1), (37, 21, 16, 1, 3), (21, 40, 13, (4, 3), 5)],
+    ],
 )
 @pytest.mark.parametrize("relu", [False, True])
 def test_convolution_with_5x5_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):

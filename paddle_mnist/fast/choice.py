@@ -7,7 +7,7 @@ from collections.abc import Callable
 from paddle_mnist.fast import convolution, dense, elementwise, normalization, shapes
 from paddle_mnist.fast.compiled import convolution as compiled_convolution
 from paddle_mnist.fast.compiled import dense as compiled_dense
-from paddle_mnist.fast.compiled import depthwise, nested, wide, winograd
+from paddle_mnist.fast.compiled import depthwise, nested, tiles, wide, winograd
 from paddle_mnist.fast.compiled import elementwise as compiled_elementwise
 from paddle_mnist.fast.compiled import normalization as compiled_normalization
 from paddle_mnist.fast.compiled import pooling as compiled_pooling
@@ -90,6 +90,8 @@ def _compiled(node: Node, plan: Decisions) -> Builder | None:
         return nested.Convolution
     if node.operation == "convolution" and depthwise.suits(node, plan):
         return depthwise.Convolution
+    if node.operation == "convolution" and tiles.suits(node, plan):
+        return tiles.Convolution
     if node.operation == "convolution" and compiled_convolution.suits(node, plan):
         return compiled_convolution.Convolution
     if node.operation == "linear" and compiled_dense.suits(node, plan):

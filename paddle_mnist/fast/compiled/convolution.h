@@ -215,6 +215,27 @@ static void NAME(pool_plane)(const float *x, float *y, uint8_t *places, int64_t 
     }
 }
 
+/* Store planes of `size` results of an image, from channel `first` on, pooled if that is their kind. `maxima` is a
+   scratch array for planes of pooled results. */
+static void NAME(from_results)(const float *results, float *maxima, float *y, uint8_t *places, int64_t image,
+                               int64_t first, int64_t size, int64_t outputs, int64_t height, int64_t width,
+                               int64_t line, int64_t plane, int64_t kind)
+{
+    if (kind == PLAIN_RESULT || kind == RELU_RESULT) {
+        NAME(from_planes)(results, y + image * height * width * outputs + first, height, width, size, outputs, line, plane);
+        return;
+    }
+    height /= 2;
+    width /= 2;
+    int64_t pooled_line = (width + LANES - 1) / LANES * LANES, pooled_plane = height * pooled_line;
+    for (int64_t k = 0; k < size; k++)
+        NAME(pool_plane)(results + k * plane, maxima + k * pooled_plane,
+                         places + (image * outputs + first + k) * pooled_plane, height, width, line, pooled_line,
+                         kind == POOL_RELU_RESULT);
+    NAME(from_planes)(maxima, y + image * height * width * outputs + first, height, width, size, outputs, pooled_line,
+                      pooled_plane);
+}
+
 /* Arguments: x, packed weights, bias, y, x's planes, a scratch array, places; n, channels, outputs, kh, kw, height and
    width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to keep the planes.
    x's planes are [n or 1][channels][plane], zero at their borders. Pooled results have half the height and width. */
@@ -226,10 +247,6 @@ EXPORT int64_t NAME(conv_forward)(Arguments a)
     int64_t n = a[7], channels = a[8], outputs = a[9], kh = a[10], kw = a[11], x_height = a[12], x_width = a[13];
     int64_t height = a[14], width = a[15], top = a[16], left = a[17], line = a[18], plane = a[19], kind = a[20];
     int64_t keep = a[21], tile = NAME(tile_for)(outputs), y_plane = height * line + 2 * LANES;
-    int pooled = kind == POOL_RESULT || kind == POOL_RELU_RESULT;
-    int relu = kind == RELU_RESULT || kind == POOL_RELU_RESULT;
-    int64_t y_height = pooled ? height / 2 : height, y_width = pooled ? width / 2 : width;
-    int64_t pooled_line = (y_width + LANES - 1) / LANES * LANES, pooled_plane = y_height * pooled_line;
     float *maxima = scratch + tile * y_plane;
     for (int64_t image = 0; image < n; image++) {
         float *own = planes + (keep ? image * channels * plane : 0);
@@ -237,17 +254,9 @@ EXPORT int64_t NAME(conv_forward)(Arguments a)
                         channels, line, plane);
         for (int64_t first = 0; first < outputs; first += tile) {
             int64_t size = outputs - first < tile ? outputs - first : tile;
-            float *result = y + image * y_height * y_width * outputs + first;
             NAME(convolve)(own, packed, bias, scratch, channels, tile, first, kh, kw, height, width, line, plane, y_plane,
-                           relu && !pooled);
-            if (pooled) {
-                for (int64_t k = 0; k < size; k++)
-                    NAME(pool_plane)(scratch + k * y_plane, maxima + k * pooled_plane,
-                                     places + (image * outputs + first + k) * pooled_plane, y_height, y_width, line,
-                                     pooled_line, relu);
-                NAME(from_planes)(maxima, result, y_height, y_width, size, outputs, pooled_line, pooled_plane);
-            } else
-                NAME(from_planes)(scratch, result, height, width, size, outputs, line, y_plane);
+                           kind == RELU_RESULT);
+            NAME(from_results)(scratch, maxima, y, places, image, first, size, outputs, height, width, line, y_plane, kind);
         }
     }
     return 0;
@@ -296,7 +305,9 @@ ALWAYS_INLINE float NAME(lanes_sum)(V v)
                                   int64_t outputs, float *out, int64_t step)                                           \
     {                                                                                                                  \
         V sums[tile][taps];                                                                                            \
-        memset(sums, 0, sizeof sums);                                                                                  \
+        for (int k = 0; k < tile; k++)                                                                                 \
+            for (int j = 0; j < taps; j++)                                                                             \
+                sums[k][j] = (V){0};                                                                                   \
         int64_t starts[tile];                                                                                          \
         for (int k = 0; k < tile; k++)                                                                                 \
             starts[k] = (first + k < outputs ? first + k : outputs - 1) * g_plane;                                     \

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from paddle_mnist.fast.arrays import aligned, aligned_at
-from paddle_mnist.fast.compiled.library import Library, library, loaded
+from paddle_mnist.fast.compiled.library import Library, Step, library, loaded
 from paddle_mnist.fast.compiled.pooling import halves, kind_of_result
 from paddle_mnist.fast.compiled.weights import PackedWeights
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
@@ -30,7 +31,7 @@ def suits(node: Node, plan: Decisions) -> bool:
     top, bottom, left, right = node.attributes["paddings"]
     if max(top, bottom) >= kernel[0] or max(left, right) >= kernel[1]:
         return False
-    geometry = _Geometry(node, plan, compiled)
+    geometry = Geometry(node, plan, compiled)
     if channels * geometry.plane + outputs * geometry.gradient_plane > MOST_FLOATS:
         return False
     return plan.onednn is None or geometry.used_lanes() > _lanes_used_by_onednn(channels, outputs)
@@ -45,8 +46,16 @@ def _lanes_used_by_onednn(channels: int, outputs: int) -> float:
     return (share(outputs) + share(channels) + share(outputs) * share(channels)) / 3
 
 
-class _Geometry:
-    """Sizes of a convolution's planes, in floats; see convolution.h."""
+class Geometry:
+    """Sizes of a convolution's planes, in floats; see convolution.h.
+
+    Attributes:
+        images_together: how many images' planes a forward pass needs at a time.
+        line, plane, gradient_plane: of a row of pixels, of a channel's plane, and of one of the result's gradient.
+        sizes: of the weights and maps, as the kernels want them.
+    """
+
+    images_together = 1
 
     def __init__(self, node: Node, plan: Decisions, compiled: Library) -> None:
         self.lanes = compiled.lanes
@@ -54,12 +63,17 @@ class _Geometry:
         self.top, self.bottom, self.left, self.right = node.attributes["paddings"]
         _, self.x_height, self.x_width = plan.shapes[node.inputs[0]]
         _, self.height, self.width = node.shape
-        self.line = max(self.x_width + self.left + self.right, self.x_width + self.kw - 1)
-        self.plane = self._whole((self.x_height + self.top + self.bottom) * self.line)
-        self.gradient_plane = self._whole((self.x_height + self.kh - 1) * self.line)
+        self.sizes = self.channels, self.outputs, self.kh, self.kw, self.x_height, self.x_width, self.height, self.width
+        self.line, rows, gradient_rows = self._lines()
+        self.plane, self.gradient_plane = self._whole(rows * self.line), self._whole(gradient_rows * self.line)
         self.first = (self.kh - 1 - self.top) * self.line + self.kw - 1 - self.left  # of the gradient in its plane
         self.rows = compiled.number("conv_rows", self.outputs)
         self.x_rows = compiled.number("conv_rows", self.channels)
+
+    def _lines(self) -> tuple[int, int, int]:
+        """Return the floats of a row, and how many rows a channel's plane and one of the result's gradient have."""
+        line = max(self.x_width + self.left + self.right, self.x_width + self.kw - 1)
+        return line, self.x_height + self.top + self.bottom, self.x_height + self.kh - 1
 
     def _whole(self, floats: int) -> int:
         return -(-(floats + 2 * self.lanes) // self.lanes) * self.lanes
@@ -79,65 +93,10 @@ class _Geometry:
         return max(forward, backward, to_x) + 2 * self.lanes
 
 
-class Convolution(Kernel):
-    """See the module. It computes the nodes after it that are a 2×2 max pooling, a ReLU or both, too."""
-
-    def __init__(self, node: Node, workspace: Workspace) -> None:
-        super().__init__(node, workspace)
-        plan, self.compiled = workspace.plan, loaded()
-        self.geometry = sizes = _Geometry(node, plan, self.compiled)
-        pool = workspace.follower(node, "max_pool")
-        pool = pool if pool is not None and halves(pool, plan) else None
-        relu = workspace.follower(pool or node, "relu")
-        self.kind = kind_of_result(pool, relu)
-        self.x = workspace.value(node.inputs[0])
-        self.y = workspace.new_output(node, shape=(pool or node).shape)
-        workspace.absorb(*[other for other in (pool, relu) if other is not None])
-        if relu is not None:
-            workspace.keep(node.name)
-        n = len(self.x)
-        self.packed, self.turned, self.bias = _Weights.of(node, workspace, sizes).arrays
-        self.scratch = workspace.scratch(sizes.scratch())
-        self.planes = aligned((n if workspace.train else 1) * sizes.channels * sizes.plane + 2 * sizes.lanes)
-        line = -(-(sizes.width // 2) // sizes.lanes) * sizes.lanes
-        self.places = np.zeros(n * sizes.outputs * (sizes.height // 2) * line if pool is not None else 0, np.uint8)
-        self.sizes: tuple[int, ...] = (
-            n,
-            sizes.channels,
-            sizes.outputs,
-            sizes.kh,
-            sizes.kw,
-            sizes.x_height,
-            sizes.x_width,
-        )
-        self.sizes += (sizes.height, sizes.width)
-        self.forward = self.compiled.step(
-            "conv_forward",
-            *(self.x, self.packed, self.bias, self.y, self.planes, self.scratch, self.places),
-            *self.sizes,
-            *(sizes.top, sizes.left, sizes.line, sizes.plane, self.kind, int(workspace.train)),
-        )
-
-    def prepare(self, workspace: Workspace) -> None:
-        sizes, names = self.geometry, self.node.parameters
-        gradient = workspace.output_gradient_of(self.node)
-        planes = aligned_at(sizes.first, len(self.x) * sizes.outputs * sizes.gradient_plane + 2 * sizes.lanes)
-        bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
-        zeros = aligned(sizes.x_rows)
-        self.backward = self.compiled.step(
-            "conv_backward",
-            *(gradient, self.y, self.places, self.planes, planes, self.scratch, self.turned, zeros),
-            *(workspace.parameter_gradient(names["weight"]), bias, workspace.input_gradient(self.node)),
-            *self.sizes,
-            *(sizes.line, sizes.plane, self.kind, sizes.gradient_plane),
-            *(sizes.kh - 1 - sizes.top, sizes.kw - 1 - sizes.left),
-        )
-
-
-class _Weights(PackedWeights):
+class Weights(PackedWeights):
     """A convolution's weights in the orders that the kernels want, once for all blocks."""
 
-    def __init__(self, node: Node, workspace: Workspace, sizes: _Geometry) -> None:
+    def __init__(self, node: Node, workspace: Workspace, sizes: Geometry) -> None:
         super().__init__(node, workspace)
         outputs, channels, kernel = sizes.outputs, sizes.channels, (sizes.kh, sizes.kw)
         self.weight = aligned(outputs, channels, *kernel)
@@ -152,6 +111,62 @@ class _Weights(PackedWeights):
             self.steps.append(compiled.step("conv_pack", self.weight, turned, *order, 1))
 
     @classmethod
-    def of(cls, node: Node, workspace: Workspace, sizes: _Geometry) -> _Weights:
+    def of(cls, node: Node, workspace: Workspace, sizes: Geometry) -> Weights:
         """Return those of a node, made when the first block asks for them."""
         return workspace.plan.shared((node.name, "weights"), lambda: cls(node, workspace, sizes))
+
+
+class Convolution(Kernel):
+    """See the module. It computes the nodes after it that are a 2×2 max pooling, a ReLU or both, too.
+
+    Subclasses may set ``geometry_type`` and ``weights_type``.
+    """
+
+    geometry_type, weights_type = Geometry, Weights
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        plan, self.compiled = workspace.plan, loaded()
+        self.geometry = sizes = self.geometry_type(node, plan, self.compiled)
+        pool = workspace.follower(node, "max_pool")
+        pool = pool if pool is not None and halves(pool, plan) else None
+        relu = workspace.follower(pool or node, "relu")
+        self.kind = kind_of_result(pool, relu)
+        self.x = workspace.value(node.inputs[0])
+        self.y = workspace.new_output(node, shape=(pool or node).shape)
+        workspace.absorb(*[other for other in (pool, relu) if other is not None])
+        if relu is not None:
+            workspace.keep(node.name)
+        n = len(self.x)
+        self.weights = self.weights_type.of(node, workspace, sizes)
+        self.packed, self.turned, self.bias = self.weights.arrays
+        self.scratch = workspace.scratch(sizes.scratch())
+        kept = n if workspace.train else sizes.images_together
+        self.planes = aligned(kept * sizes.channels * sizes.plane + 4 * sizes.line)
+        line = -(-(sizes.width // 2) // sizes.lanes) * sizes.lanes
+        self.places = np.zeros(n * sizes.outputs * (sizes.height // 2) * line if pool is not None else 0, np.uint8)
+        self.forward = self._forward_step(int(workspace.train))
+
+    def _forward_step(self, keep: int) -> Step:
+        sizes = self.geometry
+        arrays = self.x, self.packed, self.bias, self.y, self.planes, self.scratch, self.places
+        places = sizes.top, sizes.left, sizes.line, sizes.plane
+        return self.compiled.step("conv_forward", *arrays, len(self.x), *sizes.sizes, *places, self.kind, keep)
+
+    def prepare(self, workspace: Workspace) -> None:
+        sizes = self.geometry
+        planes = aligned_at(sizes.first, len(self.x) * sizes.outputs * sizes.gradient_plane + 4 * sizes.line)
+        self.steps = self._backward_steps(workspace, planes, workspace.input_gradient(self.node))
+
+    def _backward_steps(self, workspace: Workspace, planes: np.ndarray, to_x: np.ndarray | None) -> list[Step]:
+        """Return what computes the gradients, that of x if it has an array; ``planes`` are for that of the result."""
+        sizes, names, gradient = self.geometry, self.node.parameters, workspace.output_gradient_of(self.node)
+        bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
+        arrays = gradient, self.y, self.places, self.planes, planes, self.scratch, self.turned, aligned(sizes.x_rows)
+        gradients = workspace.parameter_gradient(names["weight"]), bias, to_x
+        places = sizes.kh - 1 - sizes.top, sizes.kw - 1 - sizes.left
+        lines = sizes.line, sizes.plane, self.kind, sizes.gradient_plane
+        return [self.compiled.step("conv_backward", *arrays, *gradients, len(self.x), *sizes.sizes, *lines, *places)]
+
+    def backward_calls(self) -> list[Callable[[], None]]:
+        return [*self.steps]
