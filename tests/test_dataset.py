@@ -61,10 +61,17 @@ def aged(path, seconds=10):
     return path
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Return ``SPLITS`` as a file, written once; tests copy it."""
+    path = tmp_path_factory.mktemp("written") / "digits.json.gz"
+    mnist_json.write(path, SPLITS, "pm1")
+    return path
+
+
 @pytest.fixture
-def source(tmp_path):
-    mnist_json.write(tmp_path / "digits.json.gz", SPLITS, "pm1")
-    return aged(tmp_path / "digits.json.gz")
+def source(written, tmp_path):
+    return aged(Path(shutil.copy(written, tmp_path)))
 
 
 def cached(tmp_path):
