@@ -51,10 +51,14 @@ class Crew:
         self._resting, self._lock = True, threading.Lock()
         self._away = set(range(1, self.threads))  # helpers that have left
 
+    def _begin_in_fork(self) -> None:
+        """Forget helpers that a forked process does not have, and what they were about to do."""
+        if self._process != os.getpid():
+            self._begin()
+
     def ready(self) -> None:
         """Have all helpers ready for ``do``, until ``rest``."""
-        if self._process != os.getpid():  # a forked process has none of its parent's threads
-            self._begin()
+        self._begin_in_fork()
         with self._lock:
             self._resting = False
             away, self._away = self._away, set()
@@ -71,6 +75,7 @@ class Crew:
             for item in range(items):
                 work(0, item)
             return
+        self._begin_in_fork()
         self._job = job = _Job(work, items, self.threads)
         self._board.call()
         try:
@@ -85,6 +90,7 @@ class Crew:
         if self.threads == 1 or len(lists.lists) < 2:
             lists()
             return
+        self._begin_in_fork()
         assert isinstance(self._board, Board)
         self._board.lead(lists)
 
