@@ -53,6 +53,7 @@ class Plan:
         dropouts: the dropout nodes.
         normalizes_single_values: whether a batch norm has one value per channel and image.
         barriers: whether a pass in training mode needs sums over the whole batch.
+        is_dense: whether there are no operations on maps.
 
     Raises:
         NotCoveredError: no kernel does what the graph needs.
@@ -74,11 +75,12 @@ class Plan:
         self.sizes = {name: math.prod(graph.parameters[name]) for name in trainable}
         large = self._large_weights()
         self.sliced = {name: shape for name, shape in large.items() if shape[1] >= SLICED_COLUMNS}
+        self.is_dense = not any(node.operation in SPATIAL for node in graph.nodes)
         self.block_size = self._block_size()
         self.inference_block_size = self.block_size
         if self.block_size:
             self.sliced = {}
-        if self.block_size in (None, ROWS_BLOCK):
+        if self.is_dense:
             is_small = self.block_size is None and not self.sliced
             self.inference_block_size = ROWS_INFERENCE_SMALL if is_small else ROWS_INFERENCE
         self.whole_batch = large if self.block_size else {}
@@ -110,7 +112,7 @@ class Plan:
                 raise NotCoveredError("a linear layer over the last axis of maps")
 
     def _block_size(self) -> int | None:
-        if any(node.operation in SPATIAL for node in self.graph.nodes):
+        if not self.is_dense:
             largest = 4 * max(map(math.prod, self.shapes.values()))
             return min(max(BLOCK_BYTES // largest, 1), LARGEST_BLOCK)
         products = sum(
