@@ -31,6 +31,7 @@ from paddle_mnist.splits import Split, Splits
 # Compile each module once, not in each of the hundred processes that the tests start.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+gc.disable()  # until the tests are collected
 cpu.tune()  # as every command line does, before anything imports Paddle
 # Shells let background jobs ignore Ctrl-C, and the commands that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,6 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Keep what has been imported out of every later collection of garbage, which Paddle's modules make slow."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
