@@ -89,3 +89,11 @@ def test_find_ink_leaves_specks_out(digits):
 def test_find_ink_raises_where_there_is_none(page):
     with pytest.raises(UserError, match="no ink found"):
         find_ink(page)
+
+
+def test_find_ink_finds_wide_strokes_on_a_small_page():
+    page = np.full((48, 56), 250, np.uint8)
+    page[12:36, 14:25] = page[12:36, 31:42] = 20
+    ink = find_ink(page)
+    assert ink[13:35, 15:24].min() > 0.9 and ink[13:35, 32:41].min() > 0.9
+    assert ink[13:35, 26:30].max() < 0.1

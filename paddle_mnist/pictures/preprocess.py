@@ -45,12 +45,9 @@ def find_ink(picture: Picture | np.ndarray, fine: bool = False) -> np.ndarray:
     if min(gray.shape) < 4:
         raise UserError(f"no ink found: {name} must be at least 4 × 4 pixels, got {gray.shape[1]} × {gray.shape[0]}")
     light = _smooth(gray.astype(np.float32), fine)
-    paper = paper_of(light)
-    difference = light - paper
-    # There is less ink than paper: ink makes one tail of the histogram, and the sign of the third moment tells which.
-    if (difference.astype(np.float64) ** 3).sum() < 0:
-        # Ink takes a share of the light, so that it differs less from the paper in a shadow.
-        difference = -difference * np.clip(np.median(paper) / np.maximum(paper, 1), 1, MAX_GAIN)
+    difference = _difference(light, paper_of(light))
+    # Wide strokes have pulled the estimate towards their own brightness: a second one leaves them out.
+    difference = _difference(light, paper_of(light, difference > _ink_level(difference) / 3))
     noise = 1.4826 * float(np.median(np.abs(difference - np.median(difference))))
     difference = without_rules(difference, noise)
     level = _ink_level(difference)
@@ -64,6 +61,16 @@ def find_ink(picture: Picture | np.ndarray, fine: bool = False) -> np.ndarray:
         )
     floor = max(2.5 * noise, 0.06 * level)
     return _without_specks(np.clip((difference - floor) / (level - floor), 0, 1), name)
+
+
+def _difference(light: np.ndarray, paper: np.ndarray) -> np.ndarray:
+    """Return by how much each pixel differs from the paper, positive for ink, whichever of the two is darker."""
+    difference = light - paper
+    # There is less ink than paper: ink makes one tail of the histogram, and the sign of the third moment tells which.
+    if (difference.astype(np.float64) ** 3).sum() < 0:
+        # Ink takes a share of the light, so that it differs less from the paper in a shadow.
+        difference = -difference * np.clip(np.median(paper) / np.maximum(paper, 1), 1, MAX_GAIN)
+    return difference
 
 
 def _without_specks(ink: np.ndarray, name: str) -> np.ndarray:
@@ -81,13 +88,14 @@ def _without_specks(ink: np.ndarray, name: str) -> np.ndarray:
     return np.where(ndimage.binary_dilation(small[labels], iterations=2), np.float32(0), ink)
 
 
-def paper_of(light: np.ndarray) -> np.ndarray:
+def paper_of(light: np.ndarray, ink: np.ndarray | None = None) -> np.ndarray:
     """Estimate the paper's own brightness at each pixel: the median of a wide window, first along rows, then columns.
 
     A median follows slopes and the edges of shadows, and ignores ink that covers less than half of the window.
 
     Args:
         light: brightness, float [h, w].
+        ink: where it is ink that is bright or dark, bool [h, w], as far as that is known.
 
     Returns:
         float32 [h, w].
@@ -98,6 +106,8 @@ def paper_of(light: np.ndarray) -> np.ndarray:
     height, width = light.shape
     factor = max(1, max(height, width) // PAPER_SIDE)
     small = np.asarray(Image.fromarray(light).reduce(factor))
+    if ink is not None:
+        small = _without_ink(small, np.asarray(Image.fromarray(ink.astype(np.float32)).reduce(factor)) > 0)
     half = max(2, round(PAPER_WINDOW * max(small.shape) / 2))
     for axis in (1, 0):
         padded = np.pad(small, [(half, half) if axis == other else (0, 0) for other in (0, 1)], mode="edge")
@@ -105,6 +115,17 @@ def paper_of(light: np.ndarray) -> np.ndarray:
     small = ndimage.gaussian_filter(small.astype(np.float32), 1)
     box = (0, 0, width / factor, height / factor)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+
+def _without_ink(light: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Return the brightness with ink, and its soft edges, replaced by the mean of the paper around it."""
+    from scipy import ndimage
+
+    paper = (~ndimage.binary_dilation(ink)).astype(np.float32)
+    reach = PAPER_WINDOW * max(light.shape) / 4
+    around = ndimage.gaussian_filter(light * paper, reach)
+    share = np.maximum(ndimage.gaussian_filter(paper, reach), np.float32(1e-6))
+    return np.where(paper > 0, light, around / share)
 
 
 def _smooth(light: np.ndarray, fine: bool) -> np.ndarray:

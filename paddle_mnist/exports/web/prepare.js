@@ -19,18 +19,10 @@ export function prepare(gray, width, height) {
 export function findInk(gray, width, height) {
   if (Math.min(width, height) < 4) return null;
   const light = smooth(new Float32Array(gray), width, height);
-  const paper = paperOf(light, width, height);
-  const n = light.length, difference = new Float32Array(n);
-  for (let i = 0; i < n; i++) difference[i] = light[i] - paper[i];
-  let third = 0;
-  for (let i = 0; i < n; i++) third += difference[i] * difference[i] * difference[i];
-  if (third < 0) {
-    const usual = median(paper);
-    for (let i = 0; i < n; i++) {
-      const gain = Math.min(Math.max(f32(usual / Math.max(paper[i], 1)), 1), MAX_GAIN);
-      difference[i] = -difference[i] * gain;
-    }
-  }
+  const first = differenceFrom(light, paperOf(light, width, height)), bright = f32(inkLevel(first) / 3);
+  // Wide strokes have pulled the estimate towards their own brightness: a second one leaves them out.
+  const difference = differenceFrom(light, paperOf(light, width, height, first.map((value) => value > bright)));
+  const n = light.length;
   const middle = median(difference);
   const distance = new Float32Array(n);
   for (let i = 0; i < n; i++) distance[i] = Math.abs(f32(difference[i] - middle));
@@ -45,6 +37,16 @@ export function findInk(gray, width, height) {
     ink[i] = Math.min(Math.max(f32(f32(difference[i] - low) / range), 0), 1);
   }
   return dark / n > MAX_INK_SHARE ? null : withoutSpecks(ink, width, height);
+}
+
+// Returns by how much each pixel differs from the paper, positive for ink, whichever of the two is darker.
+function differenceFrom(light, paper) {
+  const difference = light.map((value, i) => value - paper[i]);
+  let third = 0;
+  for (const value of difference) third += value * value * value;
+  if (third >= 0) return difference;
+  const usual = median(paper);
+  return difference.map((value, i) => -value * Math.min(Math.max(f32(usual / Math.max(paper[i], 1)), 1), MAX_GAIN));
 }
 
 function smooth(light, width, height) {
@@ -83,15 +85,33 @@ function mirrored(i, size) {
   return place < size ? place : period - 1 - place;
 }
 
-// Returns the paper's brightness at each pixel: the median of a wide window, along rows, then along columns.
-function paperOf(light, width, height) {
+// Returns the paper's brightness at each pixel: the median of a wide window, along rows, then along columns. Where ink is
+// known, a mask of it (not 0) leaves it out.
+function paperOf(light, width, height, ink = null) {
   const factor = Math.max(1, Math.floor(Math.max(width, height) / PAPER_SIDE));
   const small = reduce(light, width, height, factor);
+  if (ink) small.values = withoutInk(small.values, reduce(ink, width, height, factor).values, small.width, small.height);
   const half = Math.max(2, roundHalfToEven((PAPER_WINDOW * Math.max(small.width, small.height)) / 2));
   let values = medians(small.values, small.width, small.height, half, 1, small.width);
   values = medians(values, small.height, small.width, half, small.width, 1);
   values = gaussian(values, small.width, small.height, 1);
   return resize(values, small.width, small.height, width, height, TRIANGLE, f32(width / factor), f32(height / factor));
+}
+
+// Replaces ink, and its soft edges, by the mean of the paper around it.
+function withoutInk(light, ink, width, height) {
+  const paper = new Float32Array(light.length).fill(1);
+  for (let i = 0; i < light.length; i++) {
+    if (!(ink[i] > 0)) continue;
+    const x = i % width;
+    for (const [next, inside] of [[i, true], [i - 1, x > 0], [i + 1, x < width - 1], [i - width, true], [i + width, true]]) {
+      if (inside && next >= 0 && next < light.length) paper[next] = 0;
+    }
+  }
+  const reach = (PAPER_WINDOW * Math.max(width, height)) / 4;
+  const around = gaussian(light.map((value, i) => value * paper[i]), width, height, reach);
+  const share = gaussian(paper, width, height, reach);
+  return light.map((value, i) => (paper[i] ? value : around[i] / Math.max(share[i], f32(1e-6))));
 }
 
 // Averages blocks of factor × factor pixels, in the order in which Pillow adds them.
