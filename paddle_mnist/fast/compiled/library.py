@@ -5,12 +5,19 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import warnings
+import zlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 MODULE = "paddle_mnist.fast.compiled._kernels"
+STALE = (
+    "the compiled kernels are older than their sources, so that nets run more slowly: "
+    "run python -m pip install -e . again"
+)
 # What the set of instructions is called in the functions' names, by the number that ``instructions`` returns.
 INSTRUCTIONS = ("any", "avx2", "avx512")
 LANES = (4, 8, 16)
@@ -156,9 +163,23 @@ def merged(calls: Sequence[Callable[[], None]]) -> list[Callable[[], None]]:
 def library() -> Library | None:
     """Return the compiled kernels, or ``None`` where the package was installed without them."""
     try:
-        return Library(str(importlib.import_module(MODULE).__file__))
-    except (ImportError, OSError, AttributeError):
+        path = Path(str(importlib.import_module(MODULE).__file__))
+        found = Library(str(path))
+        made_from = found.function("sources")()
+    except (ImportError, OSError):
         return None
+    except AttributeError:  # compiled from sources that lacked a function
+        made_from = None
+    if made_from is None or made_from != _checksum(path.parent, made_from):
+        warnings.warn(STALE, RuntimeWarning, stacklevel=2)
+        return None
+    return found
+
+
+def _checksum(folder: Path, default: int) -> int:
+    """Return the checksum of the sources in a folder, as setup.py computes it; installed packages have none."""
+    files = sorted(folder.glob("*.[ch]"))
+    return zlib.crc32(b"".join(file.read_bytes() for file in files)) if files else default
 
 
 def loaded() -> Library:
