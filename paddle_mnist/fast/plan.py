@@ -22,8 +22,8 @@ LARGEST_BLOCK = 40
 SMALL_NET = 100_000
 ROWS_BLOCK = 50
 # Without the way back, blocks of so many rows: what a layer reads and writes stays in a core's cache, and where that
-# is little, Python is the larger part.
-ROWS_INFERENCE, ROWS_INFERENCE_SMALL = 100, 500
+# is little, Python, or waking a helper up, would be the larger part.
+ROWS_INFERENCE, ROWS_INFERENCE_SMALL = 100, 2000
 # A weight of a linear layer that has at least so many numbers gets its gradient once for the whole batch.
 LARGE_WEIGHT = 20_000
 # One that has at least so many columns, in a net without maps, is divided among threads by its columns.
