@@ -26,7 +26,7 @@ from paddle_mnist.runs.session import RunOptions, train
 
 SEVEN = [(0.3, 0.25), (0.7, 0.25), (0.45, 0.8)]  # in shares of the pad
 START_SECONDS = 60
-PATIENCE = 30  # seconds
+PATIENCE = 90  # seconds, for a machine that is busy with other tests
 
 
 class Server:
