@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: the C module, compiled where there is a compiler, and the bundled sample."""
+"""What setup.cfg cannot say: the C modules, compiled where there is a compiler, and the bundled sample."""
 
 import zlib
 from pathlib import Path

@@ -74,6 +74,29 @@ ALWAYS_INLINE void NAME(nested_taps_back)(const V *u, int step, V *g, int to_ste
     _Pragma("GCC unroll 5") for (int i = 0; i < 5; i++) g[i * to_step] = taps[i];
 }
 
+/* The 121 points of 25 taps, `plane` floats apart. */
+ALWAYS_INLINE void NAME(nested_weights)(const V *g, float *u, int64_t plane)
+{
+    V t[55], p[121];
+    for (int k = 0; k < 5; k++)
+        NAME(nested_taps)(g + k, 5, t + k, 5);
+    for (int k = 0; k < 11; k++)
+        NAME(nested_taps)(t + 5 * k, 1, p + 11 * k, 1);
+    for (int k = 0; k < 121; k++)
+        *(V *)(u + k * plane) = p[k];
+}
+
+/* The 121 points of a tile of which each column is transformed already, t [11][8], `plane` floats apart. */
+ALWAYS_INLINE void NAME(nested_rows)(const V *t, float *v, int64_t plane)
+{
+    V p[11];
+    for (int k = 0; k < 11; k++) {
+        NAME(nested_input)(t + 8 * k, 1, p, 1);
+        for (int q = 0; q < 11; q++)
+            *(V *)(v + (11 * k + q) * plane) = p[q];
+    }
+}
+
 /* U for weights [outputs][channels][5][5] in the orders [121][channels][outputs] and, transposed, [121][outputs][channels]
    (0: not wanted). Arguments: weights, U, transposed U, a scratch array [25][outputs * channels + LANES]; outputs,
    channels. */
@@ -86,15 +109,10 @@ EXPORT int64_t NAME(nested_pack)(Arguments a)
             continue;
         NAME(taps_first)(POINTER(const float, 0), w, outputs, channels, 25, turned);
         for (int64_t i = 0; i < size; i += LANES) {
-            V g[25], t[55], p[121];
+            V g[25];
             for (int k = 0; k < 25; k++) /* `turned` weights have their taps in reverse order: not wanted here */
                 g[k] = *(const V *)(w + (turned ? 24 - k : k) * plane + i);
-            for (int k = 0; k < 5; k++)
-                NAME(nested_taps)(g + k, 5, t + k, 5);
-            for (int k = 0; k < 11; k++)
-                NAME(nested_taps)(t + 5 * k, 1, p + 11 * k, 1);
-            for (int k = 0; k < 121; k++)
-                *(V *)(u + k * plane + i) = p[k];
+            NAME(nested_weights)(g, u + i, plane);
         }
     }
     return 0;
@@ -111,17 +129,13 @@ static void NAME(nested_inputs)(const float *x, float *patch, float *v, int64_t 
             int64_t i = row % down * 4 - top, line;
             const float *from = NAME(pixels)(image, patch, i, 4 * j - left, height, width, channels, 8, &line);
             for (int64_t c = 0; c < channels; c += LANES) {
-                V d[8], t[88], p[11];
+                V d[8], t[88];
                 for (int q = 0; q < 8; q++) {
                     for (int k = 0; k < 8; k++)
                         d[k] = *(const V *)(from + k * line + q * channels + c);
                     NAME(nested_input)(d, 1, t + q, 8);
                 }
-                for (int k = 0; k < 11; k++) {
-                    NAME(nested_input)(t + 8 * k, 1, p, 1);
-                    for (int q = 0; q < 11; q++)
-                        *(V *)(v + (11 * k + q) * v_plane + c) = p[q];
-                }
+                NAME(nested_rows)(t, v + c, v_plane);
             }
         }
     }

@@ -31,17 +31,13 @@ static void NAME(tiles_input)(const float *x, int64_t line, float *v, int64_t v_
         for (int j = 0; j < 8; j++)
             *(Four *)(pixels[row % 4][j] + row / 4 * 4) = turned[j];
     }
-    V d[8], t[88], p[11];
+    V d[8], t[88];
     for (int j = 0; j < 8; j++) {
         for (int i = 0; i < 8; i++)
             d[i] = *(const V *)(pixels[i % 4][j] + i / 4 * 4);
         NAME(nested_input)(d, 1, t + j, 8);
     }
-    for (int k = 0; k < 11; k++) {
-        NAME(nested_input)(t + 8 * k, 1, p, 1);
-        for (int q = 0; q < 11; q++)
-            *(V *)(v + (11 * k + q) * v_plane) = p[q];
-    }
+    NAME(nested_rows)(t, v, v_plane);
 }
 
 /* The results of a group, from its 121 points: at most `rows` rows from y on. */
@@ -80,15 +76,10 @@ EXPORT int64_t NAME(tiles_pack)(Arguments a)
         for (int k = 0; k < 25; k++, packed += tile)
             memcpy(taps + k * plane + i, packed, 4 * tile);
     for (int64_t i = 0; i < size; i += LANES) {
-        V g[25], t[55], p[121];
+        V g[25];
         for (int k = 0; k < 25; k++)
             g[k] = *(const V *)(taps + k * plane + i);
-        for (int k = 0; k < 5; k++)
-            NAME(nested_taps)(g + k, 5, t + k, 5);
-        for (int k = 0; k < 11; k++)
-            NAME(nested_taps)(t + 5 * k, 1, p + 11 * k, 1);
-        for (int k = 0; k < 121; k++)
-            *(V *)(u + k * plane + i) = p[k];
+        NAME(nested_weights)(g, u + i, plane);
     }
     return 0;
 }
