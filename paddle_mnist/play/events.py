@@ -43,6 +43,16 @@ class Subscriber:
         self.waiting.put_nowait(one)
         self.told = time.monotonic()
 
+    async def take(self) -> bytes | None:
+        """Wait for events and return all that wait: sent together they cost as much as one. ``None`` ends the stream."""
+        found: list[bytes] = []
+        while not found or not self.waiting.empty():
+            one = await self.waiting.get()
+            if one is None:
+                return None
+            found.append(one)
+        return b"".join(found)
+
 
 class Watched:
     """A run that some page follows."""
@@ -52,6 +62,7 @@ class Watched:
         self.tail: Tail | None = None
         self.state: dict[str, Any] = {}
         self.weights: dict[str, Any] = {}
+        self._everything: bytes | None = None  # encoded once for all pages that connect between two changes
 
     def news(self, model: Model, message: str | None) -> list[bytes]:
         """Return what has changed since the last call."""
@@ -71,14 +82,20 @@ class Watched:
         if model.trained and weights["weights"] != self.weights.get("weights"):
             self.weights = weights
             found.append(event("weights", weights))
+        if found:
+            self._everything = None
         return found
 
-    def everything(self) -> list[bytes]:
-        """Return all that is known, for a page that has just connected."""
-        found = [event("state", self.state)] if self.state else []
-        if self.tail is not None and self.tail.records:
-            found.append(self.history(0))
-        return [*found, *([event("weights", self.weights)] if self.weights else [])]
+    def everything(self) -> bytes:
+        """Return the events that tell all that is known, for a page that has just connected."""
+        if self._everything is None:
+            found = [event("state", self.state)] if self.state else []
+            if self.tail is not None and self.tail.records:
+                found.append(self.history(0))
+            if self.weights:
+                found.append(event("weights", self.weights))
+            self._everything = b"".join(found)
+        return self._everything
 
     def history(self, first: int) -> bytes:
         """Return the event that tells the records from ``first`` on."""
@@ -150,7 +167,7 @@ class Hub:
             if model_id not in self._watched:
                 self._watched[model_id] = Watched(model)
                 self._watched[model_id].news(model, messages.get(model.described["name"]))
-            first += self._watched[model_id].everything()
+            first.append(self._watched[model_id].everything())
         for one in first:
             subscriber.put(one)
         self.subscribers.add(subscriber)
@@ -159,9 +176,9 @@ class Hub:
     async def stream(self, subscriber: Subscriber) -> AsyncIterator[bytes]:
         """Yield the events of a page until it is told that the server stops."""
         try:
-            yield b"retry: 1000\n\n"
-            while (one := await subscriber.waiting.get()) is not None:
-                yield one
+            subscriber.put(b"retry: 1000\n\n")
+            while (events := await subscriber.take()) is not None:
+                yield events
         finally:
             self.subscribers.discard(subscriber)
 
