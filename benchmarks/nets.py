@@ -6,7 +6,8 @@
 The first line takes some six minutes on two idle cores; compiling for ``torch.compile`` is a third of that.
 
 Batches of 100, float32, cross entropy, SGD (for ``quick``, Adam); evaluation of 10,000 images in batches of 1,000, from
-tensors of each framework to arrays of NumPy. The peers are PyTorch as it comes, with ``channels_last``, and with
+tensors of each framework to arrays of NumPy. The images are digits of the bundled sample, over and over in another
+order: our products leave out pixels that are blank (``--noise`` gives all of them random images instead). The peers are PyTorch as it comes, with ``channels_last``, and with
 ``torch.compile`` (warm); for FC also JAX. Beside each net stand the time to capture it, the memory of a step beyond the
 parameters, and the share of the machine's own peak that the step reaches: the multiplications of its convolutions and
 products against those of a large float32 matrix product by PyTorch on the same cores, in the same run.
@@ -28,6 +29,7 @@ from collections.abc import Callable
 import numpy as np
 
 from paddle_mnist import cpu
+from paddle_mnist.dataset import open_dataset
 
 NETS = ("fc", "cnn", "mlp", "lenet", "batch-norm", "resnet", "vgg", "depthwise", "quick")
 ADAM = ("quick",)
@@ -263,6 +265,7 @@ def main() -> None:
     parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
     parser.add_argument("--rounds", type=int, default=8, help="turns of each candidate")
     parser.add_argument("--threads", type=int, help="for all of them; by default the cores that may be used")
+    parser.add_argument("--noise", action="store_true", help="random images instead of digits")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--no-evaluation", action="store_true", help="only training steps")
     parser.add_argument("--plain", action="store_true", help="measure plain Paddle as well")
@@ -282,8 +285,12 @@ def main() -> None:
     figures: dict = {"machine": machine(), "threads": cpu.threads(), "peak_gflops": peak(clock), "nets": {}}
     print(f"a {PEAK_SIZE}³ product: {figures['peak_gflops']:.0f} GFLOP/s on {cpu.threads()} threads")
     rng = np.random.default_rng(0)
-    images, many = rng.random((100, 1, 28, 28), np.float32), rng.random((10_000, 1, 28, 28), np.float32)
-    labels = rng.integers(0, 10, (100, 1))
+    digits, labels = open_dataset("sample").train
+    order = np.concatenate([rng.permutation(len(digits)) for _ in range(-(-10_000 // len(digits)))])[:10_000]
+    many = np.asarray(digits)[order, np.newaxis] / np.float32(255)
+    if arguments.noise:
+        many = rng.random(many.shape, np.float32)
+    images, labels = many[:100], np.asarray(labels)[order[:100], np.newaxis].astype(np.int64)
     for name in arguments.nets:
         ours = paddle_candidates(name, images, labels, many, arguments.plain or arguments.hide_onednn)
         theirs = torch_candidates(name, images, labels, many, not arguments.no_compile)

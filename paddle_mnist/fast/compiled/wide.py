@@ -18,6 +18,8 @@ from paddle_mnist.program import Node
 SLICE_COLUMNS = 64
 # Rows of a tile of a result, at most; as in panels.h.
 MOST_ROWS = 14
+# Products are added up in chunks of at most so many; as in panels.h.
+CHUNK = 512
 
 
 def suits(node: Node, plan: Decisions) -> bool:
@@ -34,6 +36,22 @@ def slices(columns: int) -> list[tuple[int, int]]:
     return [*pairwise([min(columns, panel * (i * panels // count)) for i in range(count + 1)])]
 
 
+class Counted:
+    """Which steps of products with rows x count, since zeros need not be added (panels.h); found when ``step`` is done.
+
+    Args:
+        x: float32 [n, inputs].
+        backward: whether products with the transpose of x are wanted, too.
+    """
+
+    def __init__(self, x: np.ndarray, backward: bool) -> None:
+        (n, inputs), tall = x.shape, MOST_ROWS if loaded().lanes == 16 else 6
+        groups, across = -(-n // tall), -(-inputs // tall)
+        self.forward = np.empty((groups, inputs), np.int32), np.empty((groups, -(-inputs // CHUNK)), np.int32)
+        self.backward = (np.empty((across, n), np.int32), np.empty(across, np.int32)) if backward else (None, None)
+        self.step = loaded().step("wide_steps", x, n, inputs, *self.forward, *self.backward)
+
+
 class Linear(Kernel):
     """x @ weight + bias for rows x."""
 
@@ -48,7 +66,8 @@ class Linear(Kernel):
         self.weight, self.bias = self._parameters()
         (self.n, self.inputs), self.outputs = self.x.shape, self.y.shape[1]
         self._place = np.array([self.x.ctypes.data])
-        self._reading_x: list[Step] = []  # as their first argument
+        self.counted = Counted(self.x, workspace.train)
+        self._reading_x = [self.counted.step]  # as their first argument
         self._reading_weight: list[Step] = []  # as their second one
         self._forward = [self._forward_step(*columns) for columns in self._columns(self.outputs)]
         workspace.reads(node, self.read)
@@ -63,7 +82,7 @@ class Linear(Kernel):
     def _forward_step(self, first: int, last: int) -> Step:
         arrays = self.x, self.weight, self.bias, self.y
         sizes = self.n, self.inputs, self.outputs
-        step = loaded().step("wide_forward", *arrays, *sizes, first, last, int(self.relu))
+        step = loaded().step("wide_forward", *arrays, *sizes, first, last, int(self.relu), *self.counted.forward)
         self._reading_x.append(step)
         self._reading_weight.append(step)
         return step
@@ -115,12 +134,12 @@ class Linear(Kernel):
             self._reading_x.append(copies[0])
             return copies
         columns = -(-self.outputs // (2 * loaded().lanes)) * 2 * loaded().lanes
-        arrays = self._place, gradient, workspace.scratch((self.n + MOST_ROWS) * columns)
-        slot = workspace.parameter_gradient(name)
-        return [step("wide_to_weight", *arrays, self.n, self.inputs, self.outputs, 0, self.outputs, slot, 0, 0)]
+        arrays = self._place, gradient, workspace.scratch(self.n + (self.n + MOST_ROWS) * columns)
+        sizes, slot = (self.n, self.inputs, self.outputs), workspace.parameter_gradient(name)
+        return [step("wide_to_weight", *arrays, *sizes, 0, self.outputs, slot, *self.counted.backward, 0, 0)]
 
     def forward_calls(self) -> list[Callable[[], None]]:
-        return list(self._forward)
+        return [self.counted.step, *self._forward]
 
     def backward_calls(self) -> list[Callable[[], None]]:
         return self._backward
@@ -152,22 +171,28 @@ class SlicedLinear(Linear):
             self._product.read(self.x)
 
     def _to_weight(self, workspace: Workspace, gradient: np.ndarray) -> Sequence[Callable[[], None]]:
-        self._product = workspace.products[self.names["weight"]] = Product(self.x, gradient)
+        self._product = workspace.products[self.names["weight"]] = Product(self.x, gradient, self.counted)
         return []
 
     def forward_calls(self) -> list[Callable[[], None]]:
-        return list(self._calls)
+        return [self.counted.step, *self._calls]
 
 
 class Product(products.Product):
-    """The gradient of a linear layer's weight, each slice of its columns by one thread, row by row."""
+    """The gradient of a linear layer's weight, each slice of its columns by one thread, row by row.
 
-    def __init__(self, inputs: np.ndarray, gradient: np.ndarray) -> None:
+    Args:
+        inputs, gradient: as of ``products.Product``.
+        counted: which steps of the product count.
+    """
+
+    def __init__(self, inputs: np.ndarray, gradient: np.ndarray, counted: Counted) -> None:
         super().__init__(inputs, gradient)
+        self._counted = counted
         self.columns = slices(self.shape[1])
         panel = 2 * loaded().lanes
         widths = [-(-(last - first) // panel) * panel for first, last in self.columns]
-        self._scratch = [aligned((len(inputs) + MOST_ROWS) * width) for width in widths]
+        self._scratch = [aligned(len(inputs) + (len(inputs) + MOST_ROWS) * width) for width in widths]
         self._place = np.array([inputs.ctypes.data])
 
     def read(self, inputs: np.ndarray) -> None:
@@ -215,7 +240,7 @@ class Product(products.Product):
             arguments, strides = calls[i % len(calls)]
             sizes = len(self.inputs), *self.shape, *columns
             arrays = self._place, self.gradient, scratch
-            rest = function, len(arguments), *arguments, *strides
+            rest = *self._counted.backward, function, len(arguments), *arguments, *strides
             lists.append(Steps([loaded().step("wide_to_weight", *arrays, *sizes, result, *rest, keep=keep)]))
         return lists
 
