@@ -6,11 +6,12 @@
 The first line takes some six minutes on two idle cores; compiling for ``torch.compile`` is a third of that.
 
 Batches of 100, float32, cross entropy, SGD (for ``quick``, Adam); evaluation of 10,000 images in batches of 1,000, from
-tensors of each framework to arrays of NumPy. The images are digits of the bundled sample, over and over in another
-order: our products leave out pixels that are blank (``--noise`` gives all of them random images instead). The peers are PyTorch as it comes, with ``channels_last``, and with
-``torch.compile`` (warm); for FC also JAX. Beside each net stand the time to capture it, the memory of a step beyond the
-parameters, and the share of the machine's own peak that the step reaches: the multiplications of its convolutions and
-products against those of a large float32 matrix product by PyTorch on the same cores, in the same run.
+tensors of each framework to arrays of NumPy. The images are digits of the bundled sample, again and again in another
+order: our products leave out pixels that are blank (``--noise`` gives random images to all instead). The peers are
+PyTorch as it comes, with ``channels_last``, and with ``torch.compile`` (warm); for FC also JAX. Beside each net stand
+the time to capture it, the memory of a step beyond the parameters, and the share of the machine's own peak that the
+step reaches: the multiplications of its convolutions and products as they are written down, against those of a large
+float32 matrix product by PyTorch on the same cores, in the same run.
 ``--hide-onednn`` measures what serves where Paddle brings no oneDNN, beside plain Paddle; ``--hide-compiled``, what
 serves where there was no compiler at installation. Figures go to ``results/nets.json`` (``nets-without-onednn.json``),
 and the steps to a picture beside it.

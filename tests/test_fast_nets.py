@@ -662,6 +662,49 @@ def test_accelerate_of_a_dense_net_gives_the_same_bits_for_any_number_of_threads
         assert abs(found[0] - net(images).numpy()).max() < 1e-5
 
 
+def blank_and_written(n):
+    """Return digits, most of whose pixels are blank, and the same with the least number that counts in their place."""
+    images = random_nets.digits(n, 0)
+    return images, np.where(images == 0, np.float32(1e-38), images)
+
+
+@pytest.mark.parametrize("n", [1, 7, 30])
+def test_outputs_are_the_same_bits_whether_blank_pixels_are_left_out_or_not(n):
+    paddle.seed(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
+    forward = fast.accelerate(net)
+    blank, written = blank_and_written(n)
+    for mode in (net.eval, net.train):
+        mode()
+        with paddle.no_grad():
+            np.testing.assert_array_equal(forward(paddle.to_tensor(blank)), forward(paddle.to_tensor(written)))
+
+
+@pytest.mark.parametrize("hidden", [40, 100, 512])
+@pytest.mark.parametrize("n", [1, 30, 200])
+def test_gradients_of_images_with_blank_pixels_equal_plain_paddle(n, hidden):
+    paddle.seed(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, 10))
+    images, labels = blank_and_written(n)[0], np.arange(n)[:, np.newaxis] % 10
+    forward = fast.accelerate(net)
+    assert forward.engine.startswith("fast")
+    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_weight_that_is_not_finite_makes_nan_of_a_blank_pixel_too(value):
+    paddle.seed(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.Sigmoid(), nn.Linear(100, 10))
+    weight = net[1].weight.numpy()
+    weight[3, 7] = value  # of a pixel that no image has
+    net[1].weight.set_value(weight)
+    images = paddle.to_tensor(blank_and_written(30)[0])
+    with paddle.no_grad():
+        assert np.isnan(net(images).numpy()).all()
+        assert np.isnan(fast.accelerate(net)(images).numpy()).all()
+
+
 @pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
 def test_compiled_sigmoid_equals_numpy_for_any_number_and_at_any_place():
     numbers = [0, -0.0, 1e-30, 1, 16.7, 88.8, -88.8, 104, -104, 3e38, -3e38, np.inf, -np.inf, np.nan]

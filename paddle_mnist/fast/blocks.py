@@ -219,12 +219,11 @@ class Runner:
         return method(pieces, division, train, start, turn)
 
     def _pieces(self, n: int, train: bool) -> list[slice]:
-        """Return the rows of each block: as even in size, and in number, as may be."""
+        """Return the rows of each block: an even number of blocks, of about equal size and of pairs of images."""
         size = self.plan.block_size if train else self.plan.inference_block_size
-        count = -(-n // (size or n))
-        count += count % 2 if count > 1 else 0
-        size = -(-n // count)
-        return [slice(*edge) for edge in pairwise([*range(0, n, size), n])]
+        count, pairs = -(-n // (size or n)), -(-n // 2)
+        count = min(count + count % 2, pairs) if count > 1 else 1
+        return [slice(*edge) for edge in pairwise(min(n, 2 * (i * pairs // count)) for i in range(count + 1))]
 
     def _at_once(self, pieces: list[slice], start: OfBlock, turn: OfBlock) -> None:
         """Take several blocks forward, each in a workspace of its own, without Python where kernels are compiled.

@@ -44,7 +44,7 @@ class Subscriber:
         self.told = time.monotonic()
 
     async def take(self) -> bytes | None:
-        """Wait for events and return all that wait: sent together they cost as much as one. ``None`` ends the stream."""
+        """Return all events that wait, at least one: together they cost as much as one. ``None`` ends the stream."""
         found: list[bytes] = []
         while not found or not self.waiting.empty():
             one = await self.waiting.get()

@@ -332,7 +332,7 @@ TAP_TILES(DEFINE_TAPS)
 #undef DEFINE_TAPS
 
 /* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, a scratch array, packed and turned
-   weights, zeros, gradients of weight, bias and x (0: not wanted; likewise packed); n, channels, outputs, kh, kw,
+   weights, zeros, gradients of weight, bias and x (0: not wanted, of each); n, channels, outputs, kh, kw,
    height and width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first
    row and column in the plane: kh - 1 - top and kw - 1 - left. `line` serves the planes of both. */
 EXPORT int64_t NAME(conv_backward)(Arguments a)
@@ -377,8 +377,9 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
     }
     /* As many images at a time as the cache holds, evenly. */
     int64_t parts = n * (outputs * g_plane + channels * plane) / CACHED_FLOATS + 1, group = (n + parts - 1) / parts;
-    memset(to_weight, 0, 4 * outputs * channels * kh * kw);
-    for (int64_t image = 0; image < n; image += group) {
+    if (to_weight)
+        memset(to_weight, 0, 4 * outputs * channels * kh * kw);
+    for (int64_t image = 0; image < n && to_weight; image += group) {
         int64_t images = n - image < group ? n - image : group, step = channels * kh * kw;
         const float *g = own + image * g_image;
         for (int64_t c = 0; c < channels; c++)

@@ -156,14 +156,21 @@ class Convolution(Kernel):
     def prepare(self, workspace: Workspace) -> None:
         sizes = self.geometry
         planes = aligned_at(sizes.first, len(self.x) * sizes.outputs * sizes.gradient_plane + 4 * sizes.line)
-        self.steps = self._backward_steps(workspace, planes, workspace.input_gradient(self.node))
+        to_weight = workspace.parameter_gradient(self.node.parameters["weight"])
+        self.steps = self._backward_steps(workspace, planes, to_weight, workspace.input_gradient(self.node))
 
-    def _backward_steps(self, workspace: Workspace, planes: np.ndarray, to_x: np.ndarray | None) -> list[Step]:
-        """Return what computes the gradients, that of x if it has an array; ``planes`` are for that of the result."""
+    def _backward_steps(
+        self, workspace: Workspace, planes: np.ndarray, to_weight: np.ndarray | None, to_x: np.ndarray | None
+    ) -> list[Step]:
+        """Return what computes the gradients, those of the weights and of x if they have arrays.
+
+        Args:
+            planes: for the gradient of the result.
+        """
         sizes, names, gradient = self.geometry, self.node.parameters, workspace.output_gradient_of(self.node)
         bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
         arrays = gradient, self.y, self.places, self.planes, planes, self.scratch, self.turned, aligned(sizes.x_rows)
-        gradients = workspace.parameter_gradient(names["weight"]), bias, to_x
+        gradients = to_weight, bias, to_x
         places = sizes.kh - 1 - sizes.top, sizes.kw - 1 - sizes.left
         lines = sizes.line, sizes.plane, self.kind, sizes.gradient_plane
         return [self.compiled.step("conv_backward", *arrays, *gradients, len(self.x), *sizes.sizes, *lines, *places)]

@@ -7,7 +7,7 @@
 #define ROWS 4
 #endif
 
-/* c (+)= a @ b for `rows` (1 or ROWS) rows and `vectors` (1 or 2) vectors of columns; element (r, i) of a is
+/* c (+)= a @ b for `rows` (1, ROWS / 2 or ROWS) rows and `vectors` (1 or 2) vectors of columns; element (r, i) of a is
    a[r * a_row + i * a_step]. */
 ALWAYS_INLINE void NAME(product_tile)(const float *a, int64_t a_row, int64_t a_step, const float *b, int64_t b_row,
                                       float *c, int64_t c_row, int64_t count, int rows, int vectors, int add)
@@ -44,11 +44,15 @@ ALWAYS_INLINE void NAME(product)(const float *a, int64_t a_row, int64_t a_step, 
         if (columns - j >= 2 * LANES) {
             for (; r + ROWS <= rows; r += ROWS)
                 TILE(ROWS, 2);
+            for (; r + ROWS / 2 <= rows; r += ROWS / 2)
+                TILE(ROWS / 2, 2);
             for (; r < rows; r++)
                 TILE(1, 2);
         } else {
             for (; r + ROWS <= rows; r += ROWS)
                 TILE(ROWS, 1);
+            for (; r + ROWS / 2 <= rows; r += ROWS / 2)
+                TILE(ROWS / 2, 1);
             for (; r < rows; r++)
                 TILE(1, 1);
         }

@@ -4,7 +4,9 @@
    Vectors hold one point of LANES neighbouring tiles, a group: 4 across and LANES / 4 down, so that its results are LANES
    rows of 16 pixels. Maps are planes with rows of `line` floats, as in convolution.h, large enough for whole groups and 4
    pixels more: the rest is zero. Two images at a time, the same group of both: transformed inputs V [121][channels][2]
-   and products M [121][outputs][2], in vectors, with LANES floats between the planes. Stride 1, one group of channels. */
+   and products M [121][outputs][2], in vectors, with LANES floats between the planes. Stride 1, one group of channels.
+
+   On the way back to the weights, products are added up over tiles, and vectors of V hold channels instead. */
 
 /* Transpose 4 rows of 4 floats. */
 ALWAYS_INLINE void NAME(transpose_four)(const Four *r, Four *t)
@@ -63,6 +65,97 @@ static void NAME(tiles_output)(const float *m, int64_t m_plane, float bias, int 
         for (int k = 0; k < 4; k++)
             *(Four *)(y + 4 * k) = turned[k];
     }
+}
+
+/* W of a group, the 121 points of the result's gradient from g on (nested.h), `w_plane` floats apart. */
+static void NAME(tiles_gradient)(const float *g, int64_t line, float *w, int64_t w_plane)
+{
+    float pixels[4][4][LANES] __attribute__((aligned(64)));
+    for (int row = 0; row < LANES; row++, g += line) {
+        Four own[4], turned[4];
+        for (int k = 0; k < 4; k++)
+            own[k] = *(const Four *)(g + 4 * k);
+        NAME(transpose_four)(own, turned);
+        for (int j = 0; j < 4; j++)
+            *(Four *)(pixels[row % 4][j] + row / 4 * 4) = turned[j];
+    }
+    V t[44], p[11];
+    for (int j = 0; j < 4; j++) {
+        V own[4] = {*(V *)pixels[0][j], *(V *)pixels[1][j], *(V *)pixels[2][j], *(V *)pixels[3][j]};
+        NAME(nested_output_back)(own, 1, t + j, 4);
+    }
+    for (int i = 0; i < 11; i++) {
+        NAME(nested_output_back)(t + 4 * i, 1, p, 1);
+        for (int q = 0; q < 11; q++)
+            *(V *)(w + (11 * i + q) * w_plane) = p[q];
+    }
+}
+
+/* V of a group whose first pixel is x, [121][tiles][wide]: each pixel has `channels` floats, and a row `line` pixels. What
+   stands in the lanes beyond the channels is not used. */
+static void NAME(tiles_channels)(const float *x, int64_t channels, int64_t wide, int64_t line, float *v, int64_t v_plane)
+{
+    for (int64_t tile = 0; tile < LANES; tile++)
+        for (int64_t c = 0; c < wide; c += LANES) {
+            const float *from = x + (tile / 4 * 4 * line + tile % 4 * 4) * channels + c;
+            V d[8], t[88];
+            for (int j = 0; j < 8; j++) {
+                for (int i = 0; i < 8; i++)
+                    d[i] = *(const V *)(from + (i * line + j) * channels);
+                NAME(nested_input)(d, 1, t + j, 8);
+            }
+            NAME(nested_rows)(t, v + tile * wide + c, v_plane);
+        }
+}
+
+/* The gradient of weights [outputs][channels][25] from that of U, [121][outputs][wide]. */
+static void NAME(tiles_taps)(const float *to_u, int64_t outputs, int64_t channels, int64_t wide, float *to_weight)
+{
+    for (int64_t k = 0; k < outputs; k++)
+        for (int64_t c = 0; c < channels; c += LANES) {
+            V points[11], t[55], taps[25];
+            for (int p = 0; p < 11; p++) {
+                for (int q = 0; q < 11; q++)
+                    points[q] = *(const V *)(to_u + ((11 * p + q) * outputs + k) * wide + c);
+                NAME(nested_taps_back)(points, 1, t + 5 * p, 1);
+            }
+            for (int q = 0; q < 5; q++)
+                NAME(nested_taps_back)(t + q, 5, taps + q, 5);
+            for (int64_t i = c; i < channels && i < c + LANES; i++)
+                for (int p = 0; p < 25; p++)
+                    to_weight[(k * channels + i) * 25 + p] = taps[p][i - c];
+        }
+}
+
+/* The gradient of the weights. Arguments: x, planes of the result's gradient, the weights' gradient, a scratch array; n,
+   channels, outputs, height and width of x, of the convolution's result, top, left, line, plane of the gradient.
+   The scratch array holds an image with its border, V, W and U's gradient. */
+EXPORT int64_t NAME(tiles_to_weight)(Arguments a)
+{
+    const float *x = POINTER(const float, 0), *gradient = POINTER(const float, 1);
+    float *to_weight = POINTER(float, 2), *padded = POINTER(float, 3);
+    int64_t n = a[4], channels = a[5], outputs = a[6], x_height = a[7], x_width = a[8], height = a[9], width = a[10];
+    int64_t top = a[11], left = a[12], line = a[13], plane = a[14], wide = (channels + LANES - 1) / LANES * LANES;
+    int64_t across = (width + 15) / 16, down = (height + LANES - 1) / LANES, x_line = 16 * across + 4;
+    int64_t size = (LANES * down + 4) * x_line * channels, v_plane = LANES * wide + LANES, w_plane = (outputs + 1) * LANES;
+    float *v = padded + (size + 2 * LANES) / LANES * LANES, *w = v + 121 * v_plane, *to_u = w + 121 * w_plane;
+    memset(padded, 0, 4 * size);
+    for (int64_t image = 0; image < n; image++) {
+        for (int64_t i = 0; i < x_height; i++, x += x_width * channels)
+            memcpy(padded + ((top + i) * x_line + left) * channels, x, 4 * x_width * channels);
+        for (int64_t group = 0; group < down * across; group++) {
+            int64_t row = group / across * LANES, column = group % across * 16;
+            NAME(tiles_channels)(padded + (row * x_line + column) * channels, channels, wide, x_line, v, v_plane);
+            for (int64_t k = 0; k < outputs; k++)
+                NAME(tiles_gradient)(gradient + (image * outputs + k) * plane + row * line + column, line, w + k * LANES,
+                                     w_plane);
+            for (int64_t p = 0; p < 121; p++)
+                NAME(product)(w + p * w_plane, LANES, 1, v + p * v_plane, wide, to_u + p * outputs * wide, wide, outputs,
+                              LANES, wide, image + group > 0);
+        }
+    }
+    NAME(tiles_taps)(to_u, outputs, channels, wide, to_weight);
+    return 0;
 }
 
 /* U for weights packed by conv_pack, in blocks of [25][tile]: [121][blocks][tile], `tile` as conv_pack has chosen it.

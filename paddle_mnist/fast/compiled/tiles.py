@@ -48,7 +48,15 @@ class _Geometry(convolution.Geometry):
         forward = self._transformed(self.channels, self.rows) + 2 * self.outputs * self._result(self.height)
         to_x = self._transformed(self.outputs, self.x_rows) + 2 * self.channels * self._result(self.x_height)
         masks = 3 * ((self.height + 9) * self.line + 2 * self.lanes)
-        return max(super().scratch(), forward + self.outputs * pooled + masks, to_x + masks) + 2 * self.lanes
+        floats = super().scratch(), forward + self.outputs * pooled + masks, to_x + masks, self._to_weight()
+        return max(floats) + 2 * self.lanes
+
+    def _to_weight(self) -> int:
+        """Return the floats of an image with its border, V, W and U's gradient."""
+        down, across = -(-self.height // self.lanes), -(-self.width // ACROSS)
+        wide = -(-self.channels // self.lanes) * self.lanes
+        image = (down * self.lanes + 4) * (across * ACROSS + 4) * self.channels + 2 * self.lanes
+        return image + PRODUCTS * (self.lanes * (wide + self.outputs + 2) + self.outputs * wide)
 
     def _transformed(self, channels: int, rows: int) -> int:
         """Return the floats of V and M."""
@@ -76,7 +84,7 @@ class _Weights(convolution.Weights):
 
 
 class Convolution(convolution.Convolution):
-    """See the module. The gradient of the weights is computed as ``convolution.Convolution`` does."""
+    """See the module."""
 
     geometry_type, weights_type = _Geometry, _Weights
 
@@ -87,12 +95,16 @@ class Convolution(convolution.Convolution):
         counts = len(self.x), sizes.channels, sizes.outputs
         return self.compiled.step("tiles_forward", *arrays, *counts, *maps, sizes.line, sizes.plane, self.kind, keep)
 
-    def _backward_steps(self, workspace: Workspace, planes: np.ndarray, to_x: np.ndarray | None) -> list[Step]:
-        steps, sizes = super()._backward_steps(workspace, planes, None), self.geometry
+    def _backward_steps(
+        self, workspace: Workspace, planes: np.ndarray, to_weight: np.ndarray | None, to_x: np.ndarray | None
+    ) -> list[Step]:
+        steps, sizes, n = super()._backward_steps(workspace, planes, None, None), self.geometry, len(self.x)
+        maps, lines = (sizes.x_height, sizes.x_width, sizes.height, sizes.width), (sizes.line, sizes.gradient_plane)
+        sources = self.x, planes[sizes.first :], to_weight, self.scratch
+        numbers = n, sizes.channels, sizes.outputs, *maps, sizes.top, sizes.left, *lines
+        steps.append(self.compiled.step("tiles_to_weight", *sources, *numbers))
         if to_x is not None:
             arrays = None, planes, self.turned, aligned(sizes.x_rows), to_x, None, self.scratch
-            maps = sizes.height, sizes.width, sizes.x_height, sizes.x_width, 0, 0
-            counts = len(self.x), sizes.outputs, sizes.channels
-            lines = sizes.line, sizes.gradient_plane
-            steps.append(self.compiled.step("tiles_forward", *arrays, *counts, *maps, *lines, PLAIN, 1))
+            numbers = n, sizes.outputs, sizes.channels, *maps[2:], *maps[:2], 0, 0, *lines
+            steps.append(self.compiled.step("tiles_forward", *arrays, *numbers, PLAIN, 1))
         return steps
