@@ -67,7 +67,8 @@ def _difference(light: np.ndarray, paper: np.ndarray) -> np.ndarray:
     """Return by how much each pixel differs from the paper, positive for ink, whichever of the two is darker."""
     difference = light - paper
     # There is less ink than paper: ink makes one tail of the histogram, and the sign of the third moment tells which.
-    if (difference.astype(np.float64) ** 3).sum() < 0:
+    precise = difference.astype(np.float64)
+    if (precise * precise * precise).sum() < 0:  # a power would take ten times as long
         # Ink takes a share of the light, so that it differs less from the paper in a shadow.
         difference = -difference * np.clip(np.median(paper) / np.maximum(paper, 1), 1, MAX_GAIN)
     return difference
@@ -109,12 +110,20 @@ def paper_of(light: np.ndarray, ink: np.ndarray | None = None) -> np.ndarray:
     if ink is not None:
         small = _without_ink(small, np.asarray(Image.fromarray(ink.astype(np.float32)).reduce(factor)) > 0)
     half = max(2, round(PAPER_WINDOW * max(small.shape) / 2))
-    for axis in (1, 0):
-        padded = np.pad(small, [(half, half) if axis == other else (0, 0) for other in (0, 1)], mode="edge")
-        small = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis), axis=-1)
-    small = ndimage.gaussian_filter(small.astype(np.float32), 1)
+    small = _row_medians(_row_medians(small, half).T, half).T
+    small = ndimage.gaussian_filter(small, 1)
     box = (0, 0, width / factor, height / factor)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+
+def _row_medians(values: np.ndarray, half: int) -> np.ndarray:
+    """Return the median of ``2 * half + 1`` values around each, along rows, which are continued by their last value."""
+    from scipy import ndimage
+
+    padded = np.pad(values, [(0, 0), (half, half)], mode="edge")
+    # SciPy updates the median from one place to the next only in one dimension, so all rows are one line. What reaches
+    # from one row into another is cut off.
+    return ndimage.median_filter(padded.ravel(), 2 * half + 1).reshape(padded.shape)[:, half:-half]
 
 
 def _without_ink(light: np.ndarray, ink: np.ndarray) -> np.ndarray:

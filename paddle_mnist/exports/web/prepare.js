@@ -56,22 +56,39 @@ function smooth(light, width, height) {
 
 // Filters along columns, then along rows; beyond the border the picture is mirrored.
 function gaussian(values, width, height, sigma) {
-  const radius = Math.floor(4 * sigma + 0.5), weights = [];
+  const radius = Math.floor(4 * sigma + 0.5), weights = new Float64Array(radius + 1); // from the middle outwards
+  for (let i = 0; i <= radius; i++) weights[i] = Math.exp((-0.5 / (sigma * sigma)) * i * i);
   let total = 0;
-  for (let i = -radius; i <= radius; i++) total += weights[i + radius] = Math.exp((-0.5 / (sigma * sigma)) * i * i);
-  for (let i = 0; i < weights.length; i++) weights[i] /= total;
+  for (let i = -radius; i <= radius; i++) total += weights[Math.abs(i)];
+  for (let i = 0; i <= radius; i++) weights[i] /= total;
   let result = values;
   for (const [size, step, lines, skip] of [[height, width, width, 1], [width, 1, height, width]]) {
     const filtered = new Float32Array(values.length), line = new Float64Array(size + 2 * radius);
+    const places = Int32Array.from(line, (_, i) => step * mirrored(i - radius, size));
     for (let l = 0; l < lines; l++) {
-      for (let i = 0; i < size; i++) line[i + radius] = result[l * skip + step * i];
-      for (let i = 1; i <= radius; i++) {
-        line[radius - i] = result[l * skip + step * mirrored(-i, size)];
-        line[radius + size - 1 + i] = result[l * skip + step * mirrored(size - 1 + i, size)];
+      for (let i = 0; i < line.length; i++) line[i] = result[l * skip + places[i]];
+      // Four sums at a time, for one sum has to wait for each of its additions.
+      let i = 0;
+      for (; i + 3 < size; i += 4) {
+        const middle = i + radius;
+        let a = line[middle] * weights[0], b = line[middle + 1] * weights[0];
+        let c = line[middle + 2] * weights[0], d = line[middle + 3] * weights[0];
+        for (let j = radius; j >= 1; j--) {
+          const weight = weights[j], left = middle - j, right = middle + j;
+          a += (line[left] + line[right]) * weight;
+          b += (line[left + 1] + line[right + 1]) * weight;
+          c += (line[left + 2] + line[right + 2]) * weight;
+          d += (line[left + 3] + line[right + 3]) * weight;
+        }
+        const at = l * skip + step * i;
+        filtered[at] = a;
+        filtered[at + step] = b;
+        filtered[at + 2 * step] = c;
+        filtered[at + 3 * step] = d;
       }
-      for (let i = 0; i < size; i++) {
-        let sum = line[i + radius] * weights[radius];
-        for (let j = radius; j >= 1; j--) sum += (line[i + radius - j] + line[i + radius + j]) * weights[radius - j];
+      for (; i < size; i++) {
+        let sum = line[i + radius] * weights[0];
+        for (let j = radius; j >= 1; j--) sum += (line[i + radius - j] + line[i + radius + j]) * weights[j];
         filtered[l * skip + step * i] = sum;
       }
     }
