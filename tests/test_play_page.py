@@ -154,13 +154,43 @@ class Visit:
         wanted = {name: str(predicted_digits(model.raw_outputs(digit))[0]) for name, model in self.place.models.items()}
         self.wait_until(lambda: wanted.items() <= self.shown().items())
 
+    def start_over(self) -> None:
+        """Show what the page shows at first, without loading it again."""
+        self.page.evaluate(
+            """() => {
+                history.replaceState(null, "", "#mode=digit");
+                location.hash = "";
+                document.activeElement.blur();
+                scrollTo(0, 0);
+            }"""
+        )
+        self.page.wait_for_selector("#tab-answers[aria-selected=true]")
+        self.wait_for_blank()
+
     def close(self) -> None:
         self.context.close()
         assert self.complaints == []
 
 
+@pytest.fixture(scope="module")
+def open_page(place: Place) -> Iterator[Visit]:
+    visit = Visit(place)
+    yield visit
+    visit.close()
+
+
 @pytest.fixture
-def visit(place: Place) -> Iterator[Visit]:
+def visit(open_page: Visit) -> Iterator[Visit]:
+    """Return a page as it is at first; loading it for each test would take longer than most of them."""
+    open_page.start_over()
+    yield open_page
+    complaints = [*open_page.complaints]
+    open_page.complaints.clear()
+    assert complaints == []
+
+
+@pytest.fixture
+def fresh_visit(place: Place) -> Iterator[Visit]:
     visit = Visit(place)
     yield visit
     visit.close()
@@ -207,6 +237,7 @@ def test_cleared_pads_show_no_late_answer(visit):
     visit.wait_for_blank()
     visit.page.wait_for_timeout(1000)
     assert set(visit.shown().values()) == {"–"}
+    visit.page.unroute("**/api/answers*")
 
 
 def test_addresses_restore_the_page(visit, place):
@@ -248,19 +279,19 @@ def test_units_are_the_sums_that_are_written_out(visit, place):
     visit.page.wait_for_selector(".neighbours li:nth-child(10)")
 
 
-def test_nets_are_chosen_and_kept_in_the_address(visit):
-    visit.draw(*SEVEN)
-    visit.wait_for_answers()
-    visit.page.click("#choose summary")
-    box = visit.page.get_by_role("checkbox", name="fc", exact=True)
+def test_nets_are_chosen_and_kept_in_the_address(fresh_visit):
+    fresh_visit.draw(*SEVEN)
+    fresh_visit.wait_for_answers()
+    fresh_visit.page.click("#choose summary")
+    box = fresh_visit.page.get_by_role("checkbox", name="fc", exact=True)
     box.focus()
     box.press("Space")
-    visit.wait_until(lambda: "fc" not in visit.shown() and "cnn" in visit.shown())
+    fresh_visit.wait_until(lambda: "fc" not in fresh_visit.shown() and "cnn" in fresh_visit.shown())
     assert box.evaluate("(element) => element === document.activeElement")
-    assert "nets=" in visit.page.url
-    visit.page.reload()
-    visit.wait_until(lambda: "cnn" in visit.shown())
-    assert "fc" not in visit.shown()
+    assert "nets=" in fresh_visit.page.url
+    fresh_visit.page.reload()
+    fresh_visit.wait_until(lambda: "cnn" in fresh_visit.shown())
+    assert "fc" not in fresh_visit.shown()
 
 
 def test_photos_and_test_digits_are_answered(visit):

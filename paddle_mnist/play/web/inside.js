@@ -136,6 +136,7 @@ function build(id, fetched) {
     unit.node = layers.find(({ node }) => node.name === unit.node.name).node;
     return;
   }
+  tensors = null; // of the net before: nothing is painted until this one's values have come
   layers = [input, ...net.graph.nodes].map((node) => makeLayer(node, labelOf(node.name), actions));
   byId("side").prepend(byId("unit"));
   byId("layers").replaceChildren(...layers.map(({ section }) => section));
