@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import itertools
@@ -24,7 +25,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from paddle_mnist import cpu
+from paddle_mnist import console, cpu, train
 from paddle_mnist.sources import mnist_json
 from paddle_mnist.splits import Split, Splits
 
@@ -89,10 +90,12 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     if request.node.get_closest_marker("draws"):
         return
 
-    def blank(figure: Figure, file: BinaryIO, format: str, **_: object) -> None:
-        Image.new("L", (480, 360)).save(file, format)
+    monkeypatch.setattr(Figure, "savefig", blank_figure)
 
-    monkeypatch.setattr(Figure, "savefig", blank)
+
+def blank_figure(figure: Figure, file: BinaryIO, format: str, **_: object) -> None:
+    """Write a blank picture in place of a figure."""
+    Image.new("L", (480, 360)).save(file, format)
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +138,25 @@ def written_digits(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> 
 def data_file(written_digits: Path, own_folder: Path) -> Path:
     """Return the synthetic digits as a file in the course's format, in the test's own folder."""
     return Path(shutil.copy(written_digits, own_folder))
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a classifier, the course's CNN, trained on the bundled sample; only to be read."""
+    kept = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        kept = kept.parent  # of all test processes: the first to need the run trains it
+    kept = kept / "sample-run"
+    if not kept.exists():
+        given = ["--net", "cnn", "--task", "classify", "--epochs", "5", "--data", "sample", "--quiet"]
+        trained = tmp_path_factory.mktemp("runs") / "cnn"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PADDLE_MNIST_OFFLINE", "1")
+            patch.setattr(Figure, "savefig", blank_figure)
+            assert console.run(train.main, [*given, "--out", str(trained)]) == 0
+        with contextlib.suppress(OSError):  # another process was first
+            trained.rename(kept)
+    return kept
 
 
 @pytest.fixture

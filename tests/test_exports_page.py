@@ -24,8 +24,6 @@ from paddle_mnist.exports import export, page_twin, quantize, to_html, verify
 from paddle_mnist.exports.model import load_model
 from paddle_mnist.metrics import predicted_digits
 from paddle_mnist.pictures.preprocess import find_ink, prepare_digit
-from paddle_mnist.recipes import settings_for
-from paddle_mnist.runs.session import RunOptions, train
 
 WEB = Path(to_html.__file__).parent / "web"
 PICTURE, MARGIN = 196, 14  # of web/pad.js
@@ -245,10 +243,8 @@ def test_pad_takes_mouse_finger_and_keyboard(browser):
     assert complaints == []
 
 
-def test_drawings_keep_their_answer_at_other_places_in_other_sizes_and_with_other_pens(browser):
-    settings = settings_for("cnn", "classify", epochs=5)
-    run = train(settings, data="sample", out="trained", options=RunOptions(quiet=True))
-    page, complaints = opened(browser, [load_model(run.path)])
+def test_drawings_keep_their_answer_at_other_places_in_other_sizes_and_with_other_pens(browser, sample_run):
+    page, complaints = opened(browser, [load_model(sample_run)])
     answers, _ = drawings.replay(page, [2, 4, 7])
     assert [row[0] for row in answers] == [2, 4, 7]
     kept = np.mean([[answer == row[0] for answer in row[1:]] for row in answers])

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,15 +14,6 @@ from PIL import Image, ImageDraw, ImageFont
 from paddle_mnist import console, dataset, predict, train
 from paddle_mnist.errors import UserError
 from paddle_mnist.pictures import synthetic
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """Return the run folder of a classifier."""
-    folder = tmp_path_factory.mktemp("runs") / "cnn"
-    given = ["--net", "cnn", "--task", "classify", "--epochs", "3", "--data", "sample", "--quiet", "--out", str(folder)]
-    assert console.run(train.main, given) == 0
-    return folder
 
 
 @pytest.fixture
@@ -45,9 +35,9 @@ def asked(capfd, *arguments):
     return status, *capfd.readouterr()
 
 
-def test_predict_reads_digits(run, pictures, capfd):
+def test_predict_reads_digits(sample_run, pictures, capfd):
     paths, labels = pictures
-    status, out, _ = asked(capfd, *paths, "--model", run, "--json")
+    status, out, _ = asked(capfd, *paths, "--model", sample_run, "--json")
     answers = json.loads(out)
     assert status == 0 and [answer["file"] for answer in answers] == list(map(str, paths))
     assert sum(answer["digit"] == label for answer, label in zip(answers, labels, strict=True)) >= 4
@@ -60,14 +50,14 @@ def test_predict_reads_digits(run, pictures, capfd):
         assert 40 <= left < right <= 320 and 40 <= top < bottom <= 320
 
 
-def test_predict_reads_a_number_where_there_are_several_digits(run, tmp_path, capfd):
+def test_predict_reads_a_number_where_there_are_several_digits(sample_run, tmp_path, capfd):
     split = dataset.open_dataset("sample").eval
     rng = np.random.default_rng(0)
     right = total = 0
     for index in range(6):
         page = synthetic.synthetic_page(np.array(split.images), np.array(split.labels), rng, digits=4)
         Image.fromarray(page.image).save(tmp_path / f"{index}.png")
-        _, out, _ = asked(capfd, tmp_path / f"{index}.png", "--model", run, "--json")
+        _, out, _ = asked(capfd, tmp_path / f"{index}.png", "--model", sample_run, "--json")
         (answer,) = json.loads(out)
         assert len(answer["boxes"]) == len(answer["number"]) == len(answer["value"])
         right += sum(a == str(b) for a, b in zip(answer["number"], page.labels, strict=False))
@@ -107,28 +97,28 @@ def test_predict_is_not_sure_of_a_word(capfd):
 
 
 @pytest.mark.parametrize(("option", "key"), [("--digit", "digit"), ("--number", "number")])
-def test_predict_with_digit_or_number_overrides_the_picture(run, tmp_path, capfd, option, key):
+def test_predict_with_digit_or_number_overrides_the_picture(sample_run, tmp_path, capfd, option, key):
     split = dataset.open_dataset("sample").eval
     page = synthetic.synthetic_page(split.images, split.labels, np.random.default_rng(0), digits=3)
     Image.fromarray(page.image).save("page.png")
-    _, out, _ = asked(capfd, "page.png", "--model", run, "--json", option)
+    _, out, _ = asked(capfd, "page.png", "--model", sample_run, "--json", option)
     (answer,) = json.loads(out)
     assert key in answer and len(answer["boxes"]) == (1 if key == "digit" else 3)
 
 
 @pytest.mark.draws
 @pytest.mark.parametrize("number", [False, True])
-def test_predict_save_draws_the_segmentation(run, pictures, capfd, number):
+def test_predict_save_draws_the_segmentation(sample_run, pictures, capfd, number):
     (path, *_), _ = pictures
-    status, *_ = asked(capfd, path, "--model", run, "--save", "seen", *(["--number"] if number else []))
+    status, *_ = asked(capfd, path, "--model", sample_run, "--save", "seen", *(["--number"] if number else []))
     assert status == 0
     assert np.asarray(Image.open("seen/digit-0-read.png").convert("L")).std() > 10
 
 
-def test_predict_reads_the_others_where_one_picture_fails(run, pictures, capfd):
+def test_predict_reads_the_others_where_one_picture_fails(sample_run, pictures, capfd):
     (path, *_), _ = pictures
     Image.new("L", (100, 100), 255).save("empty.png")
-    status, out, err = asked(capfd, "empty.png", "missing.png", path, "--model", run)
+    status, out, err = asked(capfd, "empty.png", "missing.png", path, "--model", sample_run)
     assert status == 2 and len(out.splitlines()) == 1 and str(path) in out
     first, second = (line for line in err.splitlines() if "error" in line)
     assert "no ink found" in first and "empty.png" in first and "missing.png" in second
@@ -160,11 +150,11 @@ PICTURES = {
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 @pytest.mark.parametrize("name", PICTURES)
-def test_predict_answers_every_picture_in_bounded_time(run, capfd, name, suffix):
+def test_predict_answers_every_picture_in_bounded_time(sample_run, capfd, name, suffix):
     make, is_digit = PICTURES[name]
     split = dataset.open_dataset("sample").eval
     make(np.array(split.images[0])).save(f"picture.{suffix}", **({"compress_level": 1} if suffix == "png" else {}))
-    read = predict.load_predictor(str(run))
+    read = predict.load_predictor(str(sample_run))
     began = time.process_time()
     if is_digit:
         assert predict.read_picture(f"picture.{suffix}", read, "digit")["digit"] == split.labels[0]
