@@ -14,7 +14,7 @@ from paddle import nn
 
 from paddle_mnist import cpu, fast
 from paddle_mnist.fast import onednn
-from paddle_mnist.fast.compiled.library import library, loaded
+from paddle_mnist.fast.compiled.library import LANES, Library, library, loaded
 
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
 
@@ -566,6 +566,50 @@ def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, siz
 @pytest.mark.parametrize("relu", [False, True])
 def test_convolution_with_5x5_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
     assert_convolution_equals_plain_paddle(5, channels, outputs, size, padding, n, relu)
+
+
+def paper_net(channels, outputs, kernel):
+    """Return a net as people begin with: biases are zero, so that on blank paper a ReLU meets zeros."""
+
+    def block(ins, outs):
+        return [nn.Conv2D(ins, outs, kernel, padding=kernel // 2), nn.ReLU(), nn.MaxPool2D(2, 2)]
+
+    return nn.Sequential(*block(1, channels), *block(channels, outputs), nn.Flatten(), nn.Linear(49 * outputs, 10))
+
+
+def assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel):
+    paddle.seed(1)
+    net = paper_net(channels, outputs, kernel)
+    images, labels = random_nets.digits(8, 0), np.arange(8)[:, np.newaxis]
+    forward = fast.accelerate(net)
+    assert forward.engine.startswith("fast")
+    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize(("channels", "outputs"), [(16, 32), (20, 20)])
+def test_gradients_on_blank_paper_with_zero_biases_equal_plain_paddle(channels, outputs, kernel):
+    assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel)
+
+
+@pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
+@pytest.mark.parametrize("instructions", [0, 1])
+def test_kernels_for_older_processors_equal_plain_paddle(monkeypatch, instructions):
+    function = Library.function
+
+    def older(self, name):
+        found = function(self, name)
+        return (lambda: min(instructions, found())) if name == "instructions" else found
+
+    monkeypatch.setattr(Library, "function", older)
+    library.cache_clear()
+    try:
+        assert loaded().lanes <= LANES[instructions]
+        assert_gradients_on_paper_equal_plain_paddle(20, 20, 5)
+        assert_gradients_on_paper_equal_plain_paddle(16, 32, 3)
+    finally:
+        library.cache_clear()
 
 
 @pytest.mark.parametrize(

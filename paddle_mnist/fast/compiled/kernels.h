@@ -41,6 +41,7 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #include "winograd.h"
 
 #include "nested.h"
+#include "ties.h"
 #include "tiles.h"
 
 #undef V

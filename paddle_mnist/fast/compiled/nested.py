@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.compiled import winograd
-from paddle_mnist.fast.compiled.library import loaded
+from paddle_mnist.fast.compiled.library import Step, loaded
 from paddle_mnist.fast.workspace import Decisions, Workspace
 from paddle_mnist.program import Node
 
@@ -22,6 +22,23 @@ class Convolution(winograd.Convolution):
     """See the module."""
 
     algorithm, side, products, patch = "nested", SIDE, PRODUCTS, PATCH
+
+    def __init__(self, node: Node, workspace: Workspace) -> None:
+        super().__init__(node, workspace)
+        self._calls = [self.forward]
+        if workspace.train and (self.relu or workspace.follower(node, "max_pool")):
+            self._calls.append(self._settle(workspace))
+
+    def _settle(self, workspace: Workspace) -> Step:
+        """Return what makes results equal to the bit that a ReLU or a max pooling must find equal (ties.h)."""
+        sizes, _ = self._sizes(self.x, self.y)
+        _, _, _, channels, _, height, width = sizes
+        scratch = workspace.scratch((height + 5) * (width + 5) * (channels + 3))
+        arrays = self.x, self.weights.bias, self.y, scratch
+        return self.compiled.step("settle", *arrays, *sizes, self.top, self.left, self.relu)
+
+    def forward_calls(self) -> list[Callable[[], None]]:
+        return [*self._calls]
 
     def _weights(self, workspace: Workspace) -> winograd.TransformedWeights:
         return _Weights(self.node, workspace)
