@@ -50,18 +50,24 @@ class Net(nn.Layer):
         return " | ".join(step.text for step in self.steps)
 
 
+ACTIVATIONS = {
+    "relu": F.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
+    "sigmoid": F.sigmoid,
+    "tanh": F.tanh,
+    "gelu": F.gelu,
+    "gelu tanh": lambda x: F.gelu(x, approximate=True),
+    "silu": F.silu,
+    "scale": lambda x: x * 0.5 + 0.25,
+    "relu6": F.relu6,
+    "hardswish": F.hardswish,
+    "elu": lambda x: F.elu(x, 0.5),
+}
+
+
 def activation(choose: Choose) -> Step:
-    names = ["relu", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu tanh", "silu", "scale"]
-    name = choose([*names, "relu6", "hardswish", "elu"])
-    functions = {
-        "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
-        "gelu": F.gelu,
-        "elu": lambda x: F.elu(x, 0.5),
-        "gelu tanh": lambda x: F.gelu(x, approximate=True),
-        "scale": lambda x: x * 0.5 + 0.25,
-    }
-    function = functions.get(name) or getattr(F, name)
-    return Step(name, lambda net, x: function(x))
+    name = choose(["relu", *ACTIVATIONS])
+    return Step(name, lambda net, x: ACTIVATIONS[name](x))
 
 
 def convolution(choose: Choose, shape, same: bool = False) -> nn.Layer | None:
@@ -179,13 +185,15 @@ def row_step(choose: Choose, shape) -> Step | None:
 def random_net(choose: Choose, outputs: int) -> Net:
     """Return a net with the given number of outputs; its weights come from Paddle's global generator."""
     steps: list[Step] = []
+    fresh = choose([False, False, True])  # biases are zero, so that on blank paper a ReLU meets zeros
 
     def grow(make: Callable, most: int) -> None:
         for _ in range(choose(range(most + 1))):
             shape = tuple(_shape(steps))
             if step := make(choose, shape):
                 steps.append(step)
-                _add_noise(step)
+                if not fresh:
+                    _add_noise(step)
 
     grow(map_step, 5)
     steps.append(Step("flatten", lambda net, x: x.flatten(1)))

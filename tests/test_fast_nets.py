@@ -593,6 +593,22 @@ def test_gradients_on_blank_paper_with_zero_biases_equal_plain_paddle(channels, 
     assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel)
 
 
+@pytest.mark.parametrize("name", random_nets.ACTIVATIONS)
+def test_derivative_of_an_activation_at_zero_is_plain_paddles(name):
+    paddle.seed(1)
+    net = nn.Sequential(
+        nn.Conv2D(1, 4, 3), random_nets.activation(lambda _: name), nn.Flatten(), nn.Linear(4 * 26 * 26, 10)
+    )
+    images, labels = (
+        random_nets.digits(5, 0),
+        np.arange(5)[:, np.newaxis],
+    )  # biases are zero, and so are results on paper
+    forward = fast.accelerate(net)
+    assert forward.engine.startswith("fast")
+    found, wanted = (random_nets.gradients(net, f, "classify", images, labels) for f in (forward, net))
+    assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
+
+
 @pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
 @pytest.mark.parametrize("instructions", [0, 1])
 def test_kernels_for_older_processors_equal_plain_paddle(monkeypatch, instructions):

@@ -50,7 +50,7 @@ class Relu(Unary):
 
 
 class LeakyRelu(Unary):
-    """x where it is positive, else slope * x."""
+    """x where it is positive, else slope * x. Paddle takes the derivative at zero to be 1, other than that of ReLU."""
 
     in_place = False
 
@@ -62,7 +62,7 @@ class LeakyRelu(Unary):
         np.multiply(self.x, np.where(self.x > 0, np.float32(1), self.slope), out=self.y)
 
     def backward(self) -> None:
-        self.gradient *= np.where(self.x > 0, np.float32(1), self.slope)
+        self.gradient *= np.where(self.x >= 0, np.float32(1), self.slope)
 
 
 class Sigmoid(Unary):
