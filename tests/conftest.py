@@ -66,10 +66,15 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def short_stacks() -> Iterator[None]:
     """Let Paddle note the nearest callers of each operation of a program, without the fifty frames of pytest."""
-    extract = traceback.extract_stack
 
-    def nearest(frame: FrameType | None = None, limit: int | None = None) -> traceback.StackSummary:
-        return extract(frame or sys._getframe(1), 5 if limit is None else limit)
+    def nearest(frame: FrameType | None = None, limit: int = 5) -> traceback.StackSummary:
+        frames = itertools.islice(traceback.walk_stack(frame or sys._getframe(1)), limit)
+        # Without a look at the files, whose lines are read when somebody asks for them.
+        found = [
+            traceback.FrameSummary(one.f_code.co_filename, line, one.f_code.co_name, lookup_line=False)
+            for one, line in frames
+        ]
+        return traceback.StackSummary.from_list(found[::-1])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(traceback, "extract_stack", nearest)
