@@ -30,7 +30,8 @@ export function createNet({ graph, weights, parameters, pixelRange, answer }) {
 // Parameters are described as [name, size], for float32, or as [name, size, rows, parts]: so many float32 scales, each for
 // an equal share of the int8 values that follow. A second part of values, with steps of 1/254, is added to the first.
 function readParameters(described, weights) {
-  const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0)), parameters = {};
+  const text = atob(weights), bytes = new Uint8Array(text.length), parameters = {};
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i); // ten times as fast as Uint8Array.from
   let place = 0;
   const floats = (count) => new Float32Array(bytes.slice(place, (place += 4 * count)).buffer);
   for (const [name, size, rows, parts] of described) {

@@ -54,15 +54,21 @@ function smooth(light, width, height) {
   return side < 100 ? light : gaussian(light, width, height, side < 400 ? 0.8 : 1.2);
 }
 
-// Filters along columns, then along rows; beyond the border the picture is mirrored.
-function gaussian(values, width, height, sigma) {
+// Filters along columns, then along rows; beyond the border the picture is mirrored. Where a mask of wanted pixels is
+// given, the others need not be right.
+function gaussian(values, width, height, sigma, wanted = new Uint8Array(values.length).fill(1)) {
   const radius = Math.floor(4 * sigma + 0.5), weights = new Float64Array(radius + 1); // from the middle outwards
   for (let i = 0; i <= radius; i++) weights[i] = Math.exp((-0.5 / (sigma * sigma)) * i * i);
   let total = 0;
   for (let i = -radius; i <= radius; i++) total += weights[Math.abs(i)];
   for (let i = 0; i <= radius; i++) weights[i] /= total;
+  const wantedRows = new Uint8Array(height);
+  wanted.forEach((value, i) => value && (wantedRows[Math.floor(i / width)] = 1));
   let result = values;
-  for (const [size, step, lines, skip] of [[height, width, width, 1], [width, 1, height, width]]) {
+  for (const [size, step, lines, skip, mask, maskSkip] of [
+    [height, width, width, 1, wantedRows, 0],
+    [width, 1, height, width, wanted, width],
+  ]) {
     const filtered = new Float32Array(values.length), line = new Float64Array(size + 2 * radius);
     const places = Int32Array.from(line, (_, i) => step * mirrored(i - radius, size));
     for (let l = 0; l < lines; l++) {
@@ -70,7 +76,8 @@ function gaussian(values, width, height, sigma) {
       // Four sums at a time, for one sum has to wait for each of its additions.
       let i = 0;
       for (; i + 3 < size; i += 4) {
-        const middle = i + radius;
+        const middle = i + radius, m = l * maskSkip + i;
+        if (!(mask[m] || mask[m + 1] || mask[m + 2] || mask[m + 3])) continue;
         let a = line[middle] * weights[0], b = line[middle + 1] * weights[0];
         let c = line[middle + 2] * weights[0], d = line[middle + 3] * weights[0];
         for (let j = radius; j >= 1; j--) {
@@ -126,8 +133,9 @@ function withoutInk(light, ink, width, height) {
     }
   }
   const reach = (PAPER_WINDOW * Math.max(width, height)) / 4;
-  const around = gaussian(light.map((value, i) => value * paper[i]), width, height, reach);
-  const share = gaussian(paper, width, height, reach);
+  const inked = Uint8Array.from(paper, (value) => 1 - value);
+  const around = gaussian(light.map((value, i) => value * paper[i]), width, height, reach, inked);
+  const share = gaussian(paper, width, height, reach, inked);
   return light.map((value, i) => (paper[i] ? value : around[i] / Math.max(share[i], f32(1e-6))));
 }
 

@@ -14,6 +14,18 @@ export function colourOf(share) {
   return zero.map((value, i) => Math.round(value + (end[i] - value) * amount));
 }
 
+const SHADES = 255; // of each side of zero, when maps are painted
+const palettes = {};
+
+// Returns the colours of the shares -1 … 1 as pixels, made once for each appearance of the page.
+function palette() {
+  const pixel = (_, i) => {
+    const [red, green, blue] = colourOf((i - SHADES) / SHADES);
+    return (255 << 24) | (blue << 16) | (green << 8) | red;
+  };
+  return (palettes[isDark.matches] ??= Uint32Array.from({ length: 2 * SHADES + 1 }, pixel));
+}
+
 // A text colour that can be read on the colour of a share.
 function textColourOf(share) {
   const [red, green, blue] = colourOf(share).map((value) => (value / 255) ** 2.2);
@@ -59,14 +71,15 @@ export function paintMaps(canvas, values, layout, largest = largestOf(values)) {
     context = canvas.getContext("2d");
   [canvas.width, canvas.height] = [layout.fullWidth, layout.fullHeight];
   const image = context.createImageData(canvas.width, canvas.height),
-    pixels = new Uint32Array(image.data.buffer);
+    pixels = new Uint32Array(image.data.buffer),
+    colours = palette();
   for (let i = 0; i < count; i++) {
     const left = (i % columns) * stepX,
       top = Math.floor(i / columns) * stepY;
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
-        const [red, green, blue] = colourOf(values[(i * height + y) * width + x] / largest);
-        const colour = (255 << 24) | (blue << 16) | (green << 8) | red;
+        const share = Math.min(Math.max(values[(i * height + y) * width + x] / largest, -1), 1);
+        const colour = colours[SHADES + Math.round(SHADES * share)];
         for (let v = 0; v < scale; v++) {
           const start = (top + y * scale + v) * canvas.width + left + x * scale;
           pixels.fill(colour, start, start + scale);
