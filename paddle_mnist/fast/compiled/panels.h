@@ -3,8 +3,8 @@
    The second factor is packed into panels of PANEL columns, which are read in order. A tile of at most TALL rows of the
    result and one panel stays in the registers while `count` products are added up.
 
-   Zeros are not added: pictures of digits are mostly paper. Of MNIST's 784 pixels, half are blank in all of 14 images,
-   and so are half of all runs of 14 pixels. For every TALL rows of the first factor a list says which steps count. A
+   Zeros are not added: pictures of digits are mostly paper. Of MNIST's 784 pixels, half are blank in all of 14 images, and
+   two fifths of all runs of 14 pixels are blank. For every TALL rows of the first factor a list says which steps count. A
    factor with infinities or NaN takes part whole, so that 0 times infinity is still NaN. */
 
 #define PANEL (2 * LANES)
