@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     start = start_forked if args.fork else start_process
     if args.fork:
-        preload()
+        preload(args.recipes)
     rng = random.Random(args.seed)
     restart = start if args.workers == [1] else lambda job: start_workers(job, rng, args.workers)
     began = time.monotonic()
@@ -319,15 +319,19 @@ def forked(job: Job) -> None:
     sys.exit(work(job.kill_at, str(job.count or ""), str(job.folder), job.command()))
 
 
-def preload() -> None:
-    """Import what training needs; none of it starts a thread, which a fork would lose."""
-    from paddle_mnist import cpu
+def preload(recipes: Sequence[str]) -> None:
+    """Import what training and its pictures need; none of it starts a thread, which a fork would lose."""
+    from matplotlib.backends import backend_agg
 
-    cpu.tune()
-    from paddle_mnist import learners, train
+    from paddle_mnist import cpu, train
     from paddle_mnist.runs import report
 
-    assert learners and train and report
+    assert backend_agg and train and report
+    if not set(recipes) <= set(NUMPY):
+        cpu.tune()
+        from paddle_mnist import learners
+
+        assert learners
 
 
 def errors(folder: Path) -> str:
