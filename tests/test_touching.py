@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from paddle_mnist.pictures.components import Component
+from paddle_mnist.pictures.components import Component, find_slant
 from paddle_mnist.pictures.touching import _cheapest_paths, find_cuts, split_touching
 
 
@@ -69,6 +69,19 @@ def test_find_cuts_loses_no_ink_and_leaves_high_parts():
         assert len(left.y) + len(right.y) == len(both) == len(H.y)
         assert min(left.height, right.height) >= 55
     assert len({(left.y.tobytes(), left.x.tobytes()) for _, left, _ in cuts}) == len(cuts)
+
+
+def test_find_cuts_cuts_along_each_lean():
+    parts = [
+        {cut.left.x.tobytes() for cut in find_cuts(H, 0.0, 100, leans=leans)} for leans in ((0.0,), (-0.6, 0.0, 0.6))
+    ]
+    assert parts[0] < parts[1]
+
+
+def test_find_slant_doubts_that_digits_at_different_heights_lean():
+    pair = drawn((100, 100, 160, 160), (160, 50, 220, 110))
+    assert find_slant(pair, doubt=1.0) == pytest.approx(0)
+    assert find_slant(pair) > 0.2
 
 
 def test_find_cuts_finds_cuts_through_lines_one_pixel_thin():

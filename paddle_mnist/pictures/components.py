@@ -75,17 +75,21 @@ def digit_height(components: list[Component]) -> float:
     return float(np.median(heights[heights >= 0.5 * heights.max()]))
 
 
-def find_slant(ink: Component) -> float:
+def find_slant(ink: Component, doubt: float = 0.1) -> float:
     """Return by how many pixels to the right the writing leans, per pixel upwards.
 
     Upright writing has the emptiest gaps between its digits, so the slant is the one under which the ink falls into
     the fewest columns, measured by the sum of squares over columns.
+
+    Args:
+        ink: of a page or of a piece of writing.
+        doubt: the share of that sum that a slant of 1 loses, so that upright writing is preferred.
     """
     slants = np.linspace(-0.5, 0.5, 21)
 
     def sharpness(slant: float) -> float:
         columns = np.rint(ink.x + slant * ink.y).astype(int)
-        return float((np.bincount(columns - columns.min()).astype(float) ** 2).sum()) * (1 - 0.1 * abs(slant))
+        return float((np.bincount(columns - columns.min()).astype(float) ** 2).sum()) * (1 - doubt * abs(slant))
 
     return float(max(slants, key=sharpness))
 

@@ -20,6 +20,7 @@ WHOLE = 0.92  # of a digit's ink that a part must have, and of its own ink that 
 BROKEN = 0.75  # with less of either it is none; what lies between is not used
 NARROW = 0.45  # of its height: a narrower part may be a one, whatever it was cut from
 CUTS = 20  # through one piece of writing
+LEANS = (-0.3, 0.0, 0.3)  # of these cuts; a reader tries more, and the parts that they leave look alike
 EACH = 3  # parts of each kind that are kept of one piece of writing
 
 
@@ -54,7 +55,7 @@ def _parts(ink: np.ndarray) -> list[Component]:
     """Return the largest component of the ink, and both parts of every cut through it."""
     whole = max(connected_components(ink), key=lambda part: len(part.y))
     parts = [whole]
-    for cut in find_cuts(whole, find_slant(whole), HEIGHT, CUTS):
+    for cut in find_cuts(whole, find_slant(whole), HEIGHT, CUTS, LEANS):
         parts += [cut.left, cut.right]
     return parts
 

@@ -39,7 +39,8 @@ LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
 
 PARTS = 20.0  # times as many of the parts that cuts leave are no digits as of the pictures that the reader learned from
-SPREAD = 0.25  # standard deviation of the height of digits on a page, in digit heights
+SPREAD = 0.35  # standard deviation of the height of digits on a page, in digit heights
+UPRIGHT = 1.0  # doubt of the slant: a pair of digits, one of them higher up, looks slanted where it is not
 LEAST = 1e-9  # probability: what is less likely is as unlikely
 
 # The probability that each of images uint8 [n, 28, 28] is some single digit, namely the likeliest one, float [n].
@@ -170,5 +171,5 @@ def find_pieces(ink: np.ndarray, name: str = "the picture") -> tuple[list[list[C
             f"no number found in {name}: the {len(found)} shapes in it do not stand on lines; write numbers on lines, "
             "and nothing else on the page"
         )
-    slant = find_slant(union(found))
+    slant = find_slant(union(found), UPRIGHT)
     return [join_pieces(line, slant, height) for line in lines], slant, height

@@ -24,7 +24,7 @@ THREE_WIDE = 1.6  # what is wider may hold three digits
 WIDEST = 1.3  # no part is wider
 MIN_PART = 0.55  # each part of a cut is at least this high; a lower one is a stroke, not a digit
 STEP = 0.085  # between the places where a cut is tried
-LEANS = (-0.3, 0.0, 0.3)  # slants of the cuts relative to the writing's, in columns per row
+LEANS = (-0.6, -0.3, 0.0, 0.3, 0.6)  # slants of the cuts relative to the writing's, in columns per row
 BANDS = (0.1, 0.3)  # how far a cut may stray from its line to either side
 
 ROWS = 40  # rows of a digit in which cuts are sought; more find no better ones
@@ -176,7 +176,9 @@ def _spaced(component: Component, cuts: list[Cut], height: float) -> list[np.nda
     return sorted(masks.values(), key=lambda mask: mask.sum())
 
 
-def find_cuts(component: Component, slant: float, height: float, limit: int = MAX_CUTS) -> list[Cut]:
+def find_cuts(
+    component: Component, slant: float, height: float, limit: int = MAX_CUTS, leans: tuple[float, ...] = LEANS
+) -> list[Cut]:
     """Cut a component from top to bottom along paths through little ink, one near each of many lines.
 
     Each pixel of ink counts fully. If its soft edges were cheaper, paths would cut slivers off strokes.
@@ -193,7 +195,7 @@ def find_cuts(component: Component, slant: float, height: float, limit: int = MA
     ink = np.pad(_reduced(component.mask(), factor), ((0, 0), (pad, pad)))
     rows, columns = np.indices(ink.shape)
     outside = []
-    for lean in LEANS:
+    for lean in leans:
         upright = np.asarray(columns - pad + (slant + lean) * rows)
         inked = upright[ink > ink.max() / 2]  # thin strokes never fill a pixel of the reduced component
         places = np.arange(inked.min() + 0.1 * unit, inked.max() - 0.1 * unit, STEP * unit)
