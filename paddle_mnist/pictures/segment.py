@@ -39,7 +39,7 @@ LONE = 1.0  # a single piece of ink on the page that is no wider is one digit
 RULE = 8.0  # what is wider is a line drawn across the page
 
 PARTS = 20.0  # times as many of the parts that cuts leave are no digits as of the pictures that the reader learned from
-SPREAD = 0.35  # standard deviation of the height of digits on a page, in digit heights
+SPREAD = 0.25  # standard deviation of the height of digits on a page, in digit heights
 UPRIGHT = 1.0  # doubt of the slant: a pair of digits, one of them higher up, looks slanted where it is not
 LEAST = 1e-9  # probability: what is less likely is as unlikely
 
