@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -219,11 +219,19 @@ class Runner:
         return method(pieces, division, train, start, turn)
 
     def _pieces(self, n: int, train: bool) -> list[slice]:
-        """Return the rows of each block: an even number of blocks, of about equal size and of pairs of images."""
+        """Return the rows of each block: an even number of blocks, of about equal size and of pairs of images.
+
+        Both halves of the blocks have as many images, so that two threads have the same to do, and begin with the larger
+        blocks: those of one size share their buffers, which stay in the cache.
+        """
         size = self.plan.block_size if train else self.plan.inference_block_size
         count, pairs = -(-n // (size or n)), -(-n // 2)
-        count = min(count + count % 2, pairs) if count > 1 else 1
-        return [slice(*edge) for edge in pairwise(min(n, 2 * (i * pairs // count)) for i in range(count + 1))]
+        if count == 1:
+            return [slice(0, n)]
+        count = min(count + count % 2, pairs)
+        halves = (pairs - pairs // 2, count - count // 2), (pairs // 2, count // 2)
+        ends = accumulate((share for half in halves for share in _shares(*half)), initial=0)
+        return [slice(*edge) for edge in pairwise(min(n, 2 * end) for end in ends)]
 
     def _at_once(self, pieces: list[slice], start: OfBlock, turn: OfBlock) -> None:
         """Take several blocks forward, each in a workspace of its own, without Python where kernels are compiled.
@@ -368,6 +376,12 @@ class Runner:
     def _forget(self, used: int) -> None:
         while len(self._kept) > max(SIZES_KEPT, used):
             del self._kept[next(iter(self._kept))]
+
+
+def _shares(total: int, count: int) -> list[int]:
+    """Return ``count`` numbers, as equal as may be and the larger ones first, whose sum is ``total``."""
+    least, larger = divmod(total, count)
+    return [least + 1] * larger + [least] * (count - larger)
 
 
 def _parts(rows: int) -> list[slice]:
