@@ -221,8 +221,8 @@ class Runner:
     def _pieces(self, n: int, train: bool) -> list[slice]:
         """Return the rows of each block: an even number of blocks, of about equal size and of pairs of images.
 
-        Both halves of the blocks have as many images, so that two threads have the same to do, and begin with the larger
-        blocks: those of one size share their buffers, which stay in the cache.
+        Both halves of the blocks have as many images, so that two threads have the same to do. They begin with the
+        larger blocks: those of one size share their buffers, which stay in the cache.
         """
         size = self.plan.block_size if train else self.plan.inference_block_size
         count, pairs = -(-n // (size or n)), -(-n // 2)
