@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("digit", "number", "prepared")
 SIDE = 28  # pixels of a prepared digit
 TOGETHER = 64  # digits that nets are asked about at once
-REST = 0.02  # seconds from one round of answers to the next: so long drawings gather, and a training has the machine
+REST = 0.03  # seconds from one round of answers to the next: so long drawings gather, and a training has the machine
 NO_DIGIT = "?"  # stands in text for what is no digit
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -46,6 +47,7 @@ T = TypeVar("T")
 MAX_SIDE = 2000  # pixels of a drawing
 MAX_SEGMENTING = 30  # pictures at a time
 MAX_SHOWN = 200  # digits in one answer
+JOIN_SECONDS = 0.005  # from one page that connects to the next: a whole class does so while others draw
 SWITCH_SECONDS = 0.0005  # after which a thread of Python's gives way to another: a computing one to the server's
 SPLITS = ("eval", "train", "valid")
 
@@ -71,6 +73,7 @@ class Playground:
         self.data = ThreadPoolExecutor(1, "data")  # opens digits, which may take a download
         self._datasets: dict[str, Dataset] = {}
         self._segmenting = 0  # pictures that are being segmented or wait for it
+        self._next_join = 0.0  # when the next page may connect
 
     # --- the page ---
 
@@ -252,6 +255,10 @@ class Playground:
     async def events(self, request: Request) -> Response:
         """Return the stream of what changes."""
         ids = inputs.ids(request, "runs") or []
+        now = time.monotonic()
+        turn = max(now, self._next_join)
+        self._next_join = turn + JOIN_SECONDS
+        await asyncio.sleep(turn - now)
         subscriber = await self.on(self.disk, lambda: self.hub.subscribe(ids))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(self.hub.stream(subscriber), headers=headers, media_type="text/event-stream")
