@@ -1,5 +1,8 @@
 """Two nodes on one Linux machine: network namespaces with an address each, joined by a link of chosen quality.
 
+The link's middle is a third namespace, so that the machine's own networks stay as they are: programs such as browsers
+drop their connections when those change.
+
 Needs root, ``ip`` and ``tc`` (iproute2). ``reason_against()`` says why it cannot be done here. Started as a program, it
 is one direction of a relay.
 """
@@ -7,6 +10,7 @@ is one direction of a relay.
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import os
 import random
@@ -19,6 +23,7 @@ import time
 from collections.abc import Iterator
 
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
+LINKS, BRIDGE = ("link0", "link1"), "bridge"  # in the middle
 ALL_PROTOCOLS = 0x0003  # ETH_P_ALL, <linux/if_ether.h>
 PACKET_BYTES = 9000  # large, so that a relay has few to pass on
 BURST = (
@@ -36,12 +41,30 @@ for command in (0x17, 0x1f, 0x24):
 
 
 class Nodes:
-    """Two namespaces and their link; use ``nodes()``."""
+    """Two namespaces, their link and the namespace in its middle; use ``nodes()``."""
 
     def __init__(self, name: str) -> None:
         self.names = (f"{name}a", f"{name}b")
-        self.links = (f"{name}0", f"{name}1")
-        self.bridge = f"{name}br"
+        self.middle = f"{name}m"
+
+    def join(self) -> None:
+        """Make the namespaces and join them."""
+        for name in (self.middle, *self.names):
+            run("ip", "netns", "add", name)
+        self.link("add", BRIDGE, "type", "bridge")
+        self.link("set", BRIDGE, "up")
+        for name, link, address in zip(self.names, LINKS, ADDRESSES, strict=True):
+            self.link("add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+            self.link("set", link, "master", BRIDGE, "up", "mtu", str(PACKET_BYTES))
+            run("ip", "-n", name, "link", "set", "eth0", "mtu", str(PACKET_BYTES))
+            run("ip", "netns", "exec", name, sys.executable, "-c", WHOLE_PACKETS)
+            for device in ("lo", "eth0"):
+                run("ip", "-n", name, "link", "set", device, "up")
+            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+
+    def link(self, *words: str) -> None:
+        """Run ``ip link`` in the middle."""
+        run("ip", "-n", self.middle, "link", *words)
 
     def prefix(self, node: int) -> list[str]:
         """Return the command that runs another one on a node."""
@@ -59,8 +82,8 @@ class Nodes:
 
     def cut(self) -> None:
         """Cut the link: nothing arrives any more, and nobody is told."""
-        for link in self.links:
-            run("ip", "link", "set", link, "down")
+        for link in LINKS:
+            self.link("set", link, "down")
 
     def break_connections(self) -> None:
         """End all TCP connections between the nodes, as a router that has lost them does."""
@@ -69,12 +92,11 @@ class Nodes:
     @contextlib.contextmanager
     def relay(self, delay: float, loss: float = 0.0) -> Iterator[None]:
         """Deliver each packet after ``delay`` seconds, and some, a share of ``loss``, not at all."""
-        for link in self.links:
-            run("ip", "link", "set", link, "nomaster")
-        arguments = [str(delay), str(loss)]
+        for link in LINKS:
+            self.link("set", link, "nomaster")
+        relay = ["ip", "netns", "exec", self.middle, sys.executable, __file__]
         relays = [
-            subprocess.Popen([sys.executable, __file__, source, target, *arguments])
-            for source, target in (self.links, self.links[::-1])
+            subprocess.Popen([*relay, source, target, str(delay), str(loss)]) for source, target in (LINKS, LINKS[::-1])
         ]
         try:
             yield
@@ -82,9 +104,9 @@ class Nodes:
             for relay in relays:
                 relay.kill()
                 relay.wait()
-            for link in self.links:
+            for link in LINKS:
                 with contextlib.suppress(subprocess.CalledProcessError):
-                    run("ip", "link", "set", link, "master", self.bridge)
+                    self.link("set", link, "master", BRIDGE)
 
 
 def pass_on(source: str, target: str, delay: float, loss: float) -> None:
@@ -118,29 +140,16 @@ def raw_socket(link: str) -> socket.socket:
 def nodes() -> Iterator[Nodes]:
     """Make two nodes and remove them afterwards."""
     found = Nodes(f"pm{os.getpid() % 100000}")
-    bridge = found.bridge
     try:
-        run("ip", "link", "add", bridge, "type", "bridge")
-        run("ip", "link", "set", bridge, "up")
-        for name, link, address in zip(found.names, found.links, ADDRESSES, strict=True):
-            run("ip", "netns", "add", name)
-            run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
-            run("ip", "link", "set", link, "master", bridge, "up", "mtu", str(PACKET_BYTES))
-            run("ip", "-n", name, "link", "set", "eth0", "mtu", str(PACKET_BYTES))
-            run("ip", "netns", "exec", name, sys.executable, "-c", WHOLE_PACKETS)
-            for device in ("lo", "eth0"):
-                run("ip", "-n", name, "link", "set", device, "up")
-            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+        found.join()
         yield found
     finally:
-        for name in found.names:
+        for name in (*found.names, found.middle):  # their links go with them
             with contextlib.suppress(subprocess.CalledProcessError):
                 run("ip", "netns", "delete", name)
-        for link in (bridge, *found.links):  # the namespaces' deletion takes their links with it, but not at once
-            with contextlib.suppress(subprocess.CalledProcessError):
-                run("ip", "link", "delete", link)
 
 
+@functools.cache
 def reason_against() -> str:
     """Return why two nodes cannot be made here; "" if they can."""
     if sys.platform != "linux":

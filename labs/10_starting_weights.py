@@ -264,7 +264,7 @@ assert backward["He's, sigmoids"][0] < 0.001 * backward["He's, sigmoids"][-1]
 
 # %%
 lab.section("Train them")
-STEPS = lab.budget(120, 50)
+STEPS = lab.budget(120, 40)
 
 
 def losses_of(net):

@@ -242,7 +242,7 @@ class Watch(paddle.callbacks.Callback):
 # > 需要提前知道形状时，例如保存网络供别处使用，`Model` 就要用到它。
 
 # %%
-epochs = lab.budget(5 if whole else 8, 2 if whole else 4)
+epochs = lab.budget(5 if whole else 8, 2 if whole else 3)
 images = paddle.static.InputSpec([None, 1, 28, 28], "float32", "images")
 labels = paddle.static.InputSpec([None, 1], "int64", "labels")
 model = paddle.Model(net, images, labels)

@@ -265,7 +265,7 @@ def first_steps(seed, count, clip=None):
         return losses, net(valid_images).numpy()[:, 0], float(np.mean(maps > 0))
 
 
-CNN_SEEDS = lab.budget(6, 2)
+CNN_SEEDS = lab.budget(6, 1)
 COUNT = lab.budget(40, 20)
 published = [first_steps(seed, COUNT) for seed in range(CNN_SEEDS)]
 for seed, (losses, _, _) in enumerate(published):

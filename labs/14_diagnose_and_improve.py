@@ -79,7 +79,7 @@ assert sum(int(np.prod(p.shape)) for p in Net().parameters()) == 203530
 # > 每轮之后，它分别在学过的和没学过的数字上测量损失。标签也是一个参数：很快我们要给网络错误的标签。
 
 # %%
-EPOCHS, SEEDS = lab.budget(48, 25), lab.budget(4, 2)
+EPOCHS, SEEDS = lab.budget(48, 20), lab.budget(4, 2)
 
 
 def measure(net, images, labels):
@@ -345,7 +345,7 @@ def train_cnn(split, epochs, lr=0.1):
 
 
 whole = len(digits.train.labels) > 10_000
-net, losses = train_cnn(digits.train, lab.budget(2 if whole else 8, 1 if whole else 2))
+net, losses = train_cnn(digits.train, lab.budget(2 if whole else 8, 1))
 images = np.concatenate([digits.valid.images, digits.eval.images])  # [n, 28, 28]
 labels = np.concatenate([digits.valid.labels, digits.eval.labels])  # [n]
 with paddle.no_grad():
