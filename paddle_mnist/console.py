@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -40,6 +41,9 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         _discard(sys.stdout)
         _discard(sys.stderr)
         return 1
+    finally:
+        if argv is None:  # the process ends: Python need not look through all of Paddle for garbage, which takes 0.2 s
+            gc.freeze()
 
 
 def fail(message: str) -> int:

@@ -29,8 +29,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         "PADDLE_MNIST_CACHE": str(tmp_path_factory.mktemp("cache")),
         "MPLBACKEND": "Agg",
         "PYTHONUTF8": "1",
-        # Where other tests run beside this one, the threads of NumPy's products wait for each other.
+        # Where other tests run beside this one, threads wait for each other.
         "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():

@@ -156,6 +156,8 @@ class Visit:
 
     def start_over(self) -> None:
         """Show what the page shows at first, without loading it again."""
+        self.page.set_viewport_size({"width": 1280, "height": 800})
+        self.page.emulate_media(color_scheme="null", reduced_motion="null")
         self.page.evaluate(
             """() => {
                 history.replaceState(null, "", "#mode=digit");
@@ -415,13 +417,12 @@ def test_pages_can_be_kept(visit, place):
     assert complaints == []
 
 
-def test_pages_fit_at_twice_their_size(place):
-    visit = Visit(place, viewport={"width": 640, "height": 400})  # what 1280 × 800 pixels show at 200 %
+def test_pages_fit_at_twice_their_size(visit):
+    visit.page.set_viewport_size({"width": 640, "height": 400})  # what 1280 × 800 pixels show at 200 %
     for tab in ("inside", "train", "runs", "answers"):
         visit.page.click(f"#tab-{tab}")
         visit.page.wait_for_timeout(300)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 640
-    visit.close()
 
 
 def test_the_page_speaks_chinese(visit):
@@ -436,12 +437,13 @@ def test_the_page_speaks_chinese(visit):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_every_tab_is_accessible(place, width, scheme):
+def test_every_tab_is_accessible(visit, width, scheme):
     try:
         import axe_playwright_python as axe
     except ImportError:
         chromium.skip("axe-core comes with axe-playwright-python, which is not installed")
-    visit = Visit(place, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce")
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     visit.draw(*SEVEN)
     visit.wait_for_answers()
     visit.page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf-8"))
@@ -457,4 +459,3 @@ def test_every_tab_is_accessible(place, width, scheme):
         violations = [(one["id"], one["nodes"][0]["target"]) for one in found["violations"]]
         assert violations == [], f"{tab}: {violations}"
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
-    visit.close()

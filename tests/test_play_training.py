@@ -8,16 +8,20 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from play_client import Client, serving, wait_for
 
 from paddle_mnist import console, train
 from paddle_mnist.errors import UserError
+from paddle_mnist.play import playground
 from paddle_mnist.play.__main__ import main
 from paddle_mnist.play.form import form, read_order
 from paddle_mnist.recipes import NETS, settings_for
 from paddle_mnist.runs.run import RunOptions, open_run
+from paddle_mnist.runs.session import train as train_session
 
 LONG = {"net": "two-layer", "epochs": 3000, "log_every": 1}  # several minutes, were it not stopped
 
@@ -138,6 +142,32 @@ def test_pages_that_have_gone_are_told_no_more(client, capfd):
         stream.close()
     wait_for(lambda: not client.playground.hub.subscribers)
     assert capfd.readouterr().err == ""
+
+
+def test_pages_that_connect_at_once_take_turns_and_get_the_whole_history_each(
+    client, own_folder, data_file, monkeypatch
+):
+    monkeypatch.setattr(playground, "JOIN_SECONDS", 0.1)
+    settings = settings_for("two-layer", epochs=2)
+    train_session(settings, data_file, own_folder / "work" / "runs" / "two-layer", RunOptions(quiet=True, log_every=1))
+    whole = client.json("/api/models/run:two-layer/history")["records"]
+    told = []
+
+    def connect():
+        stream = client.events("run:two-layer")
+        history = next(data for name, data in stream if name == "history")
+        told.append((time.monotonic(), history["from"], history["records"]))
+        stream.close()
+
+    pages = [threading.Thread(target=connect) for _ in range(8)]
+    began = time.monotonic()
+    for page in pages:
+        page.start()
+    for page in pages:
+        page.join(60)
+    assert len(told) == 8
+    assert all(first == 0 and records == whole for _, first, records in told)
+    assert max(moment for moment, *_ in told) - began >= 0.7
 
 
 def test_queue_is_bounded(client):

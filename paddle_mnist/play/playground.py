@@ -253,7 +253,11 @@ class Playground:
         )
 
     async def events(self, request: Request) -> Response:
-        """Return the stream of what changes."""
+        """Return the stream of what changes.
+
+        Pages that connect at once take turns, ``JOIN_SECONDS`` apart: each is told a whole history first, and nobody's
+        drawing waits until all of them are.
+        """
         ids = inputs.ids(request, "runs") or []
         now = time.monotonic()
         turn = max(now, self._next_join)
