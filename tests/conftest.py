@@ -17,8 +17,11 @@ from types import FrameType, ModuleType
 from typing import BinaryIO
 
 # Before NumPy is imported: with several test processes at once, the threads of its small products wait for each other
-# ten times as long as the products take.
+# ten times as long as the products take. Those of our own layers also wait for each other; the tests of threads choose
+# how many there are.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import forked
 import numpy as np
 import pytest
 
 from paddle_mnist import __version__, dataset, nets
-from paddle_mnist.distributed import launch, mesh
+from paddle_mnist.distributed import launch, local, mesh
 from paddle_mnist.distributed.channel import Channel
 from paddle_mnist.distributed.launch import Launch
 from paddle_mnist.distributed.local import Launcher
@@ -36,9 +37,16 @@ TOOLS = Path(__file__).parents[1] / "tools"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc")
 
 
+@pytest.fixture
+def forked_launchers(monkeypatch):
+    """Fork Paddle's launcher: importing Paddle takes it longer than starting the workers."""
+    forked.start_server()
+    monkeypatch.setattr(local, "subprocess", SimpleNamespace(Popen=forked.Launch))
+
+
 @linux
 @pytest.mark.filterwarnings("ignore:When training, we now always track:UserWarning")  # batch norm's, by Paddle
-def test_workers_train_to_the_bits_of_one_process(data_file, monkeypatch, capsys):
+def test_workers_train_to_the_bits_of_one_process(data_file, forked_launchers, monkeypatch, capsys):
     # What the script changes in this process, to be restored.
     monkeypatch.setattr(nets, "Student", None, raising=False)
     monkeypatch.setitem(NETS, "student", None)
@@ -52,7 +60,7 @@ def test_workers_train_to_the_bits_of_one_process(data_file, monkeypatch, capsys
 
 
 @linux
-def test_a_hanging_worker_stops_all_and_the_run_resumes_with_another_number(data_file, tmp_path):
+def test_a_hanging_worker_stops_all_and_the_run_resumes_with_another_number(data_file, forked_launchers, tmp_path):
     settings = settings_for("cnn", epochs=3, batch_size=23)
     train(settings, data_file, "whole", RunOptions(quiet=True))
     command = ["-m", "paddle_mnist.train", "--net", "cnn", "--batch-size", "23", "--epochs", "3", "--save-every", "3"]
@@ -95,7 +103,9 @@ with joined():
 
 
 @linux
-def test_workers_with_other_versions_digits_or_settings_are_refused_by_name(data_file, splits, tmp_path):
+def test_workers_with_other_versions_digits_or_settings_are_refused_by_name(
+    data_file, splits, forked_launchers, tmp_path
+):
     mnist_json.write(Path("others.json.gz"), dataclasses.replace(splits, train=splits.valid))
     script = tmp_path / "different.py"
     script.write_text(DIFFERENT)
@@ -451,7 +461,7 @@ def whole(tmp_path_factory, written_digits):
     ids=["cut off", "connections broken"],
 )
 def test_nodes_that_lose_each_other_stop_and_the_run_resumes_alone(
-    event, told, whole, data_file, monkeypatch, tmp_path, namespaces
+    event, told, whole, data_file, forked_launchers, monkeypatch, tmp_path, namespaces
 ):
     monkeypatch.setenv("PADDLE_MNIST_JOIN_SECONDS", "60")
     monkeypatch.setenv("PADDLE_MNIST_SILENCE_SECONDS", "3")

@@ -7,10 +7,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import forked_labs
+import forked
 import pytest
 
 from paddle_mnist.labs import __main__ as labs
@@ -21,7 +20,7 @@ HAN = re.compile("[\u4e00-\u9fff]")
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of the labs, with a cache that they share, so that the sample is parsed once."""
     settings = {
         "PADDLE_MNIST_LAB_BUDGET": "small",
@@ -29,15 +28,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         "PADDLE_MNIST_CACHE": str(tmp_path_factory.mktemp("cache")),
         "MPLBACKEND": "Agg",
         "PYTHONUTF8": "1",
-        # Where other tests run beside this one, threads wait for each other.
+        # Where other tests run beside this one, the threads of NumPy's products wait for each other.
         "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        forked_labs.start_server()
-    yield settings
+    forked.start_server()
+    return settings
 
 
 def run_as_script(lab: Path, folder: Path, environment: dict[str, str], log: Path) -> int:
@@ -57,7 +52,7 @@ def run_as_script(lab: Path, folder: Path, environment: dict[str, str], log: Pat
 def test_each_lab_runs_whole_from_any_folder(name, own_folder, environment, tmp_path):
     log = tmp_path / "log"
     # One is enough to see that scripts run; the others need not import Paddle again.
-    run = run_as_script if name == NAMES[0] else forked_labs.run
+    run = run_as_script if name == NAMES[0] else forked.run_lab
     status = run(tools.source_folder() / f"{name}.py", own_folder, environment, log)
     output = log.read_text("utf-8")
     assert status == 0, output[-4500:]
