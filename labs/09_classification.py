@@ -101,7 +101,7 @@ def outputs_of(net, pixels):
 
 pixels = digits.valid.images[:, np.newaxis].astype(np.float32) / 255  # [n, 1, 28, 28]
 on_line = train_cnn("regress", lab.budget(3 if whole else 15, 1 if whole else 4))
-by_score = train_cnn("classify", lab.budget(1 if whole else 5, 1 if whole else 2))
+by_score = train_cnn("classify", lab.budget(1 if whole else 5, 1))
 right = {
     "a number": np.clip(np.rint(outputs_of(on_line, pixels)[:, 0]), 0, 9) == digits.valid.labels,
     "ten scores": outputs_of(by_score, pixels).argmax(axis=1) == digits.valid.labels,
