@@ -221,7 +221,7 @@ def torch_net(name: str):
     nets: dict[str, Callable[[], list]] = {
         "quick": lambda: [*block(1, 16, 5, 0, True), *block(16, 32, 5, 0, True), *head(512)],
         "strong": lambda: strong(16),
-        "stronger": lambda: strong(24),
+        "stronger": lambda: strong(48),
         "tiny": lambda: [
             *(*block(1, 8, padding=0), *block(8, 10, padding=0, pool=True), *block(10, 12, padding=0)),
             *(*block(12, 14, padding=0), *block(14, 16, padding=0), nn.AdaptiveAvgPool2d(1), *head(16)),

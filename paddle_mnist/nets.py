@@ -107,9 +107,9 @@ class Strong(Sequential):
 
 
 class Stronger(Strong):
-    """``Strong`` with half as many channels again, for ten minutes instead of one."""
+    """``Strong`` with three times as many channels, for ten minutes instead of one."""
 
-    width = 24
+    width = 48
 
 
 class Tiny(Sequential):

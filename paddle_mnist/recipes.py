@@ -108,7 +108,7 @@ NETS: dict[str, Net] = {
     "strong": Net("Strong", {"classify": ONE_CYCLE | {"epochs": 6, "augment": "slight", "label_smoothing": 0.05}}),
     "stronger": Net(
         "Stronger",
-        {"classify": ONE_CYCLE | {"epochs": 45, "lr": 0.008, "augment": "strong", "label_smoothing": 0.05}},
+        {"classify": ONE_CYCLE | {"epochs": 18, "lr": 0.008, "augment": "strong", "label_smoothing": 0.05}},
     ),
     "tiny": Net("Tiny", {"classify": ONE_CYCLE | {"epochs": 24, "lr": 0.02, "augment": "slight"}}),
     "two-layer": Net(

@@ -728,16 +728,38 @@ def blank_and_written(n):
     return images, np.where(images == 0, np.float32(1e-38), images)
 
 
-@pytest.mark.parametrize("n", [1, 7, 30])
-def test_outputs_are_the_same_bits_whether_blank_pixels_are_left_out_or_not(n):
+def net_that_skips_blank_pixels(kind, activation):
+    """Return a net whose first layer is linear or a convolution; no bias is zero."""
     paddle.seed(1)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
+    if kind == "linear":
+        layers = [nn.Flatten(), nn.Linear(784, 100), activation, nn.Linear(100, 10)]
+    else:
+        layers = [nn.Conv2D(1, 20, 5, padding=2), activation, nn.MaxPool2D(2, 2), nn.Flatten(), nn.Linear(3920, 10)]
+    net = nn.Sequential(*layers)
+    first = net[1] if kind == "linear" else net[0]
+    first.bias.set_value(np.linspace(-0.1, 0.1, len(first.bias), dtype=np.float32))
+    return net, first
+
+
+@pytest.mark.parametrize("kind", ["linear", "convolution"])
+@pytest.mark.parametrize("n", [1, 7, 30])
+def test_outputs_are_the_same_bits_whether_blank_pixels_are_left_out_or_not(n, kind):
+    net, _ = net_that_skips_blank_pixels(kind, nn.ReLU())
     forward = fast.accelerate(net)
     blank, written = blank_and_written(n)
     for mode in (net.eval, net.train):
         mode()
         with paddle.no_grad():
             np.testing.assert_array_equal(forward(paddle.to_tensor(blank)), forward(paddle.to_tensor(written)))
+
+
+@pytest.mark.parametrize("n", [7, 30])
+def test_gradients_of_a_convolution_are_the_same_bits_whether_blank_pixels_are_left_out_or_not(n):
+    net, _ = net_that_skips_blank_pixels("convolution", nn.ReLU())
+    forward, labels = fast.accelerate(net), np.arange(n)[:, np.newaxis] % 10
+    blank, written = (random_nets.gradients(net, forward, "classify", x, labels) for x in blank_and_written(n))
+    for name, gradient in blank.items():
+        np.testing.assert_array_equal(gradient, written[name])
 
 
 @pytest.mark.parametrize("hidden", [40, 100, 512])
@@ -752,17 +774,29 @@ def test_gradients_of_images_with_blank_pixels_equal_plain_paddle(n, hidden):
     assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
 
 
+@pytest.mark.parametrize("kind", ["linear", "convolution"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
-def test_weight_that_is_not_finite_makes_nan_of_a_blank_pixel_too(value):
-    paddle.seed(1)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.Sigmoid(), nn.Linear(100, 10))
-    weight = net[1].weight.numpy()
-    weight[3, 7] = value  # of a pixel that no image has
-    net[1].weight.set_value(weight)
+def test_weight_that_is_not_finite_makes_nan_of_a_blank_pixel_too(value, kind):
+    net, first = net_that_skips_blank_pixels(kind, nn.Sigmoid())
+    weight = first.weight.numpy()
+    weight[(3, 7) if kind == "linear" else (7, 0, 0, 0)] = value  # of a pixel that no image has; of all pixels
+    first.weight.set_value(weight)
     images = paddle.to_tensor(blank_and_written(30)[0])
     with paddle.no_grad():
         assert np.isnan(net(images).numpy()).all()
         assert np.isnan(fast.accelerate(net)(images).numpy()).all()
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_gradient_that_is_not_finite_makes_nan_of_a_blank_pixel_too(value):
+    net, _ = net_that_skips_blank_pixels("convolution", nn.Tanh())
+    images, labels = blank_and_written(5)[0], np.ones((5, 10), np.float32)
+    labels[2] = value
+    forward = fast.accelerate(net)
+    found, wanted = (random_nets.gradients(net, f, "regress", images, labels) for f in (forward, net))
+    assert np.isnan(wanted["0.weight"]).all()
+    for name, gradient in wanted.items():
+        np.testing.assert_array_equal(np.isfinite(found[name]), np.isfinite(gradient))
 
 
 @pytest.mark.skipif(library() is None, reason="needs the compiled kernels")

@@ -92,17 +92,54 @@ static void NAME(from_planes)(const float *planes, float *x, int64_t height, int
     }
 }
 
-/* Two vectors of pixels, at x0 and x1, for `tile` channels of the result. */
+/* Pictures of digits are mostly paper, 0, for which nothing is added up. Of a plane with rows of whole vectors, `blank`
+   says which vectors are zero, with the kw - 1 floats that follow them. `planes` planes are one array of vectors; those
+   that reach beyond its end do not count as blank. Infinite or NaN factors of a blank pixel make NaN, so all are checked
+   first. */
+static void NAME(find_blank)(const float *x, int64_t planes, int64_t plane, int64_t kw, uint8_t *blank)
+{
+    int64_t count = planes * plane / LANES, whole = (planes * plane - kw + 1) / LANES;
+    for (int64_t i = 0; i < whole; i++, x += LANES) {
+        I own = *(const I *)x, next = *(const I *)(x + kw - 1), any = (own | next) << 1; /* drops the sign: -0 is zero */
+        int32_t all = 0;
+        for (int k = 0; k < LANES; k++)
+            all |= any[k];
+        blank[i] = all == 0;
+    }
+    memset(blank + whole, 0, count - whole);
+}
+
+static int NAME(all_finite)(const float *x, int64_t count)
+{
+    V zero = {0};
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        zero += *(const V *)(x + i) * 0.0f;
+    for (; i < count; i++)
+        zero[0] += x[i] * 0.0f;
+    int finite = 1;
+    for (int k = 0; k < LANES; k++)
+        finite &= zero[k] == 0;
+    return finite;
+}
+
+/* Two vectors of pixels, at x0 and x1, for `tile` channels of the result. `blank0` and `blank1` belong to them (0: not
+   known). */
 #define DEFINE_TILE(tile)                                                                                              \
     static void NAME(tile_##tile)(const float *x0, const float *x1, const float *w, float *y0, float *y1,              \
                                   int64_t channels, int64_t kh, int64_t kw, int64_t line, int64_t plane,               \
-                                  int64_t y_plane, const float *bias, int relu)                                        \
+                                  int64_t y_plane, const float *bias, int relu, const uint8_t *blank0,                 \
+                                  const uint8_t *blank1)                                                               \
     {                                                                                                                  \
         V sums0[tile], sums1[tile];                                                                                    \
-        for (int k = 0; k < tile; k++)                                                                                 \
+        _Pragma("GCC unroll 16") for (int k = 0; k < tile; k++)                                                        \
             sums0[k] = sums1[k] = (V){0} + bias[k];                                                                    \
         for (int64_t c = 0; c < channels; c++)                                                                         \
             for (int64_t i = 0; i < kh; i++) {                                                                         \
+                if (blank0 && blank0[i * line / LANES] & blank1[i * line / LANES]) {                                   \
+                    w += kw * tile;                                                                                    \
+                    continue;                                                                                          \
+                }                                                                                                      \
                 const float *p0 = x0 + c * plane + i * line, *p1 = x1 + c * plane + i * line;                          \
                 for (int64_t j = 0; j < kw; j++, w += tile) {                                                          \
                     V v0 = *(const V *)(p0 + j), v1 = *(const V *)(p1 + j);                                            \
@@ -113,7 +150,8 @@ static void NAME(from_planes)(const float *planes, float *x, int64_t height, int
                     }                                                                                                  \
                 }                                                                                                      \
             }                                                                                                          \
-        for (int k = 0; k < tile; k++) {                                                                               \
+        _Pragma("GCC unroll 16") for (int k = 0; k < tile; k++)                                                        \
+        {                                                                                                              \
             *(V *)(y0 + k * y_plane) = relu ? POSITIVE(sums0[k]) : sums0[k];                                           \
             *(V *)(y1 + k * y_plane) = relu ? POSITIVE(sums1[k]) : sums1[k];                                           \
         }                                                                                                              \
@@ -165,10 +203,11 @@ EXPORT int64_t NAME(conv_pack)(Arguments a)
     return 0;
 }
 
-/* Planes of `tile` results of one image, from `first` on: y[k] = bias[k] + the sum over x's planes. */
+/* Planes of `tile` results of one image, from `first` on: y[k] = bias[k] + the sum over x's planes. `blank` (or 0) is for
+   x with one plane. */
 static void NAME(convolve)(const float *x, const float *packed, const float *bias, float *y, int64_t channels,
                            int64_t tile, int64_t first, int64_t kh, int64_t kw, int64_t height, int64_t width,
-                           int64_t line, int64_t plane, int64_t y_plane, int relu)
+                           int64_t line, int64_t plane, int64_t y_plane, int relu, const uint8_t *blank)
 {
     int64_t across = (width + LANES - 1) / LANES, by_rows = height * across;
     int64_t flat = ((height - 1) * line + width + LANES - 1) / LANES, count = flat < by_rows ? flat : by_rows;
@@ -186,7 +225,7 @@ static void NAME(convolve)(const float *x, const float *packed, const float *bia
 #define CALL(size)                                                                                                     \
     case size:                                                                                                         \
         NAME(tile_##size)(x + start0, x + start1, w, y + start0, y + start1, channels, kh, kw, line, plane, y_plane,   \
-                          bias + first, relu);                                                                         \
+                          bias + first, relu, blank ? blank + start0 / LANES : 0, blank ? blank + start1 / LANES : 0); \
         break;
             TILES(CALL)
 #undef CALL
@@ -248,14 +287,19 @@ EXPORT int64_t NAME(conv_forward)(Arguments a)
     int64_t height = a[14], width = a[15], top = a[16], left = a[17], line = a[18], plane = a[19], kind = a[20];
     int64_t keep = a[21], tile = NAME(tile_for)(outputs), y_plane = height * line + 2 * LANES;
     float *maxima = scratch + tile * y_plane;
+    uint8_t blank[MOST_BLANK];
+    int skip = channels == 1 && kw <= LANES && line % LANES == 0 && plane / LANES <= MOST_BLANK &&
+               NAME(all_finite)(packed, (outputs + tile - 1) / tile * tile * kh * kw);
     for (int64_t image = 0; image < n; image++) {
         float *own = planes + (keep ? image * channels * plane : 0);
         NAME(to_planes)(x + image * x_height * x_width * channels, own + top * line + left, x_height, x_width,
                         channels, line, plane);
+        if (skip)
+            NAME(find_blank)(own, 1, plane, kw, blank);
         for (int64_t first = 0; first < outputs; first += tile) {
             int64_t size = outputs - first < tile ? outputs - first : tile;
             NAME(convolve)(own, packed, bias, scratch, channels, tile, first, kh, kw, height, width, line, plane, y_plane,
-                           kind == RELU_RESULT);
+                           kind == RELU_RESULT, skip ? blank : 0);
             NAME(from_results)(scratch, maxima, y, places, image, first, size, outputs, height, width, line, y_plane, kind);
         }
     }
@@ -272,7 +316,7 @@ static void NAME(unpool_plane)(const float *gradient, const uint8_t *places, flo
     for (int64_t i = 0; i < height; i++, gradient += y_line, places += y_line) {
         float *top = to + 2 * i * line, *bottom = top + line;
         for (int64_t j = 0; j < width; j += LANES) {
-            I value = *(const I *)(gradient + j), place = __builtin_convertvector(*(const B *)(places + j), I);
+            I value = *(const I *)(gradient + j), place = NAME(from_bytes)(places + j);
             place |= lane >= (int32_t)(width - j); /* no place at all */
             V p = (V)(value & (place == 0)), q = (V)(value & (place == 1));
             V r = (V)(value & (place == 2)), s = (V)(value & (place == 3));
@@ -298,15 +342,16 @@ ALWAYS_INLINE float NAME(lanes_sum)(V v)
     return (f[0] + f[2]) + (f[1] + f[3]);
 }
 
-/* Sums over all pixels of g[k] * x shifted by j, for `tile` channels of g and `taps` shifts; out[k * step + j]. */
+/* Sums over all pixels of g[k] * x shifted by j, for `tile` channels of g and `taps` shifts; out[k * step + j]. `blank`
+   (or 0) is for images of one plane. */
 #define DEFINE_TAPS(tile, taps)                                                                                        \
     static void NAME(taps_##taps)(const float *g, const float *x, int64_t count, int64_t across, int64_t line,         \
                                   int64_t n, int64_t g_plane, int64_t g_image, int64_t x_image, int64_t first,         \
-                                  int64_t outputs, float *out, int64_t step)                                           \
+                                  int64_t outputs, float *out, int64_t step, const uint8_t *blank)                     \
     {                                                                                                                  \
         V sums[tile][taps];                                                                                            \
-        for (int k = 0; k < tile; k++)                                                                                 \
-            for (int j = 0; j < taps; j++)                                                                             \
+        _Pragma("GCC unroll 16") for (int k = 0; k < tile; k++)                                                        \
+            _Pragma("GCC unroll 16") for (int j = 0; j < taps; j++)                                                    \
                 sums[k][j] = (V){0};                                                                                   \
         int64_t starts[tile];                                                                                          \
         for (int k = 0; k < tile; k++)                                                                                 \
@@ -314,6 +359,8 @@ ALWAYS_INLINE float NAME(lanes_sum)(V v)
         for (int64_t image = 0; image < n; image++)                                                                    \
             for (int64_t i = 0; i < count; i++) {                                                                      \
                 int64_t at = across == 1 ? i * line : i * LANES;                                                       \
+                if (blank && blank[(image * x_image + at) / LANES])                                                    \
+                    continue;                                                                                          \
                 const float *px = x + image * x_image + at, *pg = g + image * g_image + at;                            \
                 V shifted[taps];                                                                                       \
                 _Pragma("GCC unroll 16") for (int j = 0; j < taps; j++) shifted[j] = *(const V *)(px + j);             \
@@ -324,17 +371,45 @@ ALWAYS_INLINE float NAME(lanes_sum)(V v)
                     _Pragma("GCC unroll 16") for (int j = 0; j < taps; j++) sums[k][j] += own * shifted[j];            \
                 }                                                                                                      \
             }                                                                                                          \
-        for (int k = 0; k < tile && first + k < outputs; k++)                                                          \
-            for (int j = 0; j < taps; j++)                                                                             \
+        _Pragma("GCC unroll 16") for (int k = 0; k < tile; k++)                                                        \
+            for (int j = 0; j < taps && first + k < outputs; j++)                                                      \
                 out[(first + k) * step + j] += NAME(lanes_sum)(sums[k][j]);                                            \
     }
 TAP_TILES(DEFINE_TAPS)
 #undef DEFINE_TAPS
 
+/* The gradient of one image's result [height, width, outputs], or of its pooled result, in planes: zero where a ReLU's
+   result y is not positive, and at the places of the maxima. */
+static void NAME(gradient_planes)(const float *gradient, const float *y, const uint8_t *places, float *planes,
+                                  float *scratch, int64_t outputs, int64_t height, int64_t width, int64_t line,
+                                  int64_t plane, int64_t kind)
+{
+    int pooled = kind == POOL_RESULT || kind == POOL_RELU_RESULT;
+    int64_t y_height = pooled ? height / 2 : height, y_width = pooled ? width / 2 : width;
+    int64_t size = y_height * y_width * outputs, pooled_line = (y_width + LANES - 1) / LANES * LANES;
+    if (kind == RELU_RESULT || kind == POOL_RELU_RESULT) {
+        for (int64_t i = 0; i < size; i++) {
+            float value = gradient[i];
+            scratch[i] = y[i] > 0 ? value : 0;
+        }
+        gradient = scratch;
+    }
+    if (!pooled) {
+        NAME(to_planes)(gradient, planes, height, width, outputs, line, plane);
+        return;
+    }
+    float *maxima = scratch + size;
+    NAME(to_planes)(gradient, maxima, y_height, y_width, outputs, pooled_line, y_height * pooled_line);
+    for (int64_t k = 0; k < outputs; k++)
+        NAME(unpool_plane)(maxima + k * y_height * pooled_line, places + k * y_height * pooled_line, planes + k * plane,
+                           y_height, y_width, line, pooled_line);
+}
+
 /* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, a scratch array, packed and turned
-   weights, zeros, gradients of weight, bias and x (0: not wanted, of each); n, channels, outputs, kh, kw,
-   height and width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first
-   row and column in the plane: kh - 1 - top and kw - 1 - left. `line` serves the planes of both. */
+   weights, zeros, gradients of weight, bias and x (0 for one that is not wanted); n, channels, outputs, kh, kw, height and
+   width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first row and column
+   in the plane: kh - 1 - top and kw - 1 - left, images at a time. `line` serves the planes of both. The gradient has planes
+   for as many images as are done at a time, so that they stay in the cache. */
 EXPORT int64_t NAME(conv_backward)(Arguments a)
 {
     const float *gradient = POINTER(const float, 0), *y = POINTER(const float, 1);
@@ -345,81 +420,62 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
     float *to_weight = POINTER(float, 8), *to_bias = POINTER(float, 9), *to_x = POINTER(float, 10);
     int64_t n = a[11], channels = a[12], outputs = a[13], kh = a[14], kw = a[15], x_height = a[16], x_width = a[17];
     int64_t height = a[18], width = a[19], line = a[20], plane = a[21], kind = a[22], g_plane = a[23], g_top = a[24];
-    int64_t g_left = a[25], g_image = outputs * g_plane;
+    int64_t g_left = a[25], together = a[26], g_image = outputs * g_plane;
     int pooled = kind == POOL_RESULT || kind == POOL_RELU_RESULT;
-    int relu = kind == RELU_RESULT || kind == POOL_RELU_RESULT;
-    int64_t y_height = pooled ? height / 2 : height, y_width = pooled ? width / 2 : width, size = y_height * y_width;
+    int64_t y_height = pooled ? height / 2 : height, y_width = pooled ? width / 2 : width;
+    int64_t size = y_height * y_width * outputs, map = y_height * ((y_width + LANES - 1) / LANES * LANES);
     float *own = planes + g_top * line + g_left;
-    int64_t pooled_line = (y_width + LANES - 1) / LANES * LANES, pooled_plane = y_height * pooled_line;
-    for (int64_t image = 0; image < n; image++) {
-        const float *from = gradient + image * size * outputs, *result = y + image * size * outputs;
-        float *to = own + image * g_image;
-        if (relu) { /* into `scratch` [size][outputs] */
-            for (int64_t i = 0; i < size * outputs; i++) {
-                float value = from[i];
-                scratch[i] = result[i] > 0 ? value : 0;
-            }
-            from = scratch;
-        }
-        if (pooled) {
-            float *maxima = scratch + size * outputs;
-            NAME(to_planes)(from, maxima, y_height, y_width, outputs, pooled_line, pooled_plane);
-            for (int64_t k = 0; k < outputs; k++)
-                NAME(unpool_plane)(maxima + k * pooled_plane, places + (image * outputs + k) * pooled_plane,
-                                   to + k * g_plane, y_height, y_width, line, pooled_line);
-        } else
-            NAME(to_planes)(from, to, height, width, outputs, line, g_plane);
-    }
     int64_t count = ((height - 1) * line + width + LANES - 1) / LANES, across = 0;
     if (width <= LANES && line >= LANES && height < count) { /* a vector for each row: zeros follow the row */
         across = 1;
         count = height;
     }
-    /* As many images at a time as the cache holds, evenly. */
-    int64_t parts = n * (outputs * g_plane + channels * plane) / CACHED_FLOATS + 1, group = (n + parts - 1) / parts;
+    uint8_t blank[MOST_BLANK];
+    int skip = to_weight && channels == 1 && kw <= LANES && line % LANES == 0 && together * plane / LANES <= MOST_BLANK &&
+               NAME(all_finite)(gradient, n * size);
     if (to_weight)
         memset(to_weight, 0, 4 * outputs * channels * kh * kw);
-    for (int64_t image = 0; image < n && to_weight; image += group) {
-        int64_t images = n - image < group ? n - image : group, step = channels * kh * kw;
-        const float *g = own + image * g_image;
-        for (int64_t c = 0; c < channels; c++)
+    if (to_bias)
+        memset(to_bias, 0, 4 * outputs);
+    for (int64_t first = 0; first < n; first += together) {
+        int64_t images = n - first < together ? n - first : together;
+        for (int64_t image = 0; image < images; image++)
+            NAME(gradient_planes)(gradient + (first + image) * size, y + (first + image) * size,
+                                  places + (first + image) * outputs * map, own + image * g_image, scratch, outputs, height,
+                                  width, line, g_plane, kind);
+        if (skip)
+            NAME(find_blank)(x_planes + first * plane, images, plane, kw, blank);
+        for (int64_t c = 0; c < channels && to_weight; c++)
             for (int64_t i = 0; i < kh; i++)
                 for (int64_t j = 0, taps; j < kw; j += taps) {
-                    const float *x = x_planes + (image * channels + c) * plane + i * line + j;
+                    const float *x = x_planes + (first * channels + c) * plane + i * line + j;
                     float *out = to_weight + (c * kh + i) * kw + j;
                     taps = kw - j > 5 ? 5 : kw - j;
                     switch (taps) {
 #define CALL(tile, size)                                                                                               \
     case size:                                                                                                         \
         for (int64_t k = 0; k < outputs; k += tile)                                                                    \
-            NAME(taps_##size)(g, x, count, across, line, images, g_plane, g_image, channels * plane, k, outputs, out,  \
-                              step);                                                                                   \
+            NAME(taps_##size)(own, x, count, across, line, images, g_plane, g_image, channels * plane, k, outputs,     \
+                              out, channels * kh * kw, skip ? blank + i * line / LANES : 0);                           \
         break;
                         TAP_TILES(CALL)
 #undef CALL
                     }
                 }
-    }
-    if (to_bias)
-        for (int64_t k = 0; k < outputs; k++) {
-            float total = 0;
-            for (int64_t image = 0; image < n; image++) {
+        for (int64_t k = 0; k < outputs && to_bias; k++)
+            for (int64_t image = 0; image < images; image++) {
                 V sums = {0};
                 for (int64_t i = 0; i < count; i++)
                     sums += *(const V *)(own + image * g_image + k * g_plane + i * (across ? line : LANES));
-                total += NAME(lanes_sum)(sums);
+                to_bias[k] += NAME(lanes_sum)(sums);
             }
-            to_bias[k] = total;
-        }
-    if (to_x) {
-        int64_t y_plane = x_height * line + 2 * LANES, tile = NAME(tile_for)(channels);
-        for (int64_t image = 0; image < n; image++)
-            for (int64_t first = 0; first < channels; first += tile) {
-                int64_t some = channels - first < tile ? channels - first : tile;
-                NAME(convolve)(planes + image * g_image, packed, zeros, scratch, outputs, tile, first, kh, kw, x_height,
-                               x_width, line, g_plane, y_plane, 0);
-                NAME(from_planes)(scratch, to_x + image * x_height * x_width * channels + first, x_height, x_width, some,
-                                  channels, line, y_plane);
+        for (int64_t image = 0; image < images && to_x; image++)
+            for (int64_t c = 0, tile = NAME(tile_for)(channels); c < channels; c += tile) {
+                int64_t some = channels - c < tile ? channels - c : tile, y_plane = x_height * line + 2 * LANES;
+                NAME(convolve)(planes + image * g_image, packed, zeros, scratch, outputs, tile, c, kh, kw, x_height,
+                               x_width, line, g_plane, y_plane, 0, 0);
+                NAME(from_planes)(scratch, to_x + (first + image) * x_height * x_width * channels + c, x_height, x_width,
+                                  some, channels, line, y_plane);
             }
     }
     return 0;

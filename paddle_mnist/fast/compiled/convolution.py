@@ -16,6 +16,8 @@ from paddle_mnist.program import Node
 
 # The planes of one image, of the input and of the result together, have at most so many floats.
 MOST_FLOATS = 500_000
+# As many floats of planes stay in a core's cache.
+CACHED_FLOATS = 120_000
 # oneDNN's vectors hold so many channels at a time on a processor with AVX-512.
 CHANNELS_PER_VECTOR = 16
 
@@ -155,9 +157,16 @@ class Convolution(Kernel):
 
     def prepare(self, workspace: Workspace) -> None:
         sizes = self.geometry
-        planes = aligned_at(sizes.first, len(self.x) * sizes.outputs * sizes.gradient_plane + 4 * sizes.line)
+        floats = self._gradients_together() * sizes.outputs * sizes.gradient_plane
+        planes = aligned_at(sizes.first, floats + 4 * sizes.line)
         to_weight = workspace.parameter_gradient(self.node.parameters["weight"])
         self.steps = self._backward_steps(workspace, planes, to_weight, workspace.input_gradient(self.node))
+
+    def _gradients_together(self) -> int:
+        """Return how many images' gradients of the result are in planes at a time: as many as stay in the cache."""
+        sizes, n = self.geometry, len(self.x)
+        floats = n * (sizes.outputs * sizes.gradient_plane + sizes.channels * sizes.plane)
+        return -(-n // (floats // CACHED_FLOATS + 1))
 
     def _backward_steps(
         self, workspace: Workspace, planes: np.ndarray, to_weight: np.ndarray | None, to_x: np.ndarray | None
@@ -173,7 +182,8 @@ class Convolution(Kernel):
         gradients = to_weight, bias, to_x
         places = sizes.kh - 1 - sizes.top, sizes.kw - 1 - sizes.left
         lines = sizes.line, sizes.plane, self.kind, sizes.gradient_plane
-        return [self.compiled.step("conv_backward", *arrays, *gradients, len(self.x), *sizes.sizes, *lines, *places)]
+        numbers = len(self.x), *sizes.sizes, *lines, *places, self._gradients_together()
+        return [self.compiled.step("conv_backward", *arrays, *gradients, *numbers)]
 
     def backward_calls(self) -> list[Callable[[], None]]:
         return [*self.steps]

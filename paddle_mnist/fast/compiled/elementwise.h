@@ -126,7 +126,7 @@ EXPORT int64_t NAME(pool_backward)(Arguments a)
                 int64_t c = 0;
                 for (; c + LANES <= channels; c += LANES) {
                     I value = *(const I *)(gradient + c);
-                    I place = __builtin_convertvector(*(const B *)(places + c), I);
+                    I place = NAME(from_bytes)(places + c);
                     if (relu)
                         value &= *(const V *)(y + c) > 0;
                     *(I *)(top + c) = value & (place == 0);

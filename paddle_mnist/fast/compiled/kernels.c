@@ -65,11 +65,11 @@ enum { MOST_ARGUMENTS = 16 };
 /* What follows a convolution in the same kernel: POOL is a max pooling of 2×2 windows. */
 enum { PLAIN_RESULT, RELU_RESULT, POOL_RESULT, POOL_RELU_RESULT };
 
+/* Vectors of images that are known to be blank or not, at most. */
+enum { MOST_BLANK = 8192 };
+
 /* Rows of a batch norm whose sums are taken in float32. */
 enum { SUMMED = 64 };
-
-/* The floats of a convolution's planes that stay in a core's cache. */
-enum { CACHED_FLOATS = 200000 };
 
 #define JOIN_(name, suffix) name##_##suffix
 #define JOIN(name, suffix) JOIN_(name, suffix)

@@ -3,9 +3,11 @@
    Arrays of maps are float32 [n, height, width, channels], as everywhere in this package. */
 
 typedef float NAME(Vector) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float NAME(Half) __attribute__((vector_size(2 * LANES), aligned(4), may_alias));
 typedef int32_t NAME(Integers) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
 #define V NAME(Vector)
+#define H NAME(Half)
 #define I NAME(Integers)
 #define B NAME(Bytes)
 #define POINTER(type, i) ((type *)(intptr_t)a[i])
@@ -28,6 +30,15 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #define HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
+/* Bytes to lanes, by an array: GCC would convert a vector lane by lane. */
+ALWAYS_INLINE I NAME(from_bytes)(const uint8_t *bytes)
+{
+    int32_t lanes[LANES] __attribute__((aligned(4 * LANES)));
+    for (int i = 0; i < LANES; i++)
+        lanes[i] = bytes[i];
+    return *(const I *)lanes;
+}
+
 #include "product.h"
 
 #include "convolution.h"
@@ -45,6 +56,7 @@ typedef uint8_t NAME(Bytes) __attribute__((vector_size(LANES), aligned(1), may_a
 #include "tiles.h"
 
 #undef V
+#undef H
 #undef I
 #undef B
 #undef EVEN

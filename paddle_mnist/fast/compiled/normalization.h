@@ -339,7 +339,7 @@ EXPORT int64_t NAME(norm_pool_sums)(Arguments a)
                 for (; c + LANES <= channels; c += LANES) {
                     const float *window = top + c;
                     I given = *(const I *)(gradient + c);
-                    I place = __builtin_convertvector(*(const B *)(places + c), I);
+                    I place = NAME(from_bytes)(places + c);
                     if (relu)
                         given &= *(const V *)(y + c) > 0;
                     V p = *(const V *)window, q = *(const V *)(window + channels);
@@ -384,7 +384,7 @@ EXPORT int64_t NAME(norm_pool_backward)(Arguments a)
                 int64_t start = ((image * height + 2 * i) * width + 2 * j) * channels, c = 0;
                 for (; c + LANES <= channels; c += LANES) {
                     I given = *(const I *)(gradient + c);
-                    I place = __builtin_convertvector(*(const B *)(places + c), I);
+                    I place = NAME(from_bytes)(places + c);
                     if (relu)
                         given &= *(const V *)(y + c) > 0;
                     given = (I)((V)given * *(const V *)(factor + c));

@@ -151,7 +151,7 @@ EXPORT int64_t NAME(tiles_to_weight)(Arguments a)
                                      w_plane);
             for (int64_t p = 0; p < 121; p++)
                 NAME(product)(w + p * w_plane, LANES, 1, v + p * v_plane, wide, to_u + p * outputs * wide, wide, outputs,
-                              LANES, wide, image + group > 0);
+                              LANES, channels, image + group > 0);
         }
     }
     NAME(tiles_taps)(to_u, outputs, channels, wide, to_weight);
@@ -268,7 +268,7 @@ EXPORT int64_t NAME(tiles_forward)(Arguments a)
 #define CALL(size)                                                                                                     \
     case size:                                                                                                         \
         NAME(tile_##size)(from, from + LANES, weights, to, to + LANES, channels, 1, 1, 0, 2 * LANES, 2 * LANES, zeros, \
-                          0);                                                                                          \
+                          0, 0, 0);                                                                                    \
         break;
                         TILES(CALL)
 #undef CALL

@@ -95,6 +95,9 @@ class Convolution(convolution.Convolution):
         counts = len(self.x), sizes.channels, sizes.outputs
         return self.compiled.step("tiles_forward", *arrays, *counts, *maps, sizes.line, sizes.plane, self.kind, keep)
 
+    def _gradients_together(self) -> int:
+        return len(self.x)  # the other steps read the planes, too
+
     def _backward_steps(
         self, workspace: Workspace, planes: np.ndarray, to_weight: np.ndarray | None, to_x: np.ndarray | None
     ) -> list[Step]:

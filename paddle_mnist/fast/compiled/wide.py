@@ -16,8 +16,9 @@ from paddle_mnist.program import Node
 
 # Columns that a thread computes together, about: what is done with them stays in a core's cache.
 SLICE_COLUMNS = 64
-# Rows of a tile of a result, at most; as in panels.h.
-MOST_ROWS = 14
+# Rows of a tile of a result, at most, by the floats in a vector; as in panels.h.
+TALL = {16: 14, 8: 6, 4: 6}
+MOST_ROWS = max(TALL.values())
 # Products are added up in chunks of at most so many; as in panels.h.
 CHUNK = 512
 
@@ -45,7 +46,7 @@ class Counted:
     """
 
     def __init__(self, x: np.ndarray, backward: bool) -> None:
-        (n, inputs), tall = x.shape, MOST_ROWS if loaded().lanes == 16 else 6
+        (n, inputs), tall = x.shape, TALL[loaded().lanes]
         groups, across = -(-n // tall), -(-inputs // tall)
         self.forward = np.empty((groups, inputs), np.int32), np.empty((groups, -(-inputs // CHUNK)), np.int32)
         self.backward = (np.empty((across, n), np.int32), np.empty(across, np.int32)) if backward else (None, None)
