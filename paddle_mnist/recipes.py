@@ -104,11 +104,13 @@ NETS: dict[str, Net] = {
     # One-cycle rates and batch norm: see ``conv_block``. Chosen on the validation digits, where label smoothing
     # corrects 6 more of 10,000 answers of quick (means of 7 seeds) and of strong (2 seeds), and dropout 3 more of
     # strong. Eight epochs of strong are no better than six. Averaging over moved copies corrects 6 more of stronger.
+    # In the same time a wider net in fewer epochs does better: of 10,000 training digits that were held out (means of
+    # six folds), 24 channels in 45 epochs misread 37, 32 in 36 epochs 35, and 48 in 18 epochs 33.
     "quick": Net("Quick", {"classify": ONE_CYCLE | {"epochs": 1, "batch_size": 64, "label_smoothing": 0.05}}),
     "strong": Net("Strong", {"classify": ONE_CYCLE | {"epochs": 6, "augment": "slight", "label_smoothing": 0.05}}),
     "stronger": Net(
         "Stronger",
-        {"classify": ONE_CYCLE | {"epochs": 18, "lr": 0.008, "augment": "strong", "label_smoothing": 0.05}},
+        {"classify": ONE_CYCLE | {"epochs": 15, "lr": 0.008, "augment": "strong", "label_smoothing": 0.05}},
     ),
     "tiny": Net("Tiny", {"classify": ONE_CYCLE | {"epochs": 24, "lr": 0.02, "augment": "slight"}}),
     "two-layer": Net(
