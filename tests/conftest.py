@@ -156,7 +156,7 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kept = kept.parent  # of all test processes: the first to need the run trains it
     kept = kept / "sample-run"
     if not kept.exists():
-        given = ["--net", "cnn", "--task", "classify", "--epochs", "3", "--data", "sample", "--quiet"]
+        given = ["--net", "cnn", "--task", "classify", "--epochs", "5", "--data", "sample", "--quiet"]
         trained = tmp_path_factory.mktemp("runs") / "cnn"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PADDLE_MNIST_OFFLINE", "1")
