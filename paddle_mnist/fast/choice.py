@@ -7,7 +7,7 @@ from collections.abc import Callable
 from paddle_mnist.fast import convolution, dense, elementwise, normalization, shapes
 from paddle_mnist.fast.compiled import convolution as compiled_convolution
 from paddle_mnist.fast.compiled import dense as compiled_dense
-from paddle_mnist.fast.compiled import depthwise, nested, tiles, wide, winograd
+from paddle_mnist.fast.compiled import depthwise, filtering, tiles, wide
 from paddle_mnist.fast.compiled import elementwise as compiled_elementwise
 from paddle_mnist.fast.compiled import normalization as compiled_normalization
 from paddle_mnist.fast.compiled import pooling as compiled_pooling
@@ -84,10 +84,8 @@ def _is_wrong_in_onednn(node: Node) -> bool:
 
 
 def _compiled(node: Node, plan: Decisions) -> Builder | None:
-    if node.operation == "convolution" and winograd.suits(node, plan):
-        return winograd.Convolution
-    if node.operation == "convolution" and nested.suits(node, plan):
-        return nested.Convolution
+    if node.operation == "convolution" and filtering.suits(node, plan):
+        return filtering.Convolution
     if node.operation == "convolution" and depthwise.suits(node, plan):
         return depthwise.Convolution
     if node.operation == "convolution" and tiles.suits(node, plan):

@@ -10,7 +10,7 @@ import numpy as np
 
 from paddle_mnist.fast import choice, dense, onednn, shapes
 from paddle_mnist.fast.arrays import aligned, split
-from paddle_mnist.fast.compiled import nested, winograd
+from paddle_mnist.fast.compiled import filtering
 from paddle_mnist.fast.products import Gradient, Product
 from paddle_mnist.program import Graph, NotCoveredError
 
@@ -89,10 +89,10 @@ class Plan:
         self.block_sizes = {name: size for name, size in self.sizes.items() if name not in others}
         self.differentiable = self._differentiable(set(trainable))
         self.channels_last_rows, self._permuted = self._flattened_maps()
-        self._winograd = {
-            node.parameters["weight"]: winograd.InOrder(graph.parameters[node.parameters["weight"]])
+        self._taps_first = {
+            node.parameters["weight"]: filtering.InOrder(graph.parameters[node.parameters["weight"]])
             for node in graph.nodes
-            if self.kernels[node.name] in (winograd.Convolution, nested.Convolution)
+            if self.kernels[node.name] is filtering.Convolution
         }
         self._reordered = {name: aligned(*graph.parameters[name]) for name in self._permuted}
         self._values = {name: aligned(*graph.parameters[name]) for name in self._permuted}
@@ -205,8 +205,8 @@ class Plan:
             gradient = self._parts[name] if name in self._parts else others[name]
             if name in self._permuted and not isinstance(gradient, Product):
                 gradient = dense.permuted(self._permuted[name], False)(gradient, self._reordered[name])
-            if name in self._winograd and not isinstance(gradient, Product):
-                gradient = self._winograd[name](gradient)
+            if name in self._taps_first and not isinstance(gradient, Product):
+                gradient = self._taps_first[name](gradient)
             results.append(gradient)
         return results
 

@@ -179,7 +179,6 @@ class Workspace:
         self.images = images.reshape(n, *shape) if len(shape) != 3 or shape[0] == 1 else images.transpose(0, 3, 1, 2)
         self._tensors = {IMAGES: _Tensor(shape, images, exclusive=False)}
         self._pending: list[Callable[[], None]] = []
-        self._scratch = aligned(0)
         self.kernels: list[Kernel] = []
         for node in plan.graph.nodes:
             builder = Within if node.name in self.done_before else plan.kernels[node.name]
@@ -261,12 +260,6 @@ class Workspace:
     def value(self, name: str) -> np.ndarray:
         """Return the array that holds a tensor's value after its kernel's ``forward``."""
         return self._tensors[name].value
-
-    def scratch(self, size: int) -> np.ndarray:
-        """Return an array whose contents last until the kernel's call ends."""
-        if size > len(self._scratch):
-            self._scratch = aligned(size)
-        return self._scratch
 
     def follower(self, node: Node, operation: str) -> Node | None:
         """Return the only node that reads the given one's value, if it is such an operation with no other input."""

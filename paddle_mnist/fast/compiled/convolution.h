@@ -275,18 +275,19 @@ static void NAME(from_results)(const float *results, float *maxima, float *y, ui
                       pooled_plane);
 }
 
-/* Arguments: x, packed weights, bias, y, x's planes, a scratch array, places; n, channels, outputs, kh, kw, height and
+/* Arguments: x, packed weights, bias, y, x's planes, floats of scratch memory, places; n, channels, outputs, kh, kw, height and
    width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to keep the planes.
    x's planes are [n or 1][channels][plane], zero at their borders. Pooled results have half the height and width. */
 EXPORT int64_t NAME(conv_forward)(Arguments a)
 {
     const float *x = POINTER(const float, 0), *packed = POINTER(const float, 1), *bias = POINTER(const float, 2);
-    float *y = POINTER(float, 3), *planes = POINTER(float, 4), *scratch = POINTER(float, 5);
+    float *y = POINTER(float, 3), *planes = POINTER(float, 4);
+    SCRATCH(results, 5);
     uint8_t *places = POINTER(uint8_t, 6);
     int64_t n = a[7], channels = a[8], outputs = a[9], kh = a[10], kw = a[11], x_height = a[12], x_width = a[13];
     int64_t height = a[14], width = a[15], top = a[16], left = a[17], line = a[18], plane = a[19], kind = a[20];
     int64_t keep = a[21], tile = NAME(tile_for)(outputs), y_plane = height * line + 2 * LANES;
-    float *maxima = scratch + tile * y_plane;
+    float *maxima = results + tile * y_plane;
     uint8_t blank[MOST_BLANK];
     int skip = channels == 1 && kw <= LANES && line % LANES == 0 && plane / LANES <= MOST_BLANK &&
                NAME(all_finite)(packed, (outputs + tile - 1) / tile * tile * kh * kw);
@@ -298,9 +299,9 @@ EXPORT int64_t NAME(conv_forward)(Arguments a)
             NAME(find_blank)(own, 1, plane, kw, blank);
         for (int64_t first = 0; first < outputs; first += tile) {
             int64_t size = outputs - first < tile ? outputs - first : tile;
-            NAME(convolve)(own, packed, bias, scratch, channels, tile, first, kh, kw, height, width, line, plane, y_plane,
+            NAME(convolve)(own, packed, bias, results, channels, tile, first, kh, kw, height, width, line, plane, y_plane,
                            kind == RELU_RESULT, skip ? blank : 0);
-            NAME(from_results)(scratch, maxima, y, places, image, first, size, outputs, height, width, line, y_plane, kind);
+            NAME(from_results)(results, maxima, y, places, image, first, size, outputs, height, width, line, y_plane, kind);
         }
     }
     return 0;
@@ -405,7 +406,7 @@ static void NAME(gradient_planes)(const float *gradient, const float *y, const u
                            y_height, y_width, line, pooled_line);
 }
 
-/* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, a scratch array, packed and turned
+/* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, floats of scratch memory, packed and turned
    weights, zeros, gradients of weight, bias and x (0 for one that is not wanted); n, channels, outputs, kh, kw, height and
    width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first row and column
    in the plane: kh - 1 - top and kw - 1 - left, images at a time. `line` serves the planes of both. The gradient has planes
@@ -415,7 +416,8 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
     const float *gradient = POINTER(const float, 0), *y = POINTER(const float, 1);
     const uint8_t *places = POINTER(const uint8_t, 2);
     const float *x_planes = POINTER(const float, 3);
-    float *planes = POINTER(float, 4), *scratch = POINTER(float, 5);
+    float *planes = POINTER(float, 4);
+    SCRATCH(buffer, 5);
     const float *packed = POINTER(const float, 6), *zeros = POINTER(const float, 7);
     float *to_weight = POINTER(float, 8), *to_bias = POINTER(float, 9), *to_x = POINTER(float, 10);
     int64_t n = a[11], channels = a[12], outputs = a[13], kh = a[14], kw = a[15], x_height = a[16], x_width = a[17];
@@ -441,7 +443,7 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
         int64_t images = n - first < together ? n - first : together;
         for (int64_t image = 0; image < images; image++)
             NAME(gradient_planes)(gradient + (first + image) * size, y + (first + image) * size,
-                                  places + (first + image) * outputs * map, own + image * g_image, scratch, outputs, height,
+                                  places + (first + image) * outputs * map, own + image * g_image, buffer, outputs, height,
                                   width, line, g_plane, kind);
         if (skip)
             NAME(find_blank)(x_planes + first * plane, images, plane, kw, blank);
@@ -472,9 +474,9 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
         for (int64_t image = 0; image < images && to_x; image++)
             for (int64_t c = 0, tile = NAME(tile_for)(channels); c < channels; c += tile) {
                 int64_t some = channels - c < tile ? channels - c : tile, y_plane = x_height * line + 2 * LANES;
-                NAME(convolve)(planes + image * g_image, packed, zeros, scratch, outputs, tile, c, kh, kw, x_height,
+                NAME(convolve)(planes + image * g_image, packed, zeros, buffer, outputs, tile, c, kh, kw, x_height,
                                x_width, line, g_plane, y_plane, 0, 0);
-                NAME(from_planes)(scratch, to_x + (first + image) * x_height * x_width * channels + c, x_height, x_width,
+                NAME(from_planes)(buffer, to_x + (first + image) * x_height * x_width * channels + c, x_height, x_width,
                                   some, channels, line, y_plane);
             }
     }

@@ -142,7 +142,7 @@ class Convolution(Kernel):
         n = len(self.x)
         self.weights = self.weights_type.of(node, workspace, sizes)
         self.packed, self.turned, self.bias = self.weights.arrays
-        self.scratch = workspace.scratch(sizes.scratch())
+        self.scratch = sizes.scratch()
         kept = n if workspace.train else sizes.images_together
         self.planes = aligned(kept * sizes.channels * sizes.plane + 4 * sizes.line)
         line = -(-(sizes.width // 2) // sizes.lanes) * sizes.lanes

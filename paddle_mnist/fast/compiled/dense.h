@@ -17,11 +17,12 @@ EXPORT int64_t NAME(narrow_pack)(Arguments a)
     return 0;
 }
 
-/* y = x @ weights + bias. Arguments: x, padded weights, bias, y, a scratch array [n][wide]; n, inputs, outputs, wide. */
+/* y = x @ weights + bias. Arguments: x, padded weights, bias, y, n * wide; n, inputs, outputs, wide. */
 EXPORT int64_t NAME(narrow_forward)(Arguments a)
 {
     const float *x = POINTER(const float, 0), *weights = POINTER(const float, 1), *bias = POINTER(const float, 2);
-    float *y = POINTER(float, 3), *rows = POINTER(float, 4);
+    float *y = POINTER(float, 3);
+    SCRATCH(rows, 4);
     int64_t n = a[5], inputs = a[6], outputs = a[7], wide = a[8];
     NAME(product)(x, inputs, 1, weights, wide, rows, wide, n, inputs, wide, 0);
     for (int64_t i = 0; i < n; i++)
@@ -30,15 +31,15 @@ EXPORT int64_t NAME(narrow_forward)(Arguments a)
     return 0;
 }
 
-/* Arguments: x, gradient, transposed weights, gradients of weights, bias and x (0: not wanted), a scratch array
-   [n + inputs][wide] and one more [n][line]; n, inputs, outputs, wide, line. */
+/* Arguments: x, gradient, transposed weights, gradients of weights, bias and x (0: not wanted), (n + inputs) *
+   wide + n * line; n, inputs, outputs, wide, line. */
 EXPORT int64_t NAME(narrow_backward)(Arguments a)
 {
     const float *x = POINTER(const float, 0), *gradient = POINTER(const float, 1), *transposed = POINTER(const float, 2);
     float *to_weight = POINTER(float, 3), *to_bias = POINTER(float, 4), *to_x = POINTER(float, 5);
-    float *rows = POINTER(float, 6), *lines = POINTER(float, 7);
-    int64_t n = a[8], inputs = a[9], outputs = a[10], wide = a[11], line = a[12];
-    float *padded = rows + n * wide;
+    int64_t n = a[7], inputs = a[8], outputs = a[9], wide = a[10], line = a[11];
+    SCRATCH(rows, 6);
+    float *padded = rows + n * wide, *lines = padded + inputs * wide;
     memset(rows, 0, 4 * n * wide);
     for (int64_t i = 0; i < n; i++)
         memcpy(rows + i * wide, gradient + i * outputs, 4 * outputs);

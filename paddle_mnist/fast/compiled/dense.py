@@ -28,7 +28,7 @@ class Linear(Kernel):
         super().__init__(node, workspace)
         self.x, y = workspace.value(node.inputs[0]), workspace.new_output(node)
         self.weights = weights = workspace.plan.shared((node.name, "weights"), lambda: _Weights(node, workspace))
-        rows = workspace.scratch(len(self.x) * weights.wide)
+        rows = len(self.x) * weights.wide
         sizes = len(self.x), weights.inputs, weights.outputs, weights.wide
         self.forward = loaded().step("narrow_forward", self.x, weights.padded, weights.bias, y, rows, *sizes)
         self._reading_x = [self.forward]
@@ -44,11 +44,10 @@ class Linear(Kernel):
         weights, names, n = self.weights, self.node.parameters, len(self.x)
         bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
         gradients = workspace.parameter_gradient(names["weight"]), bias, workspace.input_gradient(self.node)
-        size = (n + weights.inputs) * weights.wide
-        scratch = workspace.scratch(size + n * weights.line)
+        scratch = (n + weights.inputs) * weights.wide + n * weights.line
         arrays = self.x, workspace.output_gradient_of(self.node), weights.transposed, *gradients
         sizes = n, weights.inputs, weights.outputs, weights.wide, weights.line
-        self.backward = loaded().step("narrow_backward", *arrays, scratch, scratch[size:], *sizes)
+        self.backward = loaded().step("narrow_backward", *arrays, scratch, *sizes)
         self._reading_x.append(self.backward)
 
 

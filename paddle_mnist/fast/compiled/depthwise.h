@@ -75,11 +75,12 @@ EXPORT int64_t NAME(depthwise_to_x)(Arguments a)
 }
 
 /* Sums are taken over an image before they are added up. Arguments: x, gradient, gradients of the weights
-   [channels][1][kh][kw] and of the bias (0: not wanted), a scratch array [2 * (kh * kw + 1)][channels]; the numbers. */
+   [channels][1][kh][kw] and of the bias (0: not wanted), 2 * (kh * kw + 1) * channels; the numbers. */
 EXPORT int64_t NAME(depthwise_to_weight)(Arguments a)
 {
     float *x = POINTER(float, 0), *gradient = POINTER(float, 1);
-    float *to_weight = POINTER(float, 2), *to_bias = POINTER(float, 3), *totals = POINTER(float, 4);
+    float *to_weight = POINTER(float, 2), *to_bias = POINTER(float, 3);
+    SCRATCH(totals, 4);
     NAME(Depthwise) d;
     memcpy(&d, a + 5, sizeof d);
     int64_t taps = d.kh * d.kw, size = (taps + 1) * d.channels;

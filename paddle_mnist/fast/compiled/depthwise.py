@@ -37,7 +37,7 @@ class Convolution(Kernel):
     def prepare(self, workspace: Workspace) -> None:
         gradient, names, step = workspace.output_gradient_of(self.node), self.node.parameters, loaded().step
         bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
-        scratch = workspace.scratch(2 * (self.weights.packed.size + self.x.shape[3]))
+        scratch = 2 * (self.weights.packed.size + self.x.shape[3])
         arrays = self.x, gradient, workspace.parameter_gradient(names["weight"]), bias, scratch
         self.steps: list[Callable[[], None]] = [step("depthwise_to_weight", *arrays, *self.sizes)]
         x_gradient = workspace.input_gradient(self.node)

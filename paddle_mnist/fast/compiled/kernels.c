@@ -9,7 +9,9 @@
 #include <Python.h>
 
 #include <math.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if !defined(__GNUC__)
@@ -54,6 +56,48 @@ EXPORT int64_t primitive(Arguments a)
     typedef int (*Execute)(void *, void *, int, void *);
     return ((Execute)(intptr_t)a[0])((void *)(intptr_t)a[1], (void *)(intptr_t)a[2], (int)a[3], (void *)(intptr_t)a[4]);
 }
+
+/* --- scratch memory ------------------------------------------------------------------------------------------------ */
+
+/* What a kernel that has too little memory returns. */
+enum { NO_MEMORY = -1 };
+
+typedef struct {
+    int64_t size;
+    char *memory;
+} Scratch;
+
+static pthread_key_t scratch_key;
+
+static void free_scratch(void *scratch)
+{
+    free(((Scratch *)scratch)->memory);
+    free(scratch);
+}
+
+/* Return `size` floats for the kernel's own use until it returns, aligned to 64 bytes, or NULL. Each thread has its own, which
+   stay in the cache of its core, and frees them when it ends. */
+static float *scratch(int64_t size)
+{
+    Scratch *own = pthread_getspecific(scratch_key);
+    if (!own) {
+        own = calloc(1, sizeof *own);
+        if (!own || pthread_setspecific(scratch_key, own))
+            return NULL;
+    }
+    if (own->size < size) {
+        free(own->memory);
+        own->memory = malloc(4 * size + 64);
+        own->size = own->memory ? size : 0;
+    }
+    return own->memory ? (float *)(((intptr_t)own->memory + 63) / 64 * 64) : NULL;
+}
+
+/* Give a kernel an array of as many floats as one of its arguments says. */
+#define SCRATCH(name, i)                                                                                               \
+    float *name = scratch(a[i]);                                                                                       \
+    if (!name)                                                                                                         \
+    return NO_MEMORY
 
 /* The arguments of a function that another one calls, at most. */
 enum { MOST_ARGUMENTS = 16 };
@@ -172,5 +216,7 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_kernels", "Function
 
 PyMODINIT_FUNC PyInit__kernels(void)
 {
+    if (pthread_key_create(&scratch_key, free_scratch))
+        return PyErr_NoMemory();
     return PyModule_Create(&module);
 }

@@ -49,9 +49,36 @@ ALWAYS_INLINE I NAME(from_bytes)(const uint8_t *bytes)
 #include "normalization.h"
 #include "panels.h"
 #include "updates.h"
-#include "winograd.h"
 
-#include "nested.h"
+#include "filters.h"
+#include "maps.h"
+
+#define ALGORITHM f23
+#define SIDE 2
+#define TAPS 3
+#define POINTS 4
+#include "filtering.h"
+#undef ALGORITHM
+#undef SIDE
+#undef POINTS
+
+#define ALGORITHM f43
+#define SIDE 4
+#define POINTS 6
+#include "filtering.h"
+#undef ALGORITHM
+#undef TAPS
+#undef POINTS
+
+#define ALGORITHM f45
+#define TAPS 5
+#define POINTS 11
+#include "filtering.h"
+#undef ALGORITHM
+#undef SIDE
+#undef TAPS
+#undef POINTS
+
 #include "ties.h"
 #include "tiles.h"
 

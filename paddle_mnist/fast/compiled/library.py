@@ -21,6 +21,8 @@ STALE = (
 # What the set of instructions is called in the functions' names, by the number that ``instructions`` returns.
 INSTRUCTIONS = ("any", "avx2", "avx512")
 LANES = (4, 8, 16)
+# What a kernel returns that has too little memory: as in kernels.c.
+NO_MEMORY = -1
 
 # The functions of a board (board.h), and how many arguments follow its address.
 BOARD_ARGUMENTS = {"lead": 4, "call": 0, "close": 1, "follow": 4}
@@ -139,6 +141,8 @@ class Lists:
 
 def check(status: int) -> None:
     """Raise what a list of steps has returned, if it is not 0."""
+    if status == NO_MEMORY:
+        raise MemoryError("a kernel has too little memory for what it computes on the way")
     if status:
         raise RuntimeError(f"oneDNN returned status {status} from a primitive")
 

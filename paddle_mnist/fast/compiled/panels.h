@@ -252,13 +252,14 @@ EXPORT int64_t NAME(wide_to_x)(Arguments a)
 
 /* The gradient of the weights, transposed(x) @ gradient, for columns `first` to `last`, row by row. Each row goes to a
    function, such as an optimizer's step, that has the row among its arguments as the second; without one, to an array.
-   Arguments: where the address of x is, gradient, a scratch array of n + (n + TALL) * width floats, width being the columns rounded up to PANEL; n, inputs,
-   outputs, first, last, the array (or 0); the last two arrays of wide_steps; the function, its number of arguments (at
+   Arguments: where the address of x is, gradient, n + (n + TALL) * width with the columns rounded up to PANEL as width; n, inputs, outputs,
+   first, last, the array (or 0); the last two arrays of wide_steps; the function, its number of arguments (at
    most MOST_ARGUMENTS), its arguments for the first row, by how much each one grows from row to row. */
 EXPORT int64_t NAME(wide_to_weight)(Arguments a)
 {
     const float *x = *POINTER(const float *, 0), *gradient = POINTER(const float, 1);
-    float *panels = POINTER(float, 2), *result = POINTER(float, 8);
+    float *result = POINTER(float, 8);
+    SCRATCH(panels, 2);
     const int32_t *lists = POINTER(const int32_t, 9), *counts = POINTER(const int32_t, 10);
     int64_t n = a[3], inputs = a[4], outputs = a[5], first = a[6], last = a[7], own[MOST_ARGUMENTS];
     int64_t count = (last - first + PANEL - 1) / PANEL, groups = (inputs + TALL - 1) / TALL, width = count * PANEL;

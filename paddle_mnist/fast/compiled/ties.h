@@ -1,4 +1,4 @@
-/* Equal results of a convolution with 5×5 kernels (nested.h); included by kernels.h.
+/* Equal results of a convolution by minimal filtering (filtering.h); included by kernels.h.
 
    On blank paper a result is the bias, and where a window of pixels is the same as the next one, so are the results.
    Minimal filtering rounds them by their places in a tile. Paddle's are equal to the bit, and a ReLU at zero or a max
@@ -14,6 +14,9 @@ static void NAME(pixel_ties)(const float *x, int64_t channels, int64_t rows, int
                              int32_t *below)
 {
     for (int64_t i = 0; i < rows * line; i++, x += channels) {
+        zero[i] = right[i] = below[i] = 0;
+        if (*x != 0 && *x != x[channels] && *x != x[line * channels])
+            continue;
         I all[3] = {(I){0} - 1, (I){0} - 1, (I){0} - 1};
         for (int64_t c = 0; c < channels; c += LANES) {
             V own = *(const V *)(x + c);
@@ -44,26 +47,28 @@ static void NAME(settle_map)(float *y, const float *bias, int relu, int64_t heig
         }
 }
 
-/* Arguments: x, bias, y, a scratch array [height + 5][width + 5] of pixels and three masks; n, height and width of x,
-   channels (a multiple of LANES), outputs, height and width of y, top, left, whether a ReLU is done. */
+/* Arguments: x, bias, y, (height + taps) * (width + taps) * (channels + 3), for pixels and three masks; n, height and width
+   of x, channels (a multiple of LANES), outputs, height and width of y, top, left, whether a ReLU is done, taps along an axis. */
 EXPORT int64_t NAME(settle)(Arguments a)
 {
     const float *x = POINTER(const float, 0), *bias = POINTER(const float, 1);
-    float *y = POINTER(float, 2), *padded = POINTER(float, 3);
+    float *y = POINTER(float, 2);
+    SCRATCH(padded, 3);
     int64_t n = a[4], x_height = a[5], x_width = a[6], channels = a[7], outputs = a[8], height = a[9], width = a[10];
-    int64_t top = a[11], left = a[12], line = width + 5, size = (height + 5) * line;
+    int64_t top = a[11], left = a[12], taps = a[14], line = width + taps, size = (height + taps) * line;
     int32_t *masks = (int32_t *)(padded + size * channels);
     memset(padded, 0, 4 * size * channels);
     for (int64_t image = 0; image < n; image++, y += height * width * outputs) {
         for (int64_t i = 0; i < x_height; i++, x += x_width * channels)
             memcpy(padded + ((top + i) * line + left) * channels, x, 4 * x_width * channels);
-        NAME(pixel_ties)(padded, channels, height + 4, line, masks, masks + size, masks + 2 * size);
-        for (int k = 0; k < 3; k++) /* in windows of 5×5, whose first pixel is where the result is */
+        NAME(pixel_ties)(padded, channels, height + taps - 1, line, masks, masks + size, masks + 2 * size);
+        for (int k = 0; k < 3; k++) /* in windows of taps×taps, whose first pixel is where the result is */
             for (int along = 0; along < 2; along++) {
-                int64_t step = along ? line : 1, count = (height + 4) * line - 4 * step;
+                int64_t step = along ? line : 1, count = (height + taps - 1) * line - step;
                 int32_t *own = masks + k * size;
-                for (int64_t i = 0; i < count; i++)
-                    own[i] &= own[i + step] & own[i + 2 * step] & own[i + 3 * step] & own[i + 4 * step];
+                for (int64_t tap = 1; tap < taps; tap++)
+                    for (int64_t i = 0; i < count; i++)
+                        own[i] &= own[i + step];
             }
         NAME(settle_map)(y, bias, (int)a[13], height, width, outputs, line, masks, masks + size, masks + 2 * size);
     }

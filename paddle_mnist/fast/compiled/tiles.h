@@ -1,4 +1,4 @@
-/* Convolution with 5×5 kernels by nested minimal filtering (nested.h), for numbers of channels that would leave lanes of a
+/* Convolution with 5×5 kernels by nested minimal filtering (filters.h), for numbers of channels that would leave lanes of a
    vector idle; included by kernels.h.
 
    Vectors hold one point of LANES neighbouring tiles, a group: 4 across and LANES / 4 down, so that its results are LANES
@@ -19,6 +19,17 @@ ALWAYS_INLINE void NAME(transpose_four)(const Four *r, Four *t)
     t[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 
+/* The 121 points of a tile of which each column is transformed already, t [11][8], `plane` floats apart. */
+ALWAYS_INLINE void NAME(tiles_rows)(const V *t, float *v, int64_t plane)
+{
+    V p[11];
+    for (int k = 0; k < 11; k++) {
+        NAME(f45_input)(t + 8 * k, 1, p, 1);
+        for (int q = 0; q < 11; q++)
+            *(V *)(v + (11 * k + q) * plane) = p[q];
+    }
+}
+
 /* The 121 points of a group whose first pixel is x, `v_plane` floats apart. */
 static void NAME(tiles_input)(const float *x, int64_t line, float *v, int64_t v_plane)
 {
@@ -37,9 +48,9 @@ static void NAME(tiles_input)(const float *x, int64_t line, float *v, int64_t v_
     for (int j = 0; j < 8; j++) {
         for (int i = 0; i < 8; i++)
             d[i] = *(const V *)(pixels[i % 4][j] + i / 4 * 4);
-        NAME(nested_input)(d, 1, t + j, 8);
+        NAME(f45_input)(d, 1, t + j, 8);
     }
-    NAME(nested_rows)(t, v, v_plane);
+    NAME(tiles_rows)(t, v, v_plane);
 }
 
 /* The results of a group, from its 121 points: at most `rows` rows from y on. */
@@ -49,10 +60,10 @@ static void NAME(tiles_output)(const float *m, int64_t m_plane, float bias, int 
     for (int p = 0; p < 11; p++) {
         for (int q = 0; q < 11; q++)
             points[q] = *(const V *)(m + (11 * p + q) * m_plane);
-        NAME(nested_output)(points, 1, t + 4 * p, 1);
+        NAME(f45_output)(points, 1, t + 4 * p, 1);
     }
     for (int q = 0; q < 4; q++)
-        NAME(nested_output)(t + q, 4, results + q, 4);
+        NAME(f45_output)(t + q, 4, results + q, 4);
     for (int k = 0; k < 16; k++) {
         results[k] += bias;
         results[k] = relu ? POSITIVE(results[k]) : results[k];
@@ -67,7 +78,7 @@ static void NAME(tiles_output)(const float *m, int64_t m_plane, float bias, int 
     }
 }
 
-/* W of a group, the 121 points of the result's gradient from g on (nested.h), `w_plane` floats apart. */
+/* W of a group, the 121 points of the result's gradient from g on, `w_plane` floats apart. */
 static void NAME(tiles_gradient)(const float *g, int64_t line, float *w, int64_t w_plane)
 {
     float pixels[4][4][LANES] __attribute__((aligned(64)));
@@ -82,10 +93,10 @@ static void NAME(tiles_gradient)(const float *g, int64_t line, float *w, int64_t
     V t[44], p[11];
     for (int j = 0; j < 4; j++) {
         V own[4] = {*(V *)pixels[0][j], *(V *)pixels[1][j], *(V *)pixels[2][j], *(V *)pixels[3][j]};
-        NAME(nested_output_back)(own, 1, t + j, 4);
+        NAME(f45_output_back)(own, 1, t + j, 4);
     }
     for (int i = 0; i < 11; i++) {
-        NAME(nested_output_back)(t + 4 * i, 1, p, 1);
+        NAME(f45_output_back)(t + 4 * i, 1, p, 1);
         for (int q = 0; q < 11; q++)
             *(V *)(w + (11 * i + q) * w_plane) = p[q];
     }
@@ -102,9 +113,9 @@ static void NAME(tiles_channels)(const float *x, int64_t channels, int64_t wide,
             for (int j = 0; j < 8; j++) {
                 for (int i = 0; i < 8; i++)
                     d[i] = *(const V *)(from + (i * line + j) * channels);
-                NAME(nested_input)(d, 1, t + j, 8);
+                NAME(f45_input)(d, 1, t + j, 8);
             }
-            NAME(nested_rows)(t, v + tile * wide + c, v_plane);
+            NAME(tiles_rows)(t, v + tile * wide + c, v_plane);
         }
 }
 
@@ -117,23 +128,24 @@ static void NAME(tiles_taps)(const float *to_u, int64_t outputs, int64_t channel
             for (int p = 0; p < 11; p++) {
                 for (int q = 0; q < 11; q++)
                     points[q] = *(const V *)(to_u + ((11 * p + q) * outputs + k) * wide + c);
-                NAME(nested_taps_back)(points, 1, t + 5 * p, 1);
+                NAME(f45_taps_back)(points, 1, t + 5 * p, 1);
             }
             for (int q = 0; q < 5; q++)
-                NAME(nested_taps_back)(t + q, 5, taps + q, 5);
+                NAME(f45_taps_back)(t + q, 5, taps + q, 5);
             for (int64_t i = c; i < channels && i < c + LANES; i++)
                 for (int p = 0; p < 25; p++)
                     to_weight[(k * channels + i) * 25 + p] = taps[p][i - c];
         }
 }
 
-/* The gradient of the weights. Arguments: x, planes of the result's gradient, the weights' gradient, a scratch array; n,
+/* The gradient of the weights. Arguments: x, planes of the result's gradient, the weights' gradient, floats of scratch memory; n,
    channels, outputs, height and width of x, of the convolution's result, top, left, line, plane of the gradient.
-   The scratch array holds an image with its border, V, W and U's gradient. */
+   The scratch memory holds an image with its border, V, W and U's gradient. */
 EXPORT int64_t NAME(tiles_to_weight)(Arguments a)
 {
     const float *x = POINTER(const float, 0), *gradient = POINTER(const float, 1);
-    float *to_weight = POINTER(float, 2), *padded = POINTER(float, 3);
+    float *to_weight = POINTER(float, 2);
+    SCRATCH(padded, 3);
     int64_t n = a[4], channels = a[5], outputs = a[6], x_height = a[7], x_width = a[8], height = a[9], width = a[10];
     int64_t top = a[11], left = a[12], line = a[13], plane = a[14], wide = (channels + LANES - 1) / LANES * LANES;
     int64_t across = (width + 15) / 16, down = (height + LANES - 1) / LANES, x_line = 16 * across + 4;
@@ -172,7 +184,7 @@ EXPORT int64_t NAME(tiles_pack)(Arguments a)
         V g[25];
         for (int k = 0; k < 25; k++)
             g[k] = *(const V *)(taps + k * plane + i);
-        NAME(nested_weights)(g, u + i, plane);
+        NAME(f45_weights)(g, u + i, plane);
     }
     return 0;
 }
@@ -230,15 +242,16 @@ static void NAME(tiles_settle)(float *y, float bias, int64_t height, int64_t wid
         }
 }
 
-/* Arguments: x (0: its planes are filled), its planes, U, bias, y, places, a scratch array; n, channels, outputs, height
+/* Arguments: x (0: its planes are filled), its planes, U, bias, y, places, floats of scratch memory; n, channels, outputs, height
    and width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to keep the planes.
-   The scratch array holds V, M, planes of two images' results, those of
+   The scratch memory holds V, M, planes of two images' results, those of
    one image's pooled results, and three planes of masks. */
 EXPORT int64_t NAME(tiles_forward)(Arguments a)
 {
     static const float zeros[16] = {0};
     const float *x = POINTER(const float, 0), *u = POINTER(const float, 2), *bias = POINTER(const float, 3);
-    float *planes = POINTER(float, 1), *y = POINTER(float, 4), *v = POINTER(float, 6);
+    float *planes = POINTER(float, 1), *y = POINTER(float, 4);
+    SCRATCH(v, 6);
     uint8_t *places = POINTER(uint8_t, 5);
     int64_t n = a[7], channels = a[8], outputs = a[9], x_height = a[10], x_width = a[11], height = a[12], width = a[13];
     int64_t top = a[14], left = a[15], line = a[16], plane = a[17], kind = a[18], keep = a[19];

@@ -135,7 +135,7 @@ class Linear(Kernel):
             self._reading_x.append(copies[0])
             return copies
         columns = -(-self.outputs // (2 * loaded().lanes)) * 2 * loaded().lanes
-        arrays = self._place, gradient, workspace.scratch(self.n + (self.n + MOST_ROWS) * columns)
+        arrays = self._place, gradient, self.n + (self.n + MOST_ROWS) * columns
         sizes, slot = (self.n, self.inputs, self.outputs), workspace.parameter_gradient(name)
         return [step("wide_to_weight", *arrays, *sizes, 0, self.outputs, slot, *self.counted.backward, 0, 0)]
 
@@ -193,7 +193,7 @@ class Product(products.Product):
         self.columns = slices(self.shape[1])
         panel = 2 * loaded().lanes
         widths = [-(-(last - first) // panel) * panel for first, last in self.columns]
-        self._scratch = [aligned(len(inputs) + (len(inputs) + MOST_ROWS) * width) for width in widths]
+        self._scratch = [len(inputs) + (len(inputs) + MOST_ROWS) * width for width in widths]
         self._place = np.array([inputs.ctypes.data])
 
     def read(self, inputs: np.ndarray) -> None:
