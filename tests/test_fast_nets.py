@@ -549,7 +549,14 @@ def assert_convolution_equals_plain_paddle(kernel, channels, outputs, size, padd
 
 @pytest.mark.parametrize(
     ("channels", "outputs", "size", "padding", "n"),
-    [(16, 16, 28, 1, 3), (32, 16, 27, 0, 5), (16, 48, 14, 2, 3), (64, 64, 7, 1, 20), (16, 32, 9, (0, 1), 33), (32, 16, 6, 1, 4)],
+    [
+        (16, 16, 28, 1, 3),
+        (32, 16, 27, 0, 5),
+        (16, 48, 14, 2, 3),
+        (64, 64, 7, 1, 20),
+        (16, 32, 9, (0, 1), 33),
+        (32, 16, 6, 1, 4),
+    ],
 )
 @pytest.mark.parametrize("relu", [False, True])
 def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):

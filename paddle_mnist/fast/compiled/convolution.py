@@ -9,7 +9,7 @@ import numpy as np
 
 from paddle_mnist.fast.arrays import aligned, aligned_at
 from paddle_mnist.fast.compiled.library import Library, Step, library, loaded
-from paddle_mnist.fast.compiled.pooling import halves, kind_of_result
+from paddle_mnist.fast.compiled.pooling import absorbed, kind_of_result
 from paddle_mnist.fast.compiled.weights import PackedWeights
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
@@ -130,13 +130,10 @@ class Convolution(Kernel):
         super().__init__(node, workspace)
         plan, self.compiled = workspace.plan, loaded()
         self.geometry = sizes = self.geometry_type(node, plan, self.compiled)
-        pool = workspace.follower(node, "max_pool")
-        pool = pool if pool is not None and halves(pool, plan) else None
-        relu = workspace.follower(pool or node, "relu")
+        pool, relu = absorbed(node, workspace)
         self.kind = kind_of_result(pool, relu)
         self.x = workspace.value(node.inputs[0])
         self.y = workspace.new_output(node, shape=(pool or node).shape)
-        workspace.absorb(*[other for other in (pool, relu) if other is not None])
         if relu is not None:
             workspace.keep(node.name)
         n = len(self.x)

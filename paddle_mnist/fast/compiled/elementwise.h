@@ -71,6 +71,16 @@ EXPORT int64_t NAME(sum_rows)(Arguments a)
     return 0;
 }
 
+/* The largest of four, the first one of equals, and which one it is: 0 to 3. */
+ALWAYS_INLINE V NAME(maximum)(V p, V q, V r, V s, I *place)
+{
+    I right = q > p, lower_right = s > r;
+    V upper = SELECT(right, q, p), lower = SELECT(lower_right, s, r);
+    I down = lower > upper;
+    *place = (down & (2 - lower_right)) | (~down & -right);
+    return SELECT(down, lower, upper);
+}
+
 /* Maxima of 2×2 windows, and which pixel of its window each one is, the first in reading order.
    Arguments: x, y, places, n, height and width of x, channels, whether a ReLU follows. */
 EXPORT int64_t NAME(pool_forward)(Arguments a)
@@ -86,16 +96,11 @@ EXPORT int64_t NAME(pool_forward)(Arguments a)
                 int64_t c = 0;
                 for (; c + LANES <= channels; c += LANES) {
                     const float *window = top + c;
-                    V p = *(const V *)window, q = *(const V *)(window + channels);
-                    V r = *(const V *)(window + line), s = *(const V *)(window + line + channels);
-                    I right = q > p, lower_right = s > r;
-                    V upper = SELECT(right, q, p), lower = SELECT(lower_right, s, r);
-                    I down = lower > upper, place = (down & (2 - lower_right)) | (~down & -right);
-                    V largest = SELECT(down, lower, upper);
-                    if (relu)
-                        largest = (V)((I)largest & (largest > 0));
-                    *(V *)(y + c) = largest;
-                    *(B *)(places + c) = __builtin_convertvector(place, B);
+                    I place;
+                    V largest = NAME(maximum)(*(const V *)window, *(const V *)(window + channels), *(const V *)(window + line),
+                                              *(const V *)(window + line + channels), &place);
+                    *(V *)(y + c) = relu ? POSITIVE(largest) : largest;
+                    NAME(to_bytes)(place, places + c);
                 }
                 for (; c < channels; c++) {
                     const float window[4] = {top[c], top[c + channels], top[c + line], top[c + line + channels]};

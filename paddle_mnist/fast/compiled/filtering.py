@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from paddle_mnist.fast.arrays import aligned
-from paddle_mnist.fast.compiled.library import Step, library, loaded
+from paddle_mnist.fast.compiled.library import Argument, Step, library, loaded
+from paddle_mnist.fast.compiled.pooling import absorbed, kind_of_result
 from paddle_mnist.fast.compiled.weights import PackedWeights
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
 from paddle_mnist.program import Node
 
-# Transformed inputs and results have so many floats, together, at a time: they stay in a core's cache. If the transformed
-# weights are larger, which are read each time, they have as many as these, but at most so many.
+# Transformed inputs and results have so many floats, together, at a time: they stay in a core's cache. Where the
+# transformed weights, which are read each time, have more, as many as these, but at most so many.
 CHUNK_FLOATS, MOST_FLOATS = 200_000, 400_000
 # Rows of a product that are computed together are at most so many.
 MOST_ROWS = 8
@@ -78,71 +78,63 @@ def algorithm(node: Node, plan: Decisions) -> Algorithm | None:
 
 
 class Convolution(Kernel):
-    """See the module."""
+    """See the module. It computes the nodes after it that are a 2×2 max pooling, a ReLU or both, too."""
 
     def __init__(self, node: Node, workspace: Workspace) -> None:
         super().__init__(node, workspace)
-        found = algorithm(node, workspace.plan)
+        found, plan = algorithm(node, workspace.plan), workspace.plan
         assert found is not None
-        self.compiled, self.algorithm, relu = loaded(), found, workspace.follower(node, "relu")
-        self.relu = int(relu is not None)
-        self.x, self.y = workspace.value(node.inputs[0]), workspace.new_output(node)
+        self.compiled, self.algorithm = loaded(), found
+        pool, relu = absorbed(node, workspace)
+        self.kind = kind_of_result(pool, relu)
+        self.x, self.y = workspace.value(node.inputs[0]), workspace.new_output(node, shape=(pool or node).shape)
         if relu is not None:
-            workspace.absorb(relu)
             workspace.keep(node.name)
-        self.top, _, self.left, _ = node.attributes["paddings"]
-        self.weights = workspace.plan.shared((node.name, "weights"), lambda: _Weights(node, workspace, found))
-        self._calls = [self._forward()]
-        if workspace.train and not found.exact:
-            self._calls.append(self._settle())
+        self.places = np.zeros(self.y.shape, np.uint8) if pool is not None and workspace.train else None
+        self.weights = plan.shared((node.name, "weights"), lambda: _Weights(node, workspace, found))
+        arrays = self.x, self.weights.u, self.weights.bias, self.y, self.places
+        numbers, looks_for_ties = self._numbers(), int(workspace.train and not found.exact)
+        self.forward = self._step("forward", *arrays, self._forward_floats(), *numbers, looks_for_ties)
 
-    def _sizes(self) -> tuple[tuple[int, ...], tuple[int, int]]:
-        """Return n and the sizes of x and y, and how many rows of tiles are done together, and tiles with them."""
-        (n, height, width, channels), (_, y_height, y_width, outputs) = self.x.shape, self.y.shape
-        side, products = self.algorithm.side, self.algorithm.products
-        across, down = -(-y_width // side), -(-y_height // side)
+    def _step(self, direction: str, *arguments: Argument) -> Step:
+        return self.compiled.step(f"{self.algorithm.name}_{direction}", *arguments)
+
+    def _chunk(self) -> tuple[int, int]:
+        """Return how many rows of tiles are done together, and tiles with them."""
+        n, channels, (_, height, width) = len(self.x), self.x.shape[3], self.node.shape
+        side, products, outputs = self.algorithm.side, self.algorithm.products, self.y.shape[3]
+        across, down = -(-width // side), -(-height // side)
         floats = min(max(CHUNK_FLOATS, products * channels * outputs), MOST_FLOATS)
         rows = max(1, min(n * down, floats // (products * (channels + outputs)) // across))
-        tiles = -(-rows * across // MOST_ROWS) * MOST_ROWS
-        return (n, height, width, channels, outputs, y_height, y_width, self.top, self.left), (rows, tiles)
+        return rows, -(-rows * across // MOST_ROWS) * MOST_ROWS
 
-    def _scratch(self, tiles: int) -> int:
+    def _numbers(self) -> tuple[int, ...]:
+        (n, x_height, x_width, channels), (_, height, width) = self.x.shape, self.node.shape
+        top, _, left, _ = self.node.attributes["paddings"]
+        sizes = n, x_height, x_width, channels, self.y.shape[3], height, width
+        return *sizes, top, left, *self._chunk(), self.kind
+
+    def _floats(self) -> int:
         """Return the floats of V, M and a patch."""
+        _, tiles = self._chunk()
         channels, outputs, found = self.x.shape[3], self.y.shape[3], self.algorithm
-        patch = (found.side + found.taps - 1) ** 2 * max(channels, outputs)
+        patch = (found.side + found.taps - 1) ** 2 * channels
         return found.products * (tiles * (channels + outputs) + 2 * self.compiled.lanes) + patch
 
-    def _forward(self) -> Step:
-        sizes, chunk = self._sizes()
-        arrays = self.x, self.weights.u, self.weights.bias, self.y, self._scratch(chunk[1])
-        return self.compiled.step(f"{self.algorithm.name}_forward", *arrays, *sizes, *chunk, self.relu)
-
-    def _settle(self) -> Step:
-        """Return what makes results equal to the bit that a ReLU or a max pooling must find equal (ties.h)."""
-        sizes, _ = self._sizes()
-        (_, height, width, _), taps = self.y.shape, self.algorithm.taps
-        scratch = (height + taps) * (width + taps) * (self.x.shape[3] + 3)
-        arrays = self.x, self.weights.bias, self.y, scratch
-        return self.compiled.step("settle", *arrays, *sizes, self.relu, taps)
-
-    def forward_calls(self) -> list[Callable[[], None]]:
-        return [*self._calls]
+    def _forward_floats(self) -> int:
+        """Return the floats of them and the bytes of ties."""
+        found, (_, height, width) = self.algorithm, self.node.shape
+        height, width = (-(-size // found.side) * found.side for size in (height, width))
+        ties = len(self.x) * height * width // 4 + (height + found.taps) * (width + found.taps)
+        return self._floats() + -(-ties // 4)
 
     def prepare(self, workspace: Workspace) -> None:
-        gradient, names, step = workspace.output_gradient_of(self.node), self.node.parameters, self.compiled.step
+        names, channels, outputs = self.node.parameters, self.x.shape[3], self.y.shape[3]
         bias = workspace.parameter_gradient(names["bias"]) if "bias" in names else None
-        to_weight, x_gradient = workspace.parameter_gradient(names["weight"]), workspace.input_gradient(self.node)
-        sizes, chunk = self._sizes()
-        to_u = self.algorithm.products * (self.x.shape[3] * self.y.shape[3] + self.compiled.lanes)
-        scratch = self._scratch(chunk[1]) + to_u
-        arrays = self.x, gradient, self.weights.turned, to_weight, bias, x_gradient, scratch
-        self.steps: list[Callable[[], None]] = []
-        if self.relu:
-            self.steps.append(step("relu_backward", self.y, gradient, self.y.size))
-        self.steps.append(step(f"{self.algorithm.name}_backward", *arrays, *sizes, *chunk))
-
-    def backward_calls(self) -> list[Callable[[], None]]:
-        return self.steps
+        gradients = workspace.parameter_gradient(names["weight"]), bias, workspace.input_gradient(self.node)
+        to_u = self.algorithm.products * (channels * outputs + self.compiled.lanes)
+        arrays = self.x, workspace.output_gradient_of(self.node), self.y, self.places, self.weights.turned, *gradients
+        self.backward = self._step("backward", *arrays, self._floats() + to_u, *self._numbers())
 
 
 class _Weights(PackedWeights):

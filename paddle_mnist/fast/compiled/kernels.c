@@ -109,6 +109,13 @@ enum { MOST_ARGUMENTS = 16 };
 /* What follows a convolution in the same kernel: POOL is a max pooling of 2×2 windows. */
 enum { PLAIN_RESULT, RELU_RESULT, POOL_RESULT, POOL_RELU_RESULT };
 
+/* In ties.h: what is known of a pixel, or of the window of pixels that a result depends on. All are zero, they are the same
+   as one column to the right, or as one row below. */
+enum { IS_ZERO = 1, IS_RIGHT = 2, IS_BELOW = 4 };
+
+/* Of 2×2 results: which are the bias (bits 0 to 3), and which equal the one on the left or above. */
+enum { TOP_EQUAL = 16, BOTTOM_EQUAL = 32, LEFT_EQUAL = 64, RIGHT_EQUAL = 128 };
+
 /* Vectors of images that are known to be blank or not, at most. */
 enum { MOST_BLANK = 8192 };
 

@@ -39,6 +39,15 @@ ALWAYS_INLINE I NAME(from_bytes)(const uint8_t *bytes)
     return *(const I *)lanes;
 }
 
+/* The inverse: GCC has an instruction for it with AVX-512 only. */
+ALWAYS_INLINE void NAME(to_bytes)(I lanes, uint8_t *bytes)
+{
+    int32_t own[LANES] __attribute__((aligned(4 * LANES)));
+    *(I *)own = lanes;
+    for (int i = 0; i < LANES; i++)
+        bytes[i] = (uint8_t)own[i];
+}
+
 #include "product.h"
 
 #include "convolution.h"
@@ -52,6 +61,7 @@ ALWAYS_INLINE I NAME(from_bytes)(const uint8_t *bytes)
 
 #include "filters.h"
 #include "maps.h"
+#include "ties.h"
 
 #define ALGORITHM f23
 #define SIDE 2
@@ -79,7 +89,6 @@ ALWAYS_INLINE I NAME(from_bytes)(const uint8_t *bytes)
 #undef TAPS
 #undef POINTS
 
-#include "ties.h"
 #include "tiles.h"
 
 #undef V

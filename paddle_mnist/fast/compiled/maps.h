@@ -6,6 +6,13 @@ typedef struct {
     int64_t height, width, channels, top, left;
 } NAME(Maps);
 
+/* Ask for a part of an array, one of `parts`, to be brought into the cache. */
+ALWAYS_INLINE void NAME(prefetch)(const float *array, int64_t size, int64_t part, int64_t parts)
+{
+    for (int64_t i = part * size / parts / 16 * 16; i < (part + 1) * size / parts; i += 16)
+        __builtin_prefetch(array + i, 0, 2);
+}
+
 /* Return the first of size×size pixels of an image, (i, j) counted from its border, and the distance between their rows.
    Where some lie outside, all are copied to `patch`, with zeros there. */
 ALWAYS_INLINE const float *NAME(pixels)(const NAME(Maps) *maps, int64_t image, int64_t i, int64_t j, int size, float *patch,

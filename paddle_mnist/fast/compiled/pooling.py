@@ -25,6 +25,15 @@ def halves(node: Node, plan: Decisions) -> bool:
     )
 
 
+def absorbed(node: Node, workspace: Workspace) -> tuple[Node | None, Node | None]:
+    """Let the kernel of a node compute the 2×2 max pooling and the ReLU that follow it, too, and return these."""
+    pool = workspace.follower(node, "max_pool")
+    pool = pool if pool is not None and halves(pool, workspace.plan) else None
+    relu = workspace.follower(pool or node, "relu")
+    workspace.absorb(*[other for other in (pool, relu) if other is not None])
+    return pool, relu
+
+
 def kind_of_result(pool: Node | None, relu: Node | None) -> int:
     """Return the number in kernels.c of what follows."""
     if pool is None:

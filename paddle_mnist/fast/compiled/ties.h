@@ -1,76 +1,64 @@
-/* Equal results of a convolution by minimal filtering (filtering.h); included by kernels.h.
+/* Equal results of a convolution by minimal filtering; included by kernels.h.
 
    On blank paper a result is the bias, and where a window of pixels is the same as the next one, so are the results.
    Minimal filtering rounds them by their places in a tile. Paddle's are equal to the bit, and a ReLU at zero or a max
    pooling decides by that where gradients go. tiles.h does the same for planes. */
 
-ALWAYS_INLINE int32_t NAME(all_lanes)(I mask)
+ALWAYS_INLINE int NAME(all_lanes)(I mask)
 {
-    return -(NAME(lanes_sum)((V)(mask & (I)((V){0} + 1))) == LANES);
+    return NAME(lanes_sum)((V)(mask & (I)((V){0} + 1))) == LANES;
 }
 
-/* Masks, as of tiles_ties, for `rows` rows of `line` pixels; one more row and column are read. */
-static void NAME(pixel_ties)(const float *x, int64_t channels, int64_t rows, int64_t line, int32_t *zero, int32_t *right,
-                             int32_t *below)
+/* What is known of a pixel of `channels`, given the next ones. */
+ALWAYS_INLINE uint8_t NAME(pixel_ties)(const float *pixel, const float *right, const float *below, int64_t channels)
 {
-    for (int64_t i = 0; i < rows * line; i++, x += channels) {
-        zero[i] = right[i] = below[i] = 0;
-        if (*x != 0 && *x != x[channels] && *x != x[line * channels])
-            continue;
-        I all[3] = {(I){0} - 1, (I){0} - 1, (I){0} - 1};
-        for (int64_t c = 0; c < channels; c += LANES) {
-            V own = *(const V *)(x + c);
-            all[0] &= own == 0;
-            all[1] &= own == *(const V *)(x + channels + c);
-            all[2] &= own == *(const V *)(x + line * channels + c);
-        }
-        zero[i] = NAME(all_lanes)(all[0]);
-        right[i] = NAME(all_lanes)(all[1]);
-        below[i] = NAME(all_lanes)(all[2]);
+    if (*pixel != 0 && *pixel != *right && *pixel != *below)
+        return 0; /* as most are */
+    I all[3] = {(I){0} - 1, (I){0} - 1, (I){0} - 1};
+    for (int64_t c = 0; c < channels; c += LANES) {
+        V own = *(const V *)(pixel + c);
+        all[0] &= own == 0;
+        all[1] &= own == *(const V *)(right + c);
+        all[2] &= own == *(const V *)(below + c);
     }
+    return (uint8_t)(IS_ZERO * NAME(all_lanes)(all[0]) | IS_RIGHT * NAME(all_lanes)(all[1]) |
+                     IS_BELOW * NAME(all_lanes)(all[2]));
 }
 
-/* Set each result of a map to the bias, or to the one above it or left of it in its window of 2×2, where they are equal. */
-static void NAME(settle_map)(float *y, const float *bias, int relu, int64_t height, int64_t width, int64_t outputs,
-                             int64_t line, const int32_t *zero, const int32_t *right, const int32_t *below)
+/* Which of height×width results of an image are equal: `ties` has a byte for each 2×2 of them, whose rows begin at the even
+   ones. `known` are (height + taps) * (width + taps) bytes, `zeros` are x->channels floats. */
+static void NAME(find_ties)(const NAME(Maps) *x, int64_t image, int64_t height, int64_t width, int64_t taps,
+                            const float *zeros, uint8_t *known, uint8_t *ties)
 {
-    for (int64_t i = 0; i < height; i++)
-        for (int64_t j = 0; j < width; j++, y += outputs) {
-            int64_t at = i * line + j;
-            if (zero[at])
-                for (int64_t k = 0; k < outputs; k++)
-                    y[k] = relu && bias[k] < 0 ? 0 : bias[k];
-            else if (i % 2 && below[at - line])
-                memcpy(y, y - width * outputs, 4 * outputs);
-            else if (j % 2 && right[at - 1])
-                memcpy(y, y - outputs, 4 * outputs);
+    int64_t rows = height + taps, line = width + taps, channels = x->channels;
+    const float *map = x->data + image * x->height * x->width * channels;
+#define PIXEL(i, j)                                                                                                    \
+    ((i) < 0 || (j) < 0 || (i) >= x->height || (j) >= x->width ? zeros : map + ((i) * x->width + (j)) * channels)
+    for (int64_t p = 0; p < rows; p++)
+        for (int64_t q = 0; q < line; q++) {
+            int64_t i = p - x->top, j = q - x->left;
+            known[p * line + q] = NAME(pixel_ties)(PIXEL(i, j), PIXEL(i, j + 1), PIXEL(i + 1, j), channels);
+        }
+#undef PIXEL
+    for (int along = 0; along < 2; along++) /* from pixels to windows of taps×taps, by their first pixels */
+        for (int64_t tap = 1, step = along ? line : 1; tap < taps; tap++)
+            for (int64_t k = 0; k < rows * line - step; k++)
+                known[k] &= known[k + step];
+    for (int64_t i = 0; i < height; i += 2)
+        for (int64_t j = 0; j < width; j += 2) {
+            const uint8_t *own = known + i * line + j, *below = own + line;
+            int is_zero = (own[0] & IS_ZERO) | (own[1] & IS_ZERO) << 1 | (below[0] & IS_ZERO) << 2 | (below[1] & IS_ZERO) << 3;
+            *ties++ = (uint8_t)(is_zero | (own[0] & IS_RIGHT ? TOP_EQUAL : 0) | (below[0] & IS_RIGHT ? BOTTOM_EQUAL : 0) |
+                                (own[0] & IS_BELOW ? LEFT_EQUAL : 0) | (own[1] & IS_BELOW ? RIGHT_EQUAL : 0));
         }
 }
 
-/* Arguments: x, bias, y, (height + taps) * (width + taps) * (channels + 3), for pixels and three masks; n, height and width
-   of x, channels (a multiple of LANES), outputs, height and width of y, top, left, whether a ReLU is done, taps along an axis. */
-EXPORT int64_t NAME(settle)(Arguments a)
+/* Make 2×2 results equal, in rows of `side`. */
+ALWAYS_INLINE void NAME(settle)(V *results, int side, V bias, int ties)
 {
-    const float *x = POINTER(const float, 0), *bias = POINTER(const float, 1);
-    float *y = POINTER(float, 2);
-    SCRATCH(padded, 3);
-    int64_t n = a[4], x_height = a[5], x_width = a[6], channels = a[7], outputs = a[8], height = a[9], width = a[10];
-    int64_t top = a[11], left = a[12], taps = a[14], line = width + taps, size = (height + taps) * line;
-    int32_t *masks = (int32_t *)(padded + size * channels);
-    memset(padded, 0, 4 * size * channels);
-    for (int64_t image = 0; image < n; image++, y += height * width * outputs) {
-        for (int64_t i = 0; i < x_height; i++, x += x_width * channels)
-            memcpy(padded + ((top + i) * line + left) * channels, x, 4 * x_width * channels);
-        NAME(pixel_ties)(padded, channels, height + taps - 1, line, masks, masks + size, masks + 2 * size);
-        for (int k = 0; k < 3; k++) /* in windows of taps×taps, whose first pixel is where the result is */
-            for (int along = 0; along < 2; along++) {
-                int64_t step = along ? line : 1, count = (height + taps - 1) * line - step;
-                int32_t *own = masks + k * size;
-                for (int64_t tap = 1; tap < taps; tap++)
-                    for (int64_t i = 0; i < count; i++)
-                        own[i] &= own[i + step];
-            }
-        NAME(settle_map)(y, bias, (int)a[13], height, width, outputs, line, masks, masks + size, masks + 2 * size);
-    }
-    return 0;
+    V *top = results, *bottom = results + side;
+    top[0] = ties & 1 ? bias : top[0];
+    top[1] = ties & 2 ? bias : ties & TOP_EQUAL ? top[0] : top[1];
+    bottom[0] = ties & 4 ? bias : ties & LEFT_EQUAL ? top[0] : bottom[0];
+    bottom[1] = ties & 8 ? bias : ties & RIGHT_EQUAL ? top[1] : ties & BOTTOM_EQUAL ? bottom[0] : bottom[1];
 }

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from paddle_mnist.fast import products
-from paddle_mnist.fast.arrays import aligned
 from paddle_mnist.fast.compiled.dense import MOST_OUTPUTS
 from paddle_mnist.fast.compiled.library import Lists, Step, Steps, library, loaded
 from paddle_mnist.fast.workspace import Decisions, Kernel, Workspace
