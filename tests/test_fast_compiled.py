@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from paddle_mnist.fast.compiled import library
@@ -38,3 +40,34 @@ def test_kernels_older_than_their_sources_are_left_out_and_said_so(copied):
         file.write("\n")
     with pytest.warns(RuntimeWarning, match=r"older than their sources.*pip install -e \. again"):
         assert library.library.__wrapped__() is None
+
+
+def narrow_forward(n: int, scratch: int) -> tuple[library.Step, np.ndarray]:
+    """Return a call that computes 2 · 1 + 1 for n rows in so many floats of scratch memory, and its results."""
+    x, weights, bias, y = np.ones(n, np.float32), np.full(16, 2, np.float32), np.ones(1, np.float32), np.zeros(n, "f4")
+    compiled = library.loaded()
+    return compiled.step("narrow_forward", x, weights, bias, y, scratch, n, 1, 1, compiled.lanes), y
+
+
+def test_kernels_ask_for_scratch_memory_and_say_so_when_there_is_too_little():
+    with pytest.raises(MemoryError, match="too little memory"):
+        narrow_forward(5, 2**58)[0]()
+    step, y = narrow_forward(5, 5 * 16)
+    step()
+    np.testing.assert_array_equal(y, np.full(5, 3, np.float32))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory of a process is read from Linux's /proc")
+def test_threads_give_their_scratch_memory_back_when_they_end():
+    n = 200_000  # of 16 floats: 12.8 MB, written whole
+    narrow_forward(n, n * 16)[0]()
+    before = resident_bytes()
+    for _ in range(10):
+        thread = threading.Thread(target=narrow_forward(n, n * 16)[0])
+        thread.start()
+        thread.join()
+    assert resident_bytes() - before < 40e6
+
+
+def resident_bytes() -> int:
+    return 4096 * int(Path("/proc/self/statm").read_text().split()[1])

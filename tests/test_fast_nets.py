@@ -534,10 +534,18 @@ def test_cnn_without_onednn_equals_the_plain_layers(without_onednn):
     assert max(random_nets.differences(found, wanted).values()) < 2e-5
 
 
-def assert_convolution_equals_plain_paddle(kernel, channels, outputs, size, padding, n, relu):
+AFTER_CONVOLUTION = {
+    "nothing": [],
+    "ReLU": [nn.ReLU()],
+    "max pooling": [nn.MaxPool2D(2, 2)],
+    "max pooling and ReLU": [nn.MaxPool2D(2, 2), nn.ReLU()],
+}
+
+
+def assert_convolution_equals_plain_paddle(kernel, channels, outputs, size, padding, n, follows):
     paddle.seed(1)
-    conv = nn.Conv2D(channels, outputs, kernel, padding=padding, bias_attr=None if relu else False)
-    after = [nn.ReLU()] if relu else []
+    conv = nn.Conv2D(channels, outputs, kernel, padding=padding, bias_attr=None if "ReLU" in follows else False)
+    after = AFTER_CONVOLUTION[follows]
     head = [nn.AdaptiveAvgPool2D(3), nn.Flatten(), nn.Linear(9 * outputs, 10)]
     net = nn.Sequential(nn.Conv2D(1, channels, 1), nn.Tanh(), conv, *after, *head)
     rng = np.random.default_rng(0)
@@ -558,9 +566,9 @@ def assert_convolution_equals_plain_paddle(kernel, channels, outputs, size, padd
         (32, 16, 6, 1, 4),
     ],
 )
-@pytest.mark.parametrize("relu", [False, True])
-def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
-    assert_convolution_equals_plain_paddle(3, channels, outputs, size, padding, n, relu)
+@pytest.mark.parametrize("follows", AFTER_CONVOLUTION)
+def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, size, padding, n, follows):
+    assert_convolution_equals_plain_paddle(3, channels, outputs, size, padding, n, follows)
 
 
 @pytest.mark.parametrize(
@@ -570,23 +578,25 @@ def test_convolution_with_3x3_kernels_equals_plain_paddle(channels, outputs, siz
         *[(20, 20, 14, 2, 4), (20, 24, 28, 2, 1), (37, 21, 16, 1, 3), (21, 40, 13, (4, 3), 5)],
     ],
 )
-@pytest.mark.parametrize("relu", [False, True])
-def test_convolution_with_5x5_kernels_equals_plain_paddle(channels, outputs, size, padding, n, relu):
-    assert_convolution_equals_plain_paddle(5, channels, outputs, size, padding, n, relu)
+@pytest.mark.parametrize("follows", AFTER_CONVOLUTION)
+def test_convolution_with_5x5_kernels_equals_plain_paddle(channels, outputs, size, padding, n, follows):
+    assert_convolution_equals_plain_paddle(5, channels, outputs, size, padding, n, follows)
 
 
-def paper_net(channels, outputs, kernel):
+def paper_net(channels, outputs, kernel, norm=False):
     """Return a net as people begin with: biases are zero, so that on blank paper a ReLU meets zeros."""
 
     def block(ins, outs):
-        return [nn.Conv2D(ins, outs, kernel, padding=kernel // 2), nn.ReLU(), nn.MaxPool2D(2, 2)]
+        norms = [nn.BatchNorm2D(outs)] if norm else []  # which make up for a bias: its gradient would be rounding
+        conv = nn.Conv2D(ins, outs, kernel, padding=kernel // 2, bias_attr=False if norm else None)
+        return [conv, *norms, nn.ReLU(), nn.MaxPool2D(2, 2)]
 
     return nn.Sequential(*block(1, channels), *block(channels, outputs), nn.Flatten(), nn.Linear(49 * outputs, 10))
 
 
-def assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel):
+def assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel, norm=False):
     paddle.seed(1)
-    net = paper_net(channels, outputs, kernel)
+    net = paper_net(channels, outputs, kernel, norm)
     images, labels = random_nets.digits(8, 0), np.arange(8)[:, np.newaxis]
     forward = fast.accelerate(net)
     assert forward.engine.startswith("fast")
@@ -594,10 +604,11 @@ def assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel):
     assert max(random_nets.differences(found, wanted).values()) < random_nets.TOLERANCE
 
 
+@pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize(("channels", "outputs"), [(16, 32), (20, 20)])
-def test_gradients_on_blank_paper_with_zero_biases_equal_plain_paddle(channels, outputs, kernel):
-    assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel)
+def test_gradients_on_blank_paper_with_zero_biases_equal_plain_paddle(channels, outputs, kernel, norm):
+    assert_gradients_on_paper_equal_plain_paddle(channels, outputs, kernel, norm)
 
 
 @pytest.mark.parametrize("name", random_nets.ACTIVATIONS)
