@@ -406,6 +406,64 @@ static void NAME(gradient_planes)(const float *gradient, const float *y, const u
                            y_height, y_width, line, pooled_line);
 }
 
+/* Planes of x and of the result's gradient, for the functions that follow. `own` is the gradient's first pixel, of which
+   `count` vectors are read, or, if `across`, one of each row. `blank` (or 0) tells where x is. */
+typedef struct {
+    const float *x, *planes, *own;
+    const uint8_t *blank;
+    int64_t images, channels, outputs, kh, kw, x_height, x_width, line, plane, g_plane, count, across;
+} NAME(Backward);
+
+/* Add to the gradient of the weights. */
+static void NAME(planes_to_weight)(const NAME(Backward) *b, float *to_weight)
+{
+    int64_t step = b->channels * b->kh * b->kw;
+    for (int64_t c = 0; c < b->channels; c++)
+        for (int64_t i = 0; i < b->kh; i++)
+            for (int64_t j = 0, taps; j < b->kw; j += taps) {
+                const float *x = b->x + c * b->plane + i * b->line + j;
+                float *out = to_weight + (c * b->kh + i) * b->kw + j;
+                taps = b->kw - j > 5 ? 5 : b->kw - j;
+                switch (taps) {
+#define CALL(tile, size)                                                                                               \
+    case size:                                                                                                         \
+        for (int64_t k = 0; k < b->outputs; k += tile)                                                                 \
+            NAME(taps_##size)(b->own, x, b->count, b->across, b->line, b->images, b->g_plane, b->outputs * b->g_plane, \
+                              b->channels * b->plane, k, b->outputs, out, step,                                        \
+                              b->blank ? b->blank + i * b->line / LANES : 0);                                          \
+        break;
+                    TAP_TILES(CALL)
+#undef CALL
+                }
+            }
+}
+
+/* Add to the gradient of the bias. */
+static void NAME(planes_to_bias)(const NAME(Backward) *b, float *to_bias)
+{
+    for (int64_t k = 0; k < b->outputs; k++)
+        for (int64_t image = 0; image < b->images; image++) {
+            V sums = {0};
+            for (int64_t i = 0; i < b->count; i++)
+                sums += *(const V *)(b->own + (image * b->outputs + k) * b->g_plane + i * (b->across ? b->line : LANES));
+            to_bias[k] += NAME(lanes_sum)(sums);
+        }
+}
+
+/* The gradient of the images, a convolution of the result's gradient with packed weights, by way of `results`. */
+static void NAME(planes_to_x)(const NAME(Backward) *b, const float *packed, const float *zeros, float *results, float *to_x)
+{
+    int64_t tile = NAME(tile_for)(b->channels), y_plane = b->x_height * b->line + 2 * LANES;
+    for (int64_t image = 0; image < b->images; image++)
+        for (int64_t c = 0; c < b->channels; c += tile) {
+            int64_t some = b->channels - c < tile ? b->channels - c : tile;
+            NAME(convolve)(b->planes + image * b->outputs * b->g_plane, packed, zeros, results, b->outputs, tile, c, b->kh,
+                           b->kw, b->x_height, b->x_width, b->line, b->g_plane, y_plane, 0, 0);
+            NAME(from_planes)(results, to_x + image * b->x_height * b->x_width * b->channels + c, b->x_height, b->x_width,
+                              some, b->channels, b->line, y_plane);
+        }
+}
+
 /* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, floats of scratch memory, packed and turned
    weights, zeros, gradients of weight, bias and x (0 for one that is not wanted); n, channels, outputs, kh, kw, height and
    width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first row and column
@@ -422,7 +480,7 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
     float *to_weight = POINTER(float, 8), *to_bias = POINTER(float, 9), *to_x = POINTER(float, 10);
     int64_t n = a[11], channels = a[12], outputs = a[13], kh = a[14], kw = a[15], x_height = a[16], x_width = a[17];
     int64_t height = a[18], width = a[19], line = a[20], plane = a[21], kind = a[22], g_plane = a[23], g_top = a[24];
-    int64_t g_left = a[25], together = a[26], g_image = outputs * g_plane;
+    int64_t g_left = a[25], together = a[26];
     int pooled = kind == POOL_RESULT || kind == POOL_RELU_RESULT;
     int64_t y_height = pooled ? height / 2 : height, y_width = pooled ? width / 2 : width;
     int64_t size = y_height * y_width * outputs, map = y_height * ((y_width + LANES - 1) / LANES * LANES);
@@ -435,50 +493,27 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
     uint8_t blank[MOST_BLANK];
     int skip = to_weight && channels == 1 && kw <= LANES && line % LANES == 0 && together * plane / LANES <= MOST_BLANK &&
                NAME(all_finite)(gradient, n * size);
+    NAME(Backward) b = {0, planes, own, skip ? blank : 0, 0, channels, outputs, kh, kw, x_height, x_width, line, plane, g_plane,
+                        count, across};
     if (to_weight)
         memset(to_weight, 0, 4 * outputs * channels * kh * kw);
     if (to_bias)
         memset(to_bias, 0, 4 * outputs);
     for (int64_t first = 0; first < n; first += together) {
-        int64_t images = n - first < together ? n - first : together;
-        for (int64_t image = 0; image < images; image++)
+        b.images = n - first < together ? n - first : together;
+        b.x = x_planes + first * channels * plane;
+        for (int64_t image = 0; image < b.images; image++)
             NAME(gradient_planes)(gradient + (first + image) * size, y + (first + image) * size,
-                                  places + (first + image) * outputs * map, own + image * g_image, buffer, outputs, height,
-                                  width, line, g_plane, kind);
+                                  places + (first + image) * outputs * map, own + image * outputs * g_plane, buffer, outputs,
+                                  height, width, line, g_plane, kind);
         if (skip)
-            NAME(find_blank)(x_planes + first * plane, images, plane, kw, blank);
-        for (int64_t c = 0; c < channels && to_weight; c++)
-            for (int64_t i = 0; i < kh; i++)
-                for (int64_t j = 0, taps; j < kw; j += taps) {
-                    const float *x = x_planes + (first * channels + c) * plane + i * line + j;
-                    float *out = to_weight + (c * kh + i) * kw + j;
-                    taps = kw - j > 5 ? 5 : kw - j;
-                    switch (taps) {
-#define CALL(tile, size)                                                                                               \
-    case size:                                                                                                         \
-        for (int64_t k = 0; k < outputs; k += tile)                                                                    \
-            NAME(taps_##size)(own, x, count, across, line, images, g_plane, g_image, channels * plane, k, outputs,     \
-                              out, channels * kh * kw, skip ? blank + i * line / LANES : 0);                           \
-        break;
-                        TAP_TILES(CALL)
-#undef CALL
-                    }
-                }
-        for (int64_t k = 0; k < outputs && to_bias; k++)
-            for (int64_t image = 0; image < images; image++) {
-                V sums = {0};
-                for (int64_t i = 0; i < count; i++)
-                    sums += *(const V *)(own + image * g_image + k * g_plane + i * (across ? line : LANES));
-                to_bias[k] += NAME(lanes_sum)(sums);
-            }
-        for (int64_t image = 0; image < images && to_x; image++)
-            for (int64_t c = 0, tile = NAME(tile_for)(channels); c < channels; c += tile) {
-                int64_t some = channels - c < tile ? channels - c : tile, y_plane = x_height * line + 2 * LANES;
-                NAME(convolve)(planes + image * g_image, packed, zeros, buffer, outputs, tile, c, kh, kw, x_height,
-                               x_width, line, g_plane, y_plane, 0, 0);
-                NAME(from_planes)(buffer, to_x + (first + image) * x_height * x_width * channels + c, x_height, x_width,
-                                  some, channels, line, y_plane);
-            }
+            NAME(find_blank)(b.x, b.images, plane, kw, blank);
+        if (to_weight)
+            NAME(planes_to_weight)(&b, to_weight);
+        if (to_bias)
+            NAME(planes_to_bias)(&b, to_bias);
+        if (to_x)
+            NAME(planes_to_x)(&b, packed, zeros, buffer, to_x + first * x_height * x_width * channels);
     }
     return 0;
 }
