@@ -262,7 +262,8 @@ p = probabilities(net, test)
 answers, confidence = p.argmax(axis=1), p.max(axis=1)
 wrong = np.flatnonzero(answers != test.labels)
 wrong = wrong[np.argsort(-confidence[wrong])]
-figure, grid = plt.subplots(2, 8, figsize=(11, 3.5), layout="constrained")
+rows = 2 if len(wrong) > 8 else 1
+figure, grid = plt.subplots(rows, 8, figsize=(11, 0.5 + 1.5 * rows), layout="constrained")
 for axes in grid.flat:
     axes.set_axis_off()
 for axes, index in zip(grid.flat, wrong, strict=False):
