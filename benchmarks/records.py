@@ -2,6 +2,7 @@
 
     python benchmarks/records.py                                  all of them: about 80 minutes of two idle cores
     python benchmarks/records.py --recipes quick --seeds 20       a part; the other figures in the results are kept
+    python benchmarks/records.py --recipes stronger --steps 100   steps of both in turns, instead of whole trainings
 
 Every training is a process of its own, ours and PyTorch's in turns. Both take the same batches from the same loader,
 augmentation included, and the same rates from the same schedule. Time is counted from the first step to the last
@@ -36,6 +37,8 @@ PEERS = {
     "ttdoucet/mnist, P100": (300, 0.99745),
 }
 TRIAL_STEPS = 10
+# Steps of one library before the other one goes on.
+TURN = 16
 
 
 def main() -> None:
@@ -43,6 +46,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", choices=SEEDS, default=list(SEEDS), help="which (all)")
     parser.add_argument("--seeds", type=int, help="how many of ours, from 0 on (quick 20, the others 5)")
     parser.add_argument("--torch-seeds", type=int, default=1, help="how many of PyTorch's (1)")
+    parser.add_argument("--steps", type=int, help="train so many steps of each, in turns, and print their times only")
     parser.add_argument("--data", default="auto", help="as train takes it (auto)")
     parser.add_argument("--child", nargs=3, metavar=("RECIPE", "SEED", "LIBRARY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -50,6 +54,10 @@ def main() -> None:
         recipe, seed, library = args.child
         settings = dataclasses.replace(RECIPES[recipe].settings, seed=int(seed))
         print(json.dumps({"ours": train_ours, "torch": train_torch}[library](settings, args.data)))
+        return
+    if args.steps:
+        for recipe in args.recipes:
+            print(in_turns(recipe, args.steps, args.data), flush=True)
         return
     path = RESULTS / "records.json"
     figures = json.loads(path.read_text("utf-8"))["recipes"] if path.exists() else {}
@@ -95,6 +103,35 @@ def in_a_process(recipe: str, seed: int, library: str, data: str) -> dict:
     return {**json.loads(done.stdout.splitlines()[-1]), "from_command": round(time.perf_counter() - began, 2)}
 
 
+def in_turns(recipe: str, steps: int, data: str) -> str:
+    """Let both libraries train, ``TURN`` steps at a time, and return the times of a step in words."""
+    from paddle_mnist import cpu
+
+    cpu.tune()
+    import torch
+
+    from paddle_mnist import engine, learners
+
+    torch.set_num_threads(threads())
+    settings = RECIPES[recipe].settings
+    train, _ = open_dataset(data).for_training(settings.train_on)
+    learner, (_, torch_trains) = learners.build(settings), torch_step(settings, fastest_layout(settings))
+    steps_of = {"ours": learner.train_step, "PyTorch": lambda *batch: torch_trains(settings.lr, *batch)}
+    batches = {name: engine.epoch_batches(train, settings, engine.Progress(0)) for name in steps_of}
+    times: dict[str, list[float]] = {name: [] for name in steps_of}
+    while len(times["PyTorch"]) < steps:
+        for name, step in steps_of.items():
+            for _ in range(TURN):
+                began = time.perf_counter()
+                step(*next(batches[name]))
+                times[name].append(1e3 * (time.perf_counter() - began))
+    ours, peer = (own[TURN:] for own in times.values())  # the first turn prepares memory
+    return (
+        f"{recipe}: {np.median(ours):.1f} ms a step, PyTorch {np.median(peer):.1f} ms: "
+        f"{np.median(ours) / np.median(peer):.2f}, by the least times {min(ours) / min(peer):.2f}"
+    )
+
+
 def train_ours(settings: Settings, data: str) -> dict:
     """Train by ``paddle_mnist``; return accuracy on the test digits, seconds of wall time and of the processor."""
     from paddle_mnist import cpu
@@ -122,7 +159,7 @@ def train_torch(settings: Settings, data: str) -> dict:
     from paddle_mnist import engine, loader
     from paddle_mnist.augment import averaged
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(threads())
     dataset = open_dataset(data)
     train, _ = dataset.for_training(settings.train_on)
     per_epoch = engine.steps_per_epoch(train, settings)
@@ -132,7 +169,7 @@ def train_torch(settings: Settings, data: str) -> dict:
             left = engine.epoch_batches(train, settings, engine.Progress(epoch))
             yield from ((epoch * per_epoch + number, *batch) for number, batch in enumerate(left))
 
-    layout = min((torch.contiguous_format, torch.channels_last), key=lambda layout: trial(settings, layout))
+    layout = fastest_layout(settings)
     net, step = torch_step(settings, layout)
     clock = Clock()
     for number, images, labels in batches():
@@ -160,6 +197,18 @@ class Clock:
         """Return both."""
         wall, processor = time.perf_counter() - self.began[0], time.process_time() - self.began[1]
         return {"seconds": round(wall, 2), "processor_seconds": round(processor, 2)}
+
+
+def threads() -> int:
+    """Return how many this process may run at a time."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fastest_layout(settings: Settings):
+    """Return the memory layout in which PyTorch is the fastest."""
+    import torch
+
+    return min((torch.contiguous_format, torch.channels_last), key=lambda layout: trial(settings, layout))
 
 
 def trial(settings: Settings, layout) -> float:
