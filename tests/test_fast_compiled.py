@@ -59,14 +59,14 @@ def test_kernels_ask_for_scratch_memory_and_say_so_when_there_is_too_little():
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory of a process is read from Linux's /proc")
 def test_threads_give_their_scratch_memory_back_when_they_end():
-    n = 200_000  # of 16 floats: 12.8 MB, written whole
-    narrow_forward(n, n * 16)[0]()
+    n = 20_000  # rows of 16 floats: 1.3 MB, written whole
+    step, _ = narrow_forward(n, n * 16)
     before = resident_bytes()
-    for _ in range(10):
-        thread = threading.Thread(target=narrow_forward(n, n * 16)[0])
+    for _ in range(300):
+        thread = threading.Thread(target=step)
         thread.start()
         thread.join()
-    assert resident_bytes() - before < 40e6
+    assert resident_bytes() - before < 100e6  # a few freed pieces stay with the allocator
 
 
 def resident_bytes() -> int:
