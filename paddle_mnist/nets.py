@@ -107,7 +107,7 @@ class Strong(Sequential):
 
 
 class Stronger(Strong):
-    """``Strong`` with three times as many channels, for ten minutes instead of one."""
+    """``Strong`` with three times as many channels, for seven minutes instead of one."""
 
     width = 48
 

@@ -275,9 +275,10 @@ static void NAME(from_results)(const float *results, float *maxima, float *y, ui
                       pooled_plane);
 }
 
-/* Arguments: x, packed weights, bias, y, x's planes, floats of scratch memory, places; n, channels, outputs, kh, kw, height and
-   width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to keep the planes.
-   x's planes are [n or 1][channels][plane], zero at their borders. Pooled results have half the height and width. */
+/* Arguments: x, packed weights, bias, y, x's planes, floats of scratch memory, places; n, channels, outputs, kh, kw,
+   height and width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to keep the
+   planes. x's planes are [n or 1][channels][plane], zero at their borders. Pooled results have half the height and
+   width. */
 EXPORT int64_t NAME(conv_forward)(Arguments a)
 {
     const float *x = POINTER(const float, 0), *packed = POINTER(const float, 1), *bias = POINTER(const float, 2);
@@ -464,11 +465,11 @@ static void NAME(planes_to_x)(const NAME(Backward) *b, const float *packed, cons
         }
 }
 
-/* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, floats of scratch memory, packed and turned
-   weights, zeros, gradients of weight, bias and x (0 for one that is not wanted); n, channels, outputs, kh, kw, height and
-   width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first row and column
-   in the plane: kh - 1 - top and kw - 1 - left, images at a time. `line` serves the planes of both. The gradient has planes
-   for as many images as are done at a time, so that they stay in the cache. */
+/* Arguments: the result's gradient, y, places, x's planes, the gradient's planes, floats of scratch memory, packed and
+   turned weights, zeros, gradients of weight, bias and x (0 for one that is not wanted); n, channels, outputs, kh, kw,
+   height and width of x, of the convolution's result, line, plane, kind of the result, plane of the gradient, its first
+   row and column in the plane: kh - 1 - top and kw - 1 - left, images at a time. `line` serves the planes of both. The
+   gradient has planes for as many images as are done at a time, so that they stay in the cache. */
 EXPORT int64_t NAME(conv_backward)(Arguments a)
 {
     const float *gradient = POINTER(const float, 0), *y = POINTER(const float, 1);
@@ -493,8 +494,8 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
     uint8_t blank[MOST_BLANK];
     int skip = to_weight && channels == 1 && kw <= LANES && line % LANES == 0 && together * plane / LANES <= MOST_BLANK &&
                NAME(all_finite)(gradient, n * size);
-    NAME(Backward) b = {0, planes, own, skip ? blank : 0, 0, channels, outputs, kh, kw, x_height, x_width, line, plane, g_plane,
-                        count, across};
+    NAME(Backward) b = {0,        planes,  own,  skip ? blank : 0, 0,      channels, outputs, kh, kw,
+                        x_height, x_width, line, plane,            g_plane, count,    across};
     if (to_weight)
         memset(to_weight, 0, 4 * outputs * channels * kh * kw);
     if (to_bias)
@@ -504,8 +505,8 @@ EXPORT int64_t NAME(conv_backward)(Arguments a)
         b.x = x_planes + first * channels * plane;
         for (int64_t image = 0; image < b.images; image++)
             NAME(gradient_planes)(gradient + (first + image) * size, y + (first + image) * size,
-                                  places + (first + image) * outputs * map, own + image * outputs * g_plane, buffer, outputs,
-                                  height, width, line, g_plane, kind);
+                                  places + (first + image) * outputs * map, own + image * outputs * g_plane, buffer,
+                                  outputs, height, width, line, g_plane, kind);
         if (skip)
             NAME(find_blank)(b.x, b.images, plane, kw, blank);
         if (to_weight)

@@ -97,8 +97,9 @@ EXPORT int64_t NAME(pool_forward)(Arguments a)
                 for (; c + LANES <= channels; c += LANES) {
                     const float *window = top + c;
                     I place;
-                    V largest = NAME(maximum)(*(const V *)window, *(const V *)(window + channels), *(const V *)(window + line),
-                                              *(const V *)(window + line + channels), &place);
+                    V p = *(const V *)window, q = *(const V *)(window + channels);
+                    V r = *(const V *)(window + line), s = *(const V *)(window + line + channels);
+                    V largest = NAME(maximum)(p, q, r, s, &place);
                     *(V *)(y + c) = relu ? POSITIVE(largest) : largest;
                     NAME(to_bytes)(place, places + c);
                 }

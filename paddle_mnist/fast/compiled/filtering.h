@@ -1,13 +1,14 @@
-/* Convolution by minimal filtering along both axes, by one of the algorithms in filters.h; included by kernels.h once for
-   each, with its name in ALGORITHM and its SIDE, TAPS and POINTS.
+/* Convolution by minimal filtering along both axes, by one of the algorithms in filters.h; included by kernels.h once
+   for each, with its name in ALGORITHM and its SIDE, TAPS and POINTS.
 
-   A tile of SIDE×SIDE results takes POINTS×POINTS multiplications for each pair of channels instead of (SIDE * TAPS)^2. They
-   are sums over channels, hence POINTS×POINTS matrix products. Stride 1, one group, channels in multiples of LANES.
+   A tile of SIDE×SIDE results takes POINTS×POINTS multiplications for each pair of channels instead of (SIDE * TAPS)^2.
+   They are sums over channels, hence POINTS×POINTS matrix products. Stride 1, one group, channels in multiples of
+   LANES.
 
-   `V`, `U`, `M` are called after Lavin and Gray (2015): transformed inputs [points][tiles][channels], transformed weights
-   [points][channels][outputs], their products [points][tiles][outputs]; W [points][tiles][outputs] is the gradient of M. LANES
-   floats are left between the planes of each, lest all of them meet in the same lines of the cache. Tiles are done some
-   rows at a time, which stay in the cache. */
+   `V`, `U`, `M` are called after Lavin and Gray (2015): transformed inputs [points][tiles][channels], transformed
+   weights [points][channels][outputs], their products [points][tiles][outputs]; W [points][tiles][outputs] is the
+   gradient of M. LANES floats are left between the planes of each, lest all of them meet in the same lines of the
+   cache. Tiles are done some rows at a time, which stay in the cache. */
 
 #define OWN(name) NAME(JOIN(ALGORITHM, name))
 #define PATCH (SIDE + TAPS - 1)
@@ -67,7 +68,8 @@ static void OWN(inputs)(const NAME(Maps) *x, float *patch, float *v, int64_t v_p
             for (int64_t c = 0; c < channels; c += LANES) {
                 V d[PATCH * PATCH], points[PRODUCTS];
                 UNROLLED for (int p = 0; p < PATCH; p++)
-                    UNROLLED for (int q = 0; q < PATCH; q++) d[p * PATCH + q] = *(const V *)(from + p * line + q * channels + c);
+                    UNROLLED for (int q = 0; q < PATCH; q++)
+                        d[p * PATCH + q] = *(const V *)(from + p * line + q * channels + c);
                 BOTH(input, PATCH, POINTS, d, points);
                 for (int p = 0; p < PRODUCTS; p++)
                     *(V *)(v + p * v_plane + c) = points[p];
@@ -75,8 +77,8 @@ static void OWN(inputs)(const NAME(Maps) *x, float *patch, float *v, int64_t v_p
         }
 }
 
-/* The results of as many tiles: y, after the max pooling of 2×2 and the ReLU that `kind` names. `ties` (0: not wanted) has a
-   byte for each 2×2 of the results of all tiles, `places` (0: not wanted) receives where each maximum was. */
+/* The results of as many tiles: y, after the max pooling of 2×2 and the ReLU that `kind` names. `ties` (0: not wanted)
+   has a byte for each 2×2 of the results of all tiles, `places` (0: not wanted) receives where each maximum was. */
 static void OWN(outputs)(const float *m, int64_t m_plane, const float *bias, int kind, const uint8_t *ties,
                          const NAME(Maps) *y, uint8_t *places, int64_t first, int64_t rows, int64_t down, int64_t across)
 {
@@ -112,9 +114,10 @@ static void OWN(outputs)(const float *m, int64_t m_plane, const float *bias, int
         }
 }
 
-/* Arguments: x, U, bias, y, places (0: not wanted), floats of scratch memory; n, height and width of x, channels, outputs, height
-   and width of the convolution's result, top, left, rows of tiles at a time, tiles in V and M (a multiple of ROWS), kind of
-   the result, whether to look for ties. The scratch memory holds V, M, a patch, and the ties. */
+/* Arguments: x, U, bias, y, places (0: not wanted), floats of scratch memory; n, height and width of x, channels,
+   outputs, height and width of the convolution's result, top, left, rows of tiles at a time, tiles in V and M (a
+   multiple of ROWS), kind of the result, whether to look for ties. The scratch memory holds V, M, a patch, and the
+   ties. */
 EXPORT int64_t OWN(forward)(Arguments a)
 {
     const float *u = POINTER(const float, 1), *bias = POINTER(const float, 2);
@@ -222,9 +225,10 @@ static void OWN(weights_back)(const float *to_u, int64_t size, float *to_weight)
     }
 }
 
-/* The gradients of weights, in the order [TAPS][TAPS][channels][outputs], of the bias and of x (0: not wanted, for both).
-   Arguments: x, the gradient of y, y, places, turned U, gradients of the weights, the bias and x, floats of scratch memory; the
-   numbers as above, without the last one. The scratch memory holds V, W, a patch and U's gradient. */
+/* The gradients of weights, in the order [TAPS][TAPS][channels][outputs], of the bias and of x (0: not wanted, for
+   both). Arguments: x, the gradient of y, y, places, turned U, gradients of the weights, the bias and x, floats of
+   scratch memory; the numbers as above, without the last one. The scratch memory holds V, W, a patch and U's gradient.
+   */
 EXPORT int64_t OWN(backward)(Arguments a)
 {
     const float *y = POINTER(const float, 2), *turned = POINTER(const float, 4);

@@ -132,9 +132,9 @@ ALWAYS_INLINE void NAME(f43_taps_back)(const V *u, int step, V *g, int to_step)
 
 /* --- F(4, 5), nested: 11 multiplications instead of 20 --------------------------------------------------------------- */
 
-/* Pairs of results and pairs of taps are one F(2, 3), each of whose four products is an F(2, 2) of three multiplications, or
-   of two where one tap is left. These are sums, differences and halves only, so that little is lost to rounding, unlike
-   with one F(4, 5) of 8 multiplications. */
+/* Pairs of results and pairs of taps are one F(2, 3), each of whose four products is an F(2, 2) of three
+   multiplications, or of two where one tap is left. These are sums, differences and halves only, so that little is lost
+   to rounding, unlike with one F(4, 5) of 8 multiplications. */
 
 /* 8 pixels to 11 points. */
 ALWAYS_INLINE void NAME(f45_input)(const V *d, int step, V *t, int to_step)

@@ -8,15 +8,15 @@
 
 #include <Python.h>
 
+#if !defined(__GNUC__)
+#error "needs the vector extensions of GCC or Clang; without this module, NumPy and oneDNN do its work"
+#endif
+
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#if !defined(__GNUC__)
-#error "needs the vector extensions of GCC or Clang; without this module, NumPy and oneDNN do its work"
-#endif
 
 #if defined(_WIN32)
 #define EXPORT __declspec(dllexport)
@@ -42,7 +42,8 @@ EXPORT int64_t run(Arguments steps, int64_t count)
     return 0;
 }
 
-/* Copy equally large arrays to one, one after the other. Arguments: their addresses, the result, how many, bytes of each. */
+/* Copy equally large arrays to one, one after the other. Arguments: their addresses, the result, how many, bytes of
+   each. */
 EXPORT int64_t gather(Arguments a)
 {
     for (int64_t i = 0; i < a[2]; i++)
@@ -75,8 +76,8 @@ static void free_scratch(void *scratch)
     free(scratch);
 }
 
-/* Return `size` floats for the kernel's own use until it returns, aligned to 64 bytes, or NULL. Each thread has its own, which
-   stay in the cache of its core, and frees them when it ends. */
+/* Return `size` floats for the kernel's own use until it returns, aligned to 64 bytes, or NULL. Each thread has its
+   own, which stay in the cache of its core, and frees them when it ends. */
 static float *scratch(int64_t size)
 {
     Scratch *own = pthread_getspecific(scratch_key);

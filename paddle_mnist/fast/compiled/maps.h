@@ -51,7 +51,8 @@ static void NAME(taps_first)(const float *weights, float *to, int64_t outputs, i
             }
 }
 
-/* The inverse of it, without the floats between taps. Arguments: [taps][channels][outputs], the result; outputs, channels, taps. */
+/* The inverse of it, without the floats between taps. Arguments: [taps][channels][outputs], the result; outputs,
+   channels, taps. */
 EXPORT int64_t NAME(taps_last)(Arguments a)
 {
     const float *from = POINTER(const float, 0);

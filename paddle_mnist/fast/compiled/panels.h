@@ -252,9 +252,9 @@ EXPORT int64_t NAME(wide_to_x)(Arguments a)
 
 /* The gradient of the weights, transposed(x) @ gradient, for columns `first` to `last`, row by row. Each row goes to a
    function, such as an optimizer's step, that has the row among its arguments as the second; without one, to an array.
-   Arguments: where the address of x is, gradient, n + (n + TALL) * width with the columns rounded up to PANEL as width; n, inputs, outputs,
-   first, last, the array (or 0); the last two arrays of wide_steps; the function, its number of arguments (at
-   most MOST_ARGUMENTS), its arguments for the first row, by how much each one grows from row to row. */
+   Arguments: where the address of x is, gradient, n + (n + TALL) * width with the columns rounded up to PANEL as width;
+   n, inputs, outputs, first, last, the array (or 0); the last two arrays of wide_steps; the function, its number of
+   arguments (at most MOST_ARGUMENTS), its arguments for the first row, by how much each one grows from row to row. */
 EXPORT int64_t NAME(wide_to_weight)(Arguments a)
 {
     const float *x = *POINTER(const float *, 0), *gradient = POINTER(const float, 1);

@@ -47,7 +47,8 @@ static void NAME(find_ties)(const NAME(Maps) *x, int64_t image, int64_t height, 
     for (int64_t i = 0; i < height; i += 2)
         for (int64_t j = 0; j < width; j += 2) {
             const uint8_t *own = known + i * line + j, *below = own + line;
-            int is_zero = (own[0] & IS_ZERO) | (own[1] & IS_ZERO) << 1 | (below[0] & IS_ZERO) << 2 | (below[1] & IS_ZERO) << 3;
+            int zeros_below = (below[0] & IS_ZERO) << 2 | (below[1] & IS_ZERO) << 3;
+            int is_zero = (own[0] & IS_ZERO) | (own[1] & IS_ZERO) << 1 | zeros_below;
             *ties++ = (uint8_t)(is_zero | (own[0] & IS_RIGHT ? TOP_EQUAL : 0) | (below[0] & IS_RIGHT ? BOTTOM_EQUAL : 0) |
                                 (own[0] & IS_BELOW ? LEFT_EQUAL : 0) | (own[1] & IS_BELOW ? RIGHT_EQUAL : 0));
         }

@@ -138,9 +138,9 @@ static void NAME(tiles_taps)(const float *to_u, int64_t outputs, int64_t channel
         }
 }
 
-/* The gradient of the weights. Arguments: x, planes of the result's gradient, the weights' gradient, floats of scratch memory; n,
-   channels, outputs, height and width of x, of the convolution's result, top, left, line, plane of the gradient.
-   The scratch memory holds an image with its border, V, W and U's gradient. */
+/* The gradient of the weights. Arguments: x, planes of the result's gradient, the weights' gradient, floats of scratch
+   memory; n, channels, outputs, height and width of x, of the convolution's result, top, left, line, plane of the
+   gradient. The scratch memory holds an image with its border, V, W and U's gradient. */
 EXPORT int64_t NAME(tiles_to_weight)(Arguments a)
 {
     const float *x = POINTER(const float, 0), *gradient = POINTER(const float, 1);
@@ -242,10 +242,10 @@ static void NAME(tiles_settle)(float *y, float bias, int64_t height, int64_t wid
         }
 }
 
-/* Arguments: x (0: its planes are filled), its planes, U, bias, y, places, floats of scratch memory; n, channels, outputs, height
-   and width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to keep the planes.
-   The scratch memory holds V, M, planes of two images' results, those of
-   one image's pooled results, and three planes of masks. */
+/* Arguments: x (0: its planes are filled), its planes, U, bias, y, places, floats of scratch memory; n, channels,
+   outputs, height and width of x, of the convolution's result, top, left, line, plane, kind of the result, whether to
+   keep the planes. The scratch memory holds V, M, planes of two images' results, those of one image's pooled results,
+   and three planes of masks. */
 EXPORT int64_t NAME(tiles_forward)(Arguments a)
 {
     static const float zeros[16] = {0};
