@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", choices=SEEDS, default=list(SEEDS), help="which (all)")
     parser.add_argument("--seeds", type=int, help="how many of ours, from 0 on (quick 20, the others 5)")
     parser.add_argument("--torch-seeds", type=int, default=1, help="how many of PyTorch's (1)")
-    parser.add_argument("--steps", type=int, help="train so many steps of each, in turns, and print their times only")
+    parser.add_argument("--steps", type=int, help="only time so many steps of each, in turns")
     parser.add_argument("--data", default="auto", help="as train takes it (auto)")
     parser.add_argument("--child", nargs=3, metavar=("RECIPE", "SEED", "LIBRARY"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -119,7 +119,7 @@ def in_turns(recipe: str, steps: int, data: str) -> str:
     steps_of = {"ours": learner.train_step, "PyTorch": lambda *batch: torch_trains(settings.lr, *batch)}
     batches = {name: engine.epoch_batches(train, settings, engine.Progress(0)) for name in steps_of}
     times: dict[str, list[float]] = {name: [] for name in steps_of}
-    while len(times["PyTorch"]) < steps:
+    while len(times["PyTorch"]) < TURN + steps:
         for name, step in steps_of.items():
             for _ in range(TURN):
                 began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Convolution by fewer multiplications (filtering.h), with the ReLU that follows it."""
+"""Convolution by fewer multiplications (filtering.h), with the 2×2 max pooling and the ReLU that follow it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def suits(node: Node, plan: Decisions) -> bool:
 
 
 def algorithm(node: Node, plan: Decisions) -> Algorithm | None:
-    """Return the algorithm for a convolution: kernels one pixel apart, and channels that fill the lanes."""
+    """Return the algorithm that saves most: for strides and dilations of 1, and channels that fill the lanes."""
     compiled, attributes = library(), node.attributes
     if compiled is None or len(node.shape) != 3 or attributes["groups"] != 1:
         return None
