@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 REQUIRED = "PADDLE_MNIST_REQUIRE_BROWSER"  # set to 1 where the tests must not be skipped
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first takes less time
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

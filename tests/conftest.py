@@ -41,6 +41,7 @@ cpu.tune()  # as every command line does, before anything imports Paddle
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+FOLDERS = itertools.count()
 # The files with the longest tests, the longest first.
 LONGEST = ("labs", "distributed", "play_page", "distributed_docs", "fast_nets", "exports_page", "kill", "fuzz_files")
 
@@ -109,7 +110,8 @@ def blank_figure(figure: Figure, file: BinaryIO, format: str, **_: object) -> No
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run each test in an empty folder, without a network, a cache or data of the user's."""
-    folder = tmp_path_factory.mktemp("here")
+    folder = tmp_path_factory.getbasetemp() / f"here{next(FOLDERS)}"  # ``mktemp`` would go through all earlier ones
+    folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("PADDLE_MNIST_DATA", raising=False)
     monkeypatch.setenv("PADDLE_MNIST_OFFLINE", "1")

@@ -44,6 +44,7 @@ def tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text("utf-8"))
 
 
+@cache
 def imports(module: str) -> set[tuple[str, str | None]]:
     """Return the package's names that a module imports, at any level: pairs of a module and a name, or ``None``."""
     found: set[tuple[str, str | None]] = set()

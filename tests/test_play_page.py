@@ -118,6 +118,7 @@ class Visit:
 
     def digit(self) -> np.ndarray:
         """Return the picture that the nets got, as the button saves it."""
+        self.page.evaluate("new Promise(requestAnimationFrame)")  # what was drawn last is seen with the next frame
         with self.page.expect_download() as download:
             self.page.click("#save-digit")
         return np.asarray(Image.open(download.value.path()).convert("L"))
@@ -154,14 +155,19 @@ class Visit:
         wanted = {name: str(predicted_digits(model.raw_outputs(digit))[0]) for name, model in self.place.models.items()}
         self.wait_until(lambda: wanted.items() <= self.shown().items())
 
+    def look_inside(self, net: str) -> None:
+        self.page.click("#tab-inside")
+        self.page.select_option("#inside-net", net)
+        self.page.wait_for_selector("#layers:not([inert])")
+
     def start_over(self) -> None:
         """Show what the page shows at first, without loading it again."""
         self.page.set_viewport_size({"width": 1280, "height": 800})
         self.page.emulate_media(color_scheme="null", reduced_motion="null")
         self.page.evaluate(
             """() => {
-                history.replaceState(null, "", "#mode=digit");
-                location.hash = "";
+                history.replaceState(null, "", location.pathname);
+                dispatchEvent(new HashChangeEvent("hashchange")); // at once, before the page writes an address again
                 document.activeElement.blur();
                 scrollTo(0, 0);
             }"""
@@ -244,8 +250,7 @@ def test_cleared_pads_show_no_late_answer(visit):
 
 def test_addresses_restore_the_page(visit, place):
     visit.draw(*SEVEN)
-    visit.page.click("#tab-inside")
-    visit.page.select_option("#inside-net", "run:cnn")
+    visit.look_inside("run:cnn")
     conv1 = visit.page.get_by_role("application", name=re.compile("^conv1"))
     conv1.focus()
     for key in ("Home", "PageDown", "ArrowDown", "ArrowRight"):
@@ -266,19 +271,38 @@ def test_addresses_restore_the_page(visit, place):
 def test_units_are_the_sums_that_are_written_out(visit, place):
     visit.draw(*SEVEN)
     digit = visit.digit()
-    visit.page.click("#tab-inside")
-    visit.page.select_option("#inside-net", "run:cnn")
+    visit.look_inside("run:cnn")
     conv1 = visit.page.get_by_role("application", name=re.compile("^conv1"))
     conv1.click(position={"x": 30, "y": 30})
     visit.page.wait_for_selector("#unit h2:has-text('conv1, map')")
-    channel, row, column = map(int, re.findall(r"\d+", visit.page.locator("#unit h2").text_content())[1:])
     weights = place.models["cnn"].weights
-    window = np.pad(digit / np.float32(255), 2)[row : row + 5, column : column + 5]
-    wanted = float((window * weights["conv1.weight"][channel, 0]).sum() + weights["conv1.bias"][channel])
-    shown = float(visit.page.locator("#unit output").text_content().replace("−", "-"))
-    assert shown == pytest.approx(wanted, rel=0.01, abs=0.002)
+
+    def is_its_sum() -> bool:
+        name, value = visit.page.evaluate(
+            "['h2', 'output'].map((tag) => document.querySelector(`#unit ${tag}`).textContent)"
+        )
+        channel, row, column = map(int, re.findall(r"\d+", name)[1:])
+        window = np.pad(digit / np.float32(255), 2)[row : row + 5, column : column + 5]
+        wanted = float((window * weights["conv1.weight"][channel, 0]).sum() + weights["conv1.bias"][channel])
+        return float(value.replace("−", "-")) == pytest.approx(wanted, rel=0.01, abs=0.002)
+
+    visit.wait_until(is_its_sum)
     visit.page.wait_for_selector("#influence canvas:visible")
     visit.page.wait_for_selector(".neighbours li:nth-child(10)")
+
+
+def test_layers_of_a_net_are_not_clicked_after_another_is_chosen(visit):
+    visit.look_inside("run:cnn")
+    is_inert = visit.page.evaluate(
+        """() => {
+            const select = document.getElementById("inside-net");
+            select.value = "run:fc";
+            select.dispatchEvent(new Event("change"));
+            return document.getElementById("layers").inert;
+        }"""
+    )
+    assert is_inert
+    visit.page.wait_for_selector("#layers:not([inert]) [aria-label^='fc1']")
 
 
 def test_nets_are_chosen_and_kept_in_the_address(fresh_visit):

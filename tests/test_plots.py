@@ -26,7 +26,8 @@ def history(epochs=2, steps=40, loss=3.0):
 
 
 def colours(path):
-    return {tuple(pixel) for pixel in np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3)}
+    image = Image.open(path).convert("RGB")
+    return {colour for _, colour in image.getcolors(image.width * image.height)}
 
 
 def rgb(colour):

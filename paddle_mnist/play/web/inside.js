@@ -87,6 +87,7 @@ function wanted() {
 // Computes the shown net's values for the drawing; what comes meanwhile is done once, afterwards.
 async function update() {
   if (shownTab() !== "inside") return;
+  byId("layers").inert = wanted() !== netId; // a click on the net before would choose that net again
   if (busy) return void (again = true);
   busy = true;
   try {
@@ -108,6 +109,7 @@ async function compute() {
   if (fetched !== net) build(id, fetched);
   ({ tensors } = await trace(id, current() ?? new Uint8Array(784)));
   if (!unit) selectFromAddress();
+  byId("layers").inert = id !== wanted();
   paint();
   showTheUnit();
   emit("inside", id);

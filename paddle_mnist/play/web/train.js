@@ -62,7 +62,7 @@ export async function startTrain() {
       make("div", { id: "live-answer" }),
       make(
         "figure",
-        { id: "live-kernels" },
+        { id: "live-kernels", hidden: true },
         make("figcaption", { className: "quiet" }),
         make("canvas", { className: "pixels", role: "img" }),
       ),
@@ -202,14 +202,16 @@ async function drawNet(run) {
     }
     answerCard.show(digit ? answer : null, t("nothing"));
     const node = net.graph.nodes.find(({ parameters }) => parameters.weight),
-      [caption, canvas] = byId("live-kernels").children;
+      figure = byId("live-kernels"),
+      [caption, canvas] = figure.children;
     const shapes = Object.fromEntries([
       ["images", net.graph.inputShape],
       ...net.graph.nodes.map(({ name, shape }) => [name, shape]),
     ]);
     caption.textContent = t("weightsOf", { label: node.layer ?? node.parameters.weight.replace(/\.weight$/, "") });
     canvas.setAttribute("aria-label", caption.textContent);
-    paintWeights(canvas, net, shapes, node, Math.max(byId("live-kernels").clientWidth - 2, 200));
+    figure.hidden = false;
+    paintWeights(canvas, net, shapes, node, Math.max(figure.clientWidth - 2, 200));
   } catch (error) {
     byId("run-error").textContent = error.message;
   }
