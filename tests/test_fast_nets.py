@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from paddle import nn
 
 from paddle_mnist import cpu, fast
-from paddle_mnist.fast import onednn
+from paddle_mnist.fast import arrays, onednn, workspace
 from paddle_mnist.fast.compiled.library import LANES, Library, library, loaded
+from paddle_mnist.fast.onednn_kernels import convolution as onednn_convolution
 
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
 
@@ -532,6 +533,30 @@ def test_cnn_without_onednn_equals_the_plain_layers(without_onednn):
     wanted = random_nets.gradients(net, net, "regress", images, labels)
     found = random_nets.gradients(net, forward, "regress", images, labels)
     assert max(random_nets.differences(found, wanted).values()) < 2e-5
+
+
+@pytest.mark.parametrize("strides", [(1, 2), (2, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3, 8])
+def test_convolutions_by_onednn_write_into_their_own_memory_alone(monkeypatch, strides, kernel, channels):
+    """oneDNN 3.6 has kernels that write beyond their scratchpad."""
+    around, every = 1 << 14, []
+
+    def guarded(*shape: int) -> np.ndarray:
+        size = int(np.prod(shape))
+        memory = arrays.aligned(size + 2 * around)
+        memory[:around] = memory[around + size :] = 7
+        every.append((memory, size))
+        return memory[around : around + size].reshape(shape)
+
+    for module in (onednn, onednn_convolution, workspace):
+        monkeypatch.setattr(module, "aligned", guarded)
+    convolution = nn.Conv2D(channels, 5, kernel, strides, kernel // 2)
+    net = nn.Sequential(nn.Conv2D(1, channels, 3, padding=1), nn.Tanh(), convolution)
+    fast.accelerate(net)(paddle.to_tensor(batch(4)[0])).square().sum().backward()
+    assert every
+    for memory, size in every:
+        assert (memory[:around] == 7).all() and (memory[around + size :] == 7).all()
 
 
 AFTER_CONVOLUTION = {

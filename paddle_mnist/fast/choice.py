@@ -71,16 +71,22 @@ def builder(node: Node, plan: Decisions) -> Builder:
     compiled = _compiled(node, plan) if library() is not None else None
     if compiled is not None:
         return compiled
-    if plan.onednn and node.operation in ONEDNN_BUILDERS and not _is_wrong_in_onednn(node):
+    if plan.onednn and node.operation in ONEDNN_BUILDERS and not _is_wrong_in_onednn(node, plan):
         return ONEDNN_BUILDERS[node.operation]
     return BUILDERS[node.operation]
 
 
-def _is_wrong_in_onednn(node: Node) -> bool:
-    """Whether oneDNN 3.6 may leave rows out: of results one pixel wide, with a horizontal stride and padded rows."""
+def _is_wrong_in_onednn(node: Node, plan: Decisions) -> bool:
+    """Whether it is a convolution that oneDNN 3.6 computes wrongly on some processors.
+
+    It leaves rows out of results one pixel wide, with a horizontal stride and padded rows. On processors with AVX2 it
+    writes beyond its scratchpad for kernels of one weight with unequal strides.
+    """
     if node.operation != "convolution":
         return False
-    return node.shape[2] == 1 < node.shape[1] and node.attributes["strides"][1] > 1
+    _, _, *kernel = plan.graph.parameters[node.parameters["weight"]]
+    down, across = node.attributes["strides"]
+    return (node.shape[2] == 1 < node.shape[1] and across > 1) or (kernel == [1, 1] and down != across)
 
 
 def _compiled(node: Node, plan: Decisions) -> Builder | None:

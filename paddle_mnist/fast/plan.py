@@ -21,9 +21,9 @@ LARGEST_BLOCK = 40
 # threads; else blocks of so many rows.
 SMALL_NET = 100_000
 ROWS_BLOCK = 50
-# Without the way back, blocks of so many rows: what a layer reads and writes stays in a core's cache, and where that
-# is little, Python, or waking a helper up, would be the larger part.
-ROWS_INFERENCE, ROWS_INFERENCE_SMALL = 100, 2000
+# Without the way back, blocks of so many rows: what a layer reads and writes stays in a core's cache. Of small nets more,
+# since handing a block to a helper takes a tenth of a millisecond.
+ROWS_INFERENCE, ROWS_INFERENCE_SMALL = 100, 500
 # A weight of a linear layer that has at least so many numbers gets its gradient once for the whole batch.
 LARGE_WEIGHT = 20_000
 # One that has at least so many columns, in a net without maps, is divided among threads by its columns.

@@ -16,8 +16,8 @@ from paddle_mnist.program import Node
 # Transformed inputs and results have so many floats, together, at a time: they stay in a core's cache. Where the
 # transformed weights, which are read each time, have more, as many as these, but at most so many.
 CHUNK_FLOATS, MOST_FLOATS = 200_000, 400_000
-# Rows of a product that are computed together are at most so many.
-MOST_ROWS = 8
+# Rows of a product that are computed together, by the floats in a vector; as in product.h.
+ROWS = {16: 8, 8: 6, 4: 6}
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ class Convolution(Kernel):
         across, down = -(-width // side), -(-height // side)
         floats = min(max(CHUNK_FLOATS, products * channels * outputs), MOST_FLOATS)
         rows = max(1, min(n * down, floats // (products * (channels + outputs)) // across))
-        return rows, -(-rows * across // MOST_ROWS) * MOST_ROWS
+        together = ROWS[self.compiled.lanes]
+        return rows, -(-rows * across // together) * together
 
     def _numbers(self) -> tuple[int, ...]:
         (n, x_height, x_width, channels), (_, height, width) = self.x.shape, self.node.shape

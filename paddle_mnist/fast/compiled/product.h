@@ -1,10 +1,11 @@
 /* Matrix products whose columns fill whole vectors; included by kernels.h. */
 
-/* Rows that are computed together; with two vectors of columns each, they fit into the registers. */
+/* Rows that are computed together; with two vectors of columns each, they fit into the registers, of which AVX-512 has
+   32 and others 16. Their sums are enough for additions not to wait for each other. */
 #if LANES == 16
 #define ROWS 8
 #else
-#define ROWS 4
+#define ROWS 6
 #endif
 
 /* c (+)= a @ b for `rows` (1, ROWS / 2 or ROWS) rows and `halves` (2, 3 or 4) of half a vector of columns; element (r, i)
