@@ -13,8 +13,8 @@ the time to capture it, the memory of a step beyond the parameters, and the shar
 step reaches: the multiplications of its convolutions and products as they are written down, against those of a large
 float32 matrix product by PyTorch on the same cores, in the same run.
 ``--hide-onednn`` measures what serves where Paddle brings no oneDNN, beside plain Paddle; ``--hide-compiled``, what
-serves where there was no compiler at installation. Figures go to ``results/nets.json`` (``nets-without-onednn.json``),
-and the steps to a picture beside it.
+serves where there was no compiler at installation. Figures go to ``results/nets.json``, to ``nets-avx2.json`` on a
+processor without AVX-512, or to ``nets-without-onednn.json``, and the steps to a picture beside it.
 """
 
 from __future__ import annotations
@@ -321,8 +321,12 @@ def main() -> None:
         if ratios:
             figures[f"geometric mean, {question}"] = float(np.exp(np.mean(np.log(ratios))))
             print(f"geometric mean, {question}: {figures[f'geometric mean, {question}']:.2f}")
+    from paddle_mnist.fast.compiled.library import library
+
     hidden = [what for what in ("onednn", "compiled") if getattr(arguments, f"hide_{what}")]
-    file = "-without-".join(["nets", *hidden])
+    kernels = library()
+    narrow = f"-{kernels.instructions}" if kernels is not None and kernels.lanes < 16 else ""
+    file = "-without-".join([f"nets{narrow}", *hidden])
     print(save(file, figures))
     panels = {name: entry["step of 100"]["times"] for name, entry in figures["nets"].items()}
     print(draw(file, panels))
