@@ -21,8 +21,8 @@ LARGEST_BLOCK = 40
 # threads; else blocks of so many rows.
 SMALL_NET = 100_000
 ROWS_BLOCK = 50
-# Without the way back, blocks of so many rows: what a layer reads and writes stays in a core's cache. In small nets more
-# rows, since handing a block to a helper takes a tenth of a millisecond.
+# Without the way back, blocks of so many rows: what a layer reads and writes stays in a core's cache. In small nets
+# more rows, since handing a block to a helper takes a tenth of a millisecond.
 ROWS_INFERENCE, ROWS_INFERENCE_SMALL = 100, 500
 # A weight of a linear layer that has at least so many numbers gets its gradient once for the whole batch.
 LARGE_WEIGHT = 20_000
