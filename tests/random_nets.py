@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F
+import pytest
 from paddle import nn
 
 from paddle_mnist import fast
+from paddle_mnist.fast import arrays
+from paddle_mnist.fast.compiled.library import Library, library
 
 Choose = Callable[[Sequence[Any]], Any]
 # What a net may differ by from plain Paddle, relative to the largest element of each array.
 TOLERANCE = 3e-5
+GUARD = 1024  # numbers on either side of a buffer
 
 
 class Step(nn.Layer):
@@ -340,6 +347,49 @@ def excess(net, found, wanted, again: Callable[[np.ndarray], dict[str, np.ndarra
     return far
 
 
+@contextlib.contextmanager
+def guarded_memory() -> Iterator[list[np.ndarray]]:
+    """Surround every buffer that the fast path asks for by known numbers, and fail if they have changed at the end.
+
+    A kernel that writes beyond its buffers gives right results, and makes the process crash later. Yields the list of
+    the buffers.
+    """
+    buffers: list[np.ndarray] = []
+
+    def guarded(*shape: int) -> np.ndarray:
+        size = math.prod(shape)
+        buffer = arrays.aligned(size + 2 * GUARD)
+        buffer[:GUARD] = buffer[GUARD + size :] = GUARD
+        buffers.append(buffer)
+        return buffer[GUARD : GUARD + size].reshape(shape)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("paddle_mnist.fast.") and module is not arrays and hasattr(module, "aligned"):
+                patch.setattr(module, "aligned", guarded)
+        yield buffers
+    for buffer in buffers:
+        assert (buffer[:GUARD] == GUARD).all() and (buffer[-GUARD:] == GUARD).all(), "written beyond a buffer"
+
+
+@contextlib.contextmanager
+def older_processor(number: int) -> Iterator[None]:
+    """Use the compiled kernels of a processor whose best set of instructions is this one of ``INSTRUCTIONS``."""
+    function = Library.function
+
+    def older(self: Library, name: str) -> Any:
+        found = function(self, name)
+        return (lambda: min(number, found())) if name == "instructions" else found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Library, "function", older)
+        library.cache_clear()
+        try:
+            yield
+        finally:
+            library.cache_clear()
+
+
 def _nudge(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (array * (1 + 1e-6 * rng.uniform(-1, 1, array.shape))).astype(np.float32)
 
@@ -348,8 +398,13 @@ def compare(choose: Choose) -> str:
     """Draw a net, compare the fast path with plain Paddle, and return the net in words.
 
     Raises:
-        AssertionError: they differ by more than rounding, or the net is not covered.
+        AssertionError: they differ by more than rounding, the net is not covered, or a kernel wrote beyond a buffer.
     """
+    with guarded_memory():
+        return _compare(choose)
+
+
+def _compare(choose: Choose) -> str:
     task = choose(["regress", "classify"])
     n, smoothing = choose([1, 2, 7, 20, 33]), choose([0.0, 0.1]) if task == "classify" else 0.0
     seed = choose(range(1000))

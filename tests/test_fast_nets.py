@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import sys
 import tracemalloc
 
@@ -13,9 +14,8 @@ from hypothesis import strategies as st
 from paddle import nn
 
 from paddle_mnist import cpu, fast
-from paddle_mnist.fast import arrays, onednn, workspace
-from paddle_mnist.fast.compiled.library import LANES, Library, library, loaded
-from paddle_mnist.fast.onednn_kernels import convolution as onednn_convolution
+from paddle_mnist.fast import onednn
+from paddle_mnist.fast.compiled.library import LANES, library, loaded
 
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
 
@@ -41,6 +41,14 @@ def test_random_nets_equal_plain_paddle(data):
 def test_random_nets_without_onednn_equal_plain_paddle(data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onednn, "library", lambda: None)
+        random_nets.compare(lambda options: data.draw(st.sampled_from(options)))
+
+
+@pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
+@settings(max_examples=40, **SLOW)
+@given(st.data())
+def test_random_nets_on_older_processors_equal_plain_paddle(data):
+    with random_nets.older_processor(data.draw(st.sampled_from([0, 1]))):
         random_nets.compare(lambda options: data.draw(st.sampled_from(options)))
 
 
@@ -538,25 +546,12 @@ def test_cnn_without_onednn_equals_the_plain_layers(without_onednn):
 @pytest.mark.parametrize("strides", [(1, 2), (2, 1), (2, 2), (3, 1)])
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("channels", [1, 3, 8])
-def test_convolutions_by_onednn_write_into_their_own_memory_alone(monkeypatch, strides, kernel, channels):
-    """oneDNN 3.6 has kernels that write beyond their scratchpad."""
-    around, every = 1 << 14, []
-
-    def guarded(*shape: int) -> np.ndarray:
-        size = int(np.prod(shape))
-        memory = arrays.aligned(size + 2 * around)
-        memory[:around] = memory[around + size :] = 7
-        every.append((memory, size))
-        return memory[around : around + size].reshape(shape)
-
-    for module in (onednn, onednn_convolution, workspace):
-        monkeypatch.setattr(module, "aligned", guarded)
-    convolution = nn.Conv2D(channels, 5, kernel, strides, kernel // 2)
-    net = nn.Sequential(nn.Conv2D(1, channels, 3, padding=1), nn.Tanh(), convolution)
-    fast.accelerate(net)(paddle.to_tensor(batch(4)[0])).square().sum().backward()
-    assert every
-    for memory, size in every:
-        assert (memory[:around] == 7).all() and (memory[around + size :] == 7).all()
+def test_strided_convolutions_write_into_their_own_memory_alone(strides, kernel, channels):
+    with random_nets.guarded_memory() as buffers:
+        convolution = nn.Conv2D(channels, 5, kernel, strides, kernel // 2)
+        net = nn.Sequential(nn.Conv2D(1, channels, 3, padding=1), nn.Tanh(), convolution)
+        fast.accelerate(net)(paddle.to_tensor(batch(4)[0])).square().sum().backward()
+        assert len(buffers) > 5
 
 
 AFTER_CONVOLUTION = {
@@ -653,22 +648,14 @@ def test_derivative_of_an_activation_at_zero_is_plain_paddles(name):
 
 
 @pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
-@pytest.mark.parametrize("instructions", [0, 1])
-def test_kernels_for_older_processors_equal_plain_paddle(monkeypatch, instructions):
-    function = Library.function
-
-    def older(self, name):
-        found = function(self, name)
-        return (lambda: min(instructions, found())) if name == "instructions" else found
-
-    monkeypatch.setattr(Library, "function", older)
-    library.cache_clear()
-    try:
+@pytest.mark.parametrize("instructions", [0, 1, 2])
+def test_kernels_for_each_set_of_instructions_equal_plain_paddle(instructions):
+    with random_nets.older_processor(instructions):
         assert loaded().lanes <= LANES[instructions]
         assert_gradients_on_paper_equal_plain_paddle(20, 20, 5)
         assert_gradients_on_paper_equal_plain_paddle(16, 32, 3)
-    finally:
-        library.cache_clear()
+        for size, padding, follows in itertools.product((28, 27, 14, 9), (0, 1), AFTER_CONVOLUTION):
+            assert_convolution_equals_plain_paddle(3, 3, 5, size, padding, 2, follows)
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,8 @@ EXPORT int64_t NAME(conv_forward)(Arguments a)
     return 0;
 }
 
-/* Spread the gradient of pooled results over the pixels of a plane, with zeros right of them up to a whole vector. */
+/* Spread the gradient of pooled results over the pixels of a plane, with zeros right of them up to a whole vector. These
+   may reach into the row below, so that each row is written from its end: its beginning comes after the row above. */
 static void NAME(unpool_plane)(const float *gradient, const uint8_t *places, float *to, int64_t height, int64_t width,
                                int64_t line, int64_t y_line)
 {
@@ -317,7 +318,7 @@ static void NAME(unpool_plane)(const float *gradient, const uint8_t *places, flo
         lane[i] = i;
     for (int64_t i = 0; i < height; i++, gradient += y_line, places += y_line) {
         float *top = to + 2 * i * line, *bottom = top + line;
-        for (int64_t j = 0; j < width; j += LANES) {
+        for (int64_t j = (width - 1) / LANES * LANES; j >= 0; j -= LANES) {
             I value = *(const I *)(gradient + j), place = NAME(from_bytes)(places + j);
             place |= lane >= (int32_t)(width - j); /* no place at all */
             V p = (V)(value & (place == 0)), q = (V)(value & (place == 1));
