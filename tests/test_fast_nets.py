@@ -30,13 +30,13 @@ def without_onednn(monkeypatch):
     monkeypatch.setattr(onednn, "library", lambda: None)
 
 
-@settings(max_examples=110, **SLOW)
+@settings(max_examples=90, **SLOW)
 @given(st.data())
 def test_random_nets_equal_plain_paddle(data):
     random_nets.compare(lambda options: data.draw(st.sampled_from(options)))
 
 
-@settings(max_examples=40, **SLOW)
+@settings(max_examples=30, **SLOW)
 @given(st.data())
 def test_random_nets_without_onednn_equal_plain_paddle(data):
     with pytest.MonkeyPatch.context() as patch:
@@ -45,7 +45,7 @@ def test_random_nets_without_onednn_equal_plain_paddle(data):
 
 
 @pytest.mark.skipif(library() is None, reason="needs the compiled kernels")
-@settings(max_examples=40, **SLOW)
+@settings(max_examples=30, **SLOW)
 @given(st.data())
 def test_random_nets_on_older_processors_equal_plain_paddle(data):
     with random_nets.older_processor(data.draw(st.sampled_from([0, 1]))):
@@ -654,7 +654,7 @@ def test_kernels_for_each_set_of_instructions_equal_plain_paddle(instructions):
         assert loaded().lanes <= LANES[instructions]
         assert_gradients_on_paper_equal_plain_paddle(20, 20, 5)
         assert_gradients_on_paper_equal_plain_paddle(16, 32, 3)
-        for size, padding, follows in itertools.product((28, 27, 14, 9), (0, 1), AFTER_CONVOLUTION):
+        for size, padding, follows in itertools.product((28, 9), (0, 1), AFTER_CONVOLUTION):
             assert_convolution_equals_plain_paddle(3, 3, 5, size, padding, 2, follows)
 
 
