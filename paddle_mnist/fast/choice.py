@@ -80,7 +80,7 @@ def _is_wrong_in_onednn(node: Node, plan: Decisions) -> bool:
     """Whether it is a convolution that oneDNN 3.6 computes wrongly on some processors.
 
     It leaves rows out of results one pixel wide, with a horizontal stride and padded rows. On processors with AVX2 it
-    writes beyond its scratchpad for kernels of one weight with unequal strides.
+    writes beyond its scratchpad for 1×1 kernels with unequal strides.
     """
     if node.operation != "convolution":
         return False

@@ -1,7 +1,7 @@
 /* Matrix products whose columns fill whole vectors; included by kernels.h. */
 
 /* Rows that are computed together; with two vectors of columns each, they fit into the registers, of which AVX-512 has
-   32 and others 16. Their sums are enough for additions not to wait for each other. */
+   32 and others 16. With fewer sums at a time, additions would wait for each other. */
 #if LANES == 16
 #define ROWS 8
 #else
